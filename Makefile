@@ -1,0 +1,51 @@
+# What a person does with a checkout. `make` alone lists it.
+
+# Tools installed into .venv come first, Node.js among them where PATH has none.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+prepare = python=$$(PYTHON='$(PYTHON)' sh deploy/setup/python.sh) && "$$python" deploy/setup/prepare.py
+
+.PHONY: help setup serve test bench-live fmt lock clean distclean
+
+help:
+	@echo "make serve       set up if need be, then serve the page on http://127.0.0.1:8080"
+	@echo "make setup       do all of that but start"
+	@echo "make test        linters, types, unit tests, and the whole path in Chromium"
+	@echo "make bench-live  measure the live path on this machine"
+	@echo "make fmt         format and mend what the linters can mend"
+	@echo "make lock        write requirements.lock anew; UPGRADE=1 takes the newest versions"
+	@echo "make clean       remove what is built and cached; distclean also .venv and node_modules"
+
+setup:
+	@$(prepare) serve
+
+serve: setup
+	@exec .venv/bin/afterimage serve
+
+test:
+	@$(prepare) test
+	ruff check .
+	ruff format --check .
+	mypy engines server benchmarks tests deploy/setup
+	npm --prefix client_web run lint
+	npm --prefix client_web test
+	pytest
+
+bench-live: setup
+	@exec .venv/bin/python -m benchmarks.live
+
+fmt:
+	@$(prepare) test
+	ruff check --fix .
+	ruff format .
+	npm --prefix client_web run format
+
+lock:
+	.venv/bin/python deploy/setup/lock.py $(if $(UPGRADE),--upgrade)
+
+clean:
+	rm -rf client_web/dist test-results .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -not -path './.venv/*' -not -path './client_web/node_modules/*' -prune -exec rm -rf {} +
+
+distclean: clean
+	rm -rf .venv client_web/node_modules afterimage.egg-info
