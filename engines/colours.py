@@ -1,0 +1,24 @@
+"""The named colours a tint can take, with the exact sRGB value each one means."""
+
+from types import MappingProxyType
+
+COLOURS = MappingProxyType(
+    {
+        "red": (0.90, 0.10, 0.10),
+        "orange": (1.00, 0.50, 0.00),
+        "gold": (1.00, 0.75, 0.15),
+        "yellow": (1.00, 0.95, 0.10),
+        "lime": (0.65, 1.00, 0.10),
+        "green": (0.10, 0.70, 0.20),
+        "teal": (0.00, 0.50, 0.50),
+        "cyan": (0.10, 0.90, 0.95),
+        "blue": (0.10, 0.25, 0.95),
+        "navy": (0.05, 0.10, 0.40),
+        "purple": (0.50, 0.15, 0.80),
+        "magenta": (1.00, 0.10, 0.85),
+        "pink": (1.00, 0.55, 0.75),
+        "maroon": (0.50, 0.05, 0.15),
+        "brown": (0.50, 0.30, 0.12),
+    }
+)
+"""Colour name -> (red, green, blue), each in [0, 1], gamma-encoded sRGB."""

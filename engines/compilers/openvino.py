@@ -1,0 +1,216 @@
+"""OpenVINO: the whole frame program as one graph for the CPU, in eight bits and bfloat16 where the CPU has them."""
+
+import io
+import logging
+import math
+import threading
+import warnings
+
+import numpy as np
+import openvino as ov
+import torch
+from numpy.typing import NDArray
+from openvino import opset13 as ops
+from torch import Tensor
+
+from engines.compilers.blobs import BlobCache, program_digest
+from engines.compilers.interface import CompiledProgram, CompilerName, FrameShape, Precision
+from engines.compilers.quantisation import ActivationRanges
+from engines.conditioning import CODE_LENGTH
+from engines.model import ModelError
+from engines.program import FrameProgram
+
+logger = logging.getLogger(__name__)
+
+
+class OpenVinoCompiler:
+    """Compiles for one shape at a time; what it compiled is kept for the next start.
+
+    Args:
+        program: In float32 on the CPU.
+        precision: "float32", "bfloat16", or "int8", where convolutions that have a range are rounded.
+        rest: What "int8" computes everything else in.
+        ranges: Measured input ranges, for "int8".
+        cache: Where compiled programs are kept.
+
+    Raises:
+        ModelError: Eight bits were asked for without ranges.
+    """
+
+    name: CompilerName = "openvino"
+    largest_batch = 1
+
+    def __init__(
+        self,
+        program: FrameProgram,
+        precision: Precision,
+        cache: BlobCache,
+        *,
+        rest: Precision = "float32",
+        ranges: ActivationRanges | None = None,
+    ) -> None:
+        if precision == "int8" and ranges is None:
+            raise ModelError(
+                "the model was never calibrated for int8: run python -m engines.compilers.calibrate"
+            )
+        self.precision: Precision = precision
+        self._program, self._cache = program, cache
+        self._ranges: ActivationRanges = ranges or {} if precision == "int8" else {}
+        self._settings = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": "1",
+            "INFERENCE_PRECISION_HINT": _HINTS[rest if precision == "int8" else precision],
+            # Pinned threads wait for whoever shares their core; the codecs always do.
+            "ENABLE_CPU_PINNING": "NO",
+        }
+        self._core = ov.Core()
+        self._digest = program_digest(program)
+        self._graph_lock = threading.Lock()
+        self._graph: ov.Model | None = None
+
+    def compile(self, shape: FrameShape) -> CompiledProgram:
+        """Compile for one shape, or read what an earlier start compiled.
+
+        Raises:
+            ModelError: OpenVINO cannot; its first line says why.
+        """
+        key = repr((ov.get_version(), self._digest, self._ranges, self._settings, shape))
+        try:
+            blob = self._cache.read(key)
+            if blob is not None:
+                try:
+                    return _Runner(self._core.import_model(io.BytesIO(blob), "CPU", self._settings))
+                except RuntimeError as error:
+                    logger.warning("a kept program is compiled anew: %s", str(error).splitlines()[0])
+            compiled = self._core.compile_model(self._reshaped(shape), "CPU", self._settings)
+            self._cache.write(key, compiled.export_model().getvalue())
+        except RuntimeError as error:
+            raise ModelError(f"OpenVINO cannot compile the program: {str(error).splitlines()[0]}") from error
+        return _Runner(compiled)
+
+    def _reshaped(self, shape: FrameShape) -> ov.Model:
+        """The graph for one shape."""
+        with self._graph_lock:
+            if self._graph is None:
+                self._graph = trace(self._program)
+                quantise(self._graph, self._ranges)
+            graph: ov.Model = self._graph.clone()
+        codec = self._program.codec
+        latent = [
+            shape.batch,
+            codec.channels,
+            shape.height // codec.downscale,
+            shape.width // codec.downscale,
+        ]
+        pictures, memory, noise, code, strength = graph.inputs
+        graph.reshape(
+            {
+                pictures: [shape.batch, shape.height, shape.width, 3],
+                memory: latent,
+                noise: latent,
+                code: [shape.batch, CODE_LENGTH],
+                strength: [shape.batch],
+            }
+        )
+        return graph
+
+
+_HINTS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
+
+
+def example_inputs(program: FrameProgram, shape: FrameShape) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Inputs of a shape, all zeros but the strength."""
+    codec = program.codec
+    latent = (shape.batch, codec.channels, shape.height // codec.downscale, shape.width // codec.downscale)
+    return (
+        torch.zeros(shape.batch, shape.height, shape.width, 3, dtype=torch.uint8),
+        torch.zeros(latent),
+        torch.zeros(latent),
+        torch.zeros(shape.batch, CODE_LENGTH),
+        torch.ones(shape.batch),
+    )
+
+
+def trace(program: FrameProgram) -> ov.Model:
+    """The program as a graph of any batch and size."""
+    example = example_inputs(program, FrameShape(1, 32, 32))
+    with warnings.catch_warnings(), torch.no_grad():
+        # Checks of shapes are traced away, as they should be; tracing itself is announced as old.
+        warnings.simplefilter("ignore")
+        # Left to OpenVINO, the trace is checked three times over: 3 s of processor time instead of 1.
+        traced = torch.jit.trace(program, example, check_trace=False)  # type: ignore[no-untyped-call]
+        graph: ov.Model = ov.convert_model(traced, example_input=example)
+    return graph
+
+
+def quantise(graph: ov.Model, ranges: ActivationRanges) -> None:
+    """Round the convolutions that have a range to eight bits, in place.
+
+    Raises:
+        ModelError: A range belongs to no convolution of the graph.
+    """
+    missing = dict(ranges)
+    for node in graph.get_ordered_ops():
+        if node.get_type_name() != "Convolution":
+            continue
+        name = _convolution_name(node.get_friendly_name())
+        activation = missing.pop(name, None)
+        if activation is None:
+            continue
+        limits = [ops.constant(np.float32(limit)) for limit in _grid(activation.low, activation.high)]
+        source = ops.fake_quantize(node.input_value(0), *limits, *limits, 256)
+        weights = _constant(node.input_value(1))
+        largest = np.abs(weights).max((1, 2, 3), keepdims=True) + np.float32(1e-12)
+        limits = [ops.constant(-largest), ops.constant(largest)]
+        filters = ops.fake_quantize(ops.constant(weights), *limits, *limits, 255)
+        node.input(0).replace_source_output(source.output(0))
+        node.input(1).replace_source_output(filters.output(0))
+    if missing:
+        raise ModelError(f"ranges without a convolution: {', '.join(sorted(missing))}")
+    graph.validate_nodes_and_infer_types()
+
+
+def _convolution_name(traced: str) -> str:
+    """``__module.predict.denoiser.down0.0.first/aten::_convolution/Convolution`` is ``down0.0.first``."""
+    return traced.split("/")[0].removeprefix("__module.predict.denoiser.")
+
+
+def _constant(weights: ov.Output) -> NDArray[np.float32]:
+    node = weights.get_node()
+    while node.get_type_name() != "Constant":
+        node = node.input_value(0).get_node()
+    return np.array(node.get_data(), np.float32)
+
+
+def _grid(low: float, high: float) -> tuple[float, float]:
+    """A range of 256 levels that holds [low, high] and has a level at 0, which padding needs.
+
+    Symmetric where both signs matter; behind a SiLU, which never goes below -0.28, most levels go to the positive.
+    """
+    if -low > 0.3 * high:
+        reach = max(-low, high, 1e-6)
+        return -reach * 128 / 127, reach
+    step = max(high - low, 1e-6) / 254
+    zero = math.ceil(-low / step)
+    return -zero * step, (255 - zero) * step
+
+
+class _Runner:
+    """One compiled program with its buffers."""
+
+    def __init__(self, compiled: ov.CompiledModel) -> None:
+        self._request = compiled.create_infer_request()
+
+    def __call__(
+        self, pictures: Tensor, memory: Tensor, noise: Tensor, code: Tensor, strength: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        inputs = (pictures, *(value.to("cpu", torch.float32) for value in (memory, noise, code, strength)))
+        # Kept until the request has run: OpenVINO reads the tensors' own memory.
+        arrays = [value.contiguous().numpy() for value in inputs]
+        for index, array in enumerate(arrays):
+            self._request.set_input_tensor(index, ov.Tensor(array, shared_memory=True))
+        self._request.infer()
+        edited, latent = (
+            torch.from_numpy(self._request.get_output_tensor(index).data.copy()) for index in range(2)
+        )
+        return edited, latent

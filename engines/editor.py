@@ -1,0 +1,219 @@
+"""The causal editor: one frame of each stream in, the edited frame out, the stream's memory carried along."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from engines.compilers.choose import choose_compiler, eager_compiler
+from engines.compilers.interface import Compiler, CompilerName, FrameShape
+from engines.compilers.programs import Programs
+from engines.compilers.quantisation import load_ranges
+from engines.conditioning import Conditioning, InstructionEncoder
+from engines.families import EXAMPLES, FAMILIES, LABELS
+from engines.flow import flow_levels
+from engines.memory import EditState
+from engines.model import Family, ModelDescription, ModelError, ModelParts, find_model, load_parts
+from engines.program import Direct, FrameProgram
+
+
+@dataclass(frozen=True, eq=False)
+class EditRequest:
+    """One frame to edit.
+
+    Attributes:
+        picture: Source frame, (H, W, 3) RGB uint8; H and W multiples of ``Editor.size_multiple``.
+        conditioning: The encoded instruction.
+        state: The stream's memory, brought up to date by the step.
+        strength: 0 shows the source, 1 the edit.
+    """
+
+    picture: NDArray[np.uint8]
+    conditioning: Conditioning
+    state: EditState
+    strength: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class EditResult:
+    """One edited frame.
+
+    Attributes:
+        picture: (H, W, 3) RGB uint8.
+        key_frame: Whether this output became the memory.
+        evaluations: Network evaluations spent on it.
+        drift: How far the stream has drifted, None where it is not measured.
+        compiler: What ran it: the editor's own, or "eager" while that is still compiling for a new size.
+    """
+
+    picture: NDArray[np.uint8]
+    key_frame: bool
+    evaluations: int
+    drift: float | None = None
+    compiler: CompilerName = "eager"
+
+
+class Editor:
+    """Edits frames of any number of streams; holds no stream's state itself."""
+
+    size_multiple = 16
+
+    def __init__(self, parts: ModelParts, program: FrameProgram, compiler: Compiler, device: str) -> None:
+        self.description = ModelDescription(
+            name=parts.name,
+            version=parts.version,
+            families=tuple(Family(name, LABELS[name], EXAMPLES[name]) for name in FAMILIES),
+            steps=len(program.sigmas) - 1,
+            evaluations=program.evaluations,
+            compiler=compiler.name,
+            precision=compiler.precision,
+            device=device,
+        )
+        self._encoder: InstructionEncoder = parts.instruction_encoder
+        self._codec, self._interval = parts.codec, parts.key_frame_interval
+        self._largest_batch = compiler.largest_batch
+        self._programs = Programs(compiler, lambda: eager_compiler(program, torch.device(device)))
+
+    def open(self, seed: int = 0) -> EditState:
+        """The empty memory of a new stream."""
+        return EditState(seed)
+
+    def encode(self, text: str) -> Conditioning:
+        """Encode an instruction.
+
+        Raises:
+            InstructionError: The text is empty or too long.
+        """
+        return self._encoder.encode(text)
+
+    def prepare(self, height: int, width: int, batch: int = 1) -> None:
+        """Compile for a size ahead of its first frame, waiting for it.
+
+        Without it the editor's first size is compiled when its first frame comes, and a later size behind its
+        frames, which are edited by PyTorch until then (``EditResult.compiler`` tells).
+
+        Raises:
+            ValueError: The size is not a multiple of ``size_multiple``.
+            ModelError: It cannot be compiled.
+        """
+        self._programs.prepare(self._shape(batch, height, width))
+
+    def _shape(self, batch: int, height: int, width: int) -> FrameShape:
+        if height % self.size_multiple or width % self.size_multiple or min(height, width, batch) < 1:
+            raise ValueError(f"{width}x{height} is not a multiple of {self.size_multiple}")
+        return FrameShape(batch, height, width)
+
+    def step(self, requests: Sequence[EditRequest]) -> list[EditResult]:
+        """Edit one frame of each of several streams; frames of one size are edited together where that pays.
+
+        Blocks for as long as the network takes: never call it on an event loop, and from one thread at a time.
+
+        Raises:
+            ValueError: A picture is not (H, W, 3) uint8 of a size the model takes.
+            ModelError: The size cannot be compiled.
+        """
+        results: dict[int, EditResult] = {}
+        order = sorted(range(len(requests)), key=lambda i: requests[i].picture.shape)
+        for _, same_size in groupby(order, key=lambda i: requests[i].picture.shape):
+            picked = list(same_size)
+            for first in range(0, len(picked), self._largest_batch):
+                batch = picked[first : first + self._largest_batch]
+                results.update(zip(batch, self._step_together([requests[i] for i in batch]), strict=True))
+        return [results[i] for i in range(len(requests))]
+
+    def _step_together(self, requests: Sequence[EditRequest]) -> list[EditResult]:
+        shape = requests[0].picture.shape
+        if len(shape) != 3 or shape[2] != 3 or any(request.picture.dtype != np.uint8 for request in requests):
+            raise ValueError(f"a picture must be (H, W, 3) uint8, not {shape} {requests[0].picture.dtype}")
+        height, width = shape[:2]
+        program, compiler = self._programs.now(self._shape(len(requests), height, width))
+        scale = self._codec.downscale
+        latent_shape = (self._codec.channels, height // scale, width // scale)
+        for request in requests:
+            request.state.arrive(request.picture, request.conditioning.text, latent_shape)
+        states = [request.state for request in requests]
+        edited, latents = program(
+            torch.from_numpy(_stack([request.picture for request in requests])),
+            _batch([_memory(state, latent_shape) for state in states]),
+            _batch([_noise(state) for state in states]),
+            _batch([request.conditioning.code for request in requests]),
+            torch.tensor([request.strength for request in requests]),
+        )
+        key_frames = [
+            state.remember(latent, self._interval) for state, latent in zip(states, latents, strict=True)
+        ]
+        return [
+            EditResult(picture, key_frame, self.description.evaluations, compiler=compiler.name)
+            for picture, key_frame in zip(edited.numpy(), key_frames, strict=True)
+        ]
+
+
+def _stack(pictures: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    # A single picture is not copied, unless it cannot be shared (a crop, a frame that must not be written).
+    single = pictures[0]
+    if len(pictures) == 1 and single.flags.c_contiguous and single.flags.writeable:
+        return single[None]
+    return np.stack(pictures)
+
+
+def _batch(tensors: list[Tensor]) -> Tensor:
+    # A single latent is not copied: a megabyte for every frame.
+    return tensors[0][None] if len(tensors) == 1 else torch.stack(tensors)
+
+
+def _memory(state: EditState, latent_shape: tuple[int, int, int]) -> Tensor:
+    return torch.zeros(latent_shape) if state.memory is None else state.memory
+
+
+def _noise(state: EditState) -> Tensor:
+    if state.noise is None:
+        raise ValueError("the stream's noise is drawn when its first frame arrives")
+    return state.noise
+
+
+def load_editor(
+    model: str | Path = "rfdm-tiny",
+    *,
+    compiler: CompilerName | Literal["auto"] = "auto",
+    device: str = "auto",
+    steps: int = 1,
+) -> Editor:
+    """Load a model and make it ready to edit.
+
+    Args:
+        model: Name of a shipped model, or a model folder.
+        compiler: What runs it; "auto" takes the fastest measured for the device.
+        device: "cpu", "cuda" or "auto".
+        steps: Sampler steps for a frame; the embedded model is trained for 1.
+
+    Raises:
+        ModelError: The model, compiler or device cannot be used; one line says why.
+    """
+    parts = load_parts(model)
+    program = FrameProgram(Direct(parts.denoiser), parts.codec, flow_levels(steps))
+    chosen_device = choose_device(device)
+    chosen = choose_compiler(
+        compiler, program, chosen_device, lambda: load_ranges(find_model(model) / "denoiser")
+    )
+    return Editor(parts, program, chosen, str(chosen_device))
+
+
+def choose_device(device: str) -> torch.device:
+    """The device of a setting; "auto" is the NVIDIA GPU where there is one.
+
+    Raises:
+        ModelError: There is no such device here.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if device not in ("cpu", "cuda"):
+        raise ModelError(f"no device {device!r}: cpu, cuda or auto")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ModelError("device cuda was asked for, but PyTorch sees no NVIDIA GPU")
+    return torch.device(device)

@@ -1,0 +1,96 @@
+"""The program of one frame: pixels to latent, the sampler's steps, latent to pixels, as one module to compile.
+
+Everything between the source picture and the edited one is inside, so a compiler sees the whole of it and one call
+does a frame. The steps and their levels are constants of the program; what changes from frame to frame is an input.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from engines import flow, guidance
+from engines.codecs import Codec
+
+
+class Direct(nn.Module):
+    """One evaluation for a prediction: guidance, if any, is distilled into the network."""
+
+    evaluations = 1
+
+    def __init__(self, denoiser: nn.Module) -> None:
+        super().__init__()
+        self.denoiser = denoiser
+
+    def forward(self, noisy: Tensor, source: Tensor, memory: Tensor, sigma: Tensor, code: Tensor) -> Tensor:
+        """Predict the clean latent, (B, C, h, w)."""
+        predicted: Tensor = self.denoiser(noisy, source, memory, sigma, code)
+        return predicted
+
+
+class ThreeBranch(nn.Module):
+    """Three evaluations for a prediction, in one batch: nothing, the source, the source and the instruction."""
+
+    evaluations = 3
+
+    def __init__(self, denoiser: nn.Module, source_scale: float, instruction_scale: float) -> None:
+        super().__init__()
+        self.denoiser = denoiser
+        self.source_scale, self.instruction_scale = source_scale, instruction_scale
+
+    def forward(self, noisy: Tensor, source: Tensor, memory: Tensor, sigma: Tensor, code: Tensor) -> Tensor:
+        """Predict the clean latent, (B, C, h, w); the empty conditions are zeros."""
+        nothing, silence = torch.zeros_like(source), torch.zeros_like(code)
+        predicted: Tensor = self.denoiser(
+            noisy.repeat(3, 1, 1, 1),
+            torch.cat([nothing, source, source]),
+            memory.repeat(3, 1, 1, 1),
+            sigma.repeat(3),
+            torch.cat([silence, silence, code]),
+        )
+        unconditional, source_only, conditional = predicted.chunk(3)
+        return guidance.three_branch(
+            unconditional, source_only, conditional, self.source_scale, self.instruction_scale
+        )
+
+
+class FrameProgram(nn.Module):
+    """Edits a batch of frames, each of its own stream."""
+
+    def __init__(self, predict: Direct | ThreeBranch, codec: Codec, levels: flow.NoiseLevels) -> None:
+        super().__init__()
+        self.predict, self.codec = predict, codec
+        self.alphas: list[float] = levels.alpha.tolist()
+        self.sigmas: list[float] = levels.sigma.tolist()
+
+    @property
+    def evaluations(self) -> int:
+        """Network evaluations for one frame."""
+        return self.predict.evaluations * (len(self.sigmas) - 1)
+
+    def forward(
+        self, pictures: Tensor, memory: Tensor, noise: Tensor, code: Tensor, strength: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Edit one frame of each stream.
+
+        Args:
+            pictures: Source frames, (B, H, W, 3) uint8.
+            memory: ŷ of each stream, (B, C, h, w), zeros where there is none.
+            noise: ε of each stream, same shape.
+            code: Instruction codes, (B, D).
+            strength: 0 shows the source, 1 the edit, (B,). The memory is always the whole edit.
+
+        Returns:
+            The edited frames, (B, H, W, 3) uint8, and their latents, (B, C, h, w).
+        """
+        pixels = pictures.permute(0, 3, 1, 2).to(memory.dtype) * (2 / 255) - 1
+        x = self.codec.encode(pixels)
+        y_s = flow.start(memory, noise, self.alphas[0], self.sigmas[0])
+        y = y_s
+        for i in range(len(self.sigmas) - 1):
+            sigma = torch.full_like(strength, self.sigmas[i])
+            y = self.codec.limit(self.predict(y_s, x, memory, sigma, code))
+            if i + 2 < len(self.sigmas):
+                present = (self.alphas[i], self.sigmas[i])
+                y_s = flow.ddim_step(y_s, y, *present, self.alphas[i + 1], self.sigmas[i + 1])
+        edited = pixels + strength.view(-1, 1, 1, 1).to(memory.dtype) * (self.codec.decode(y) - pixels)
+        levels_of_grey = ((edited + 1) * 127.5).round().clamp(0, 255)
+        return levels_of_grey.to(torch.uint8).permute(0, 2, 3, 1), y

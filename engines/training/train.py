@@ -1,0 +1,173 @@
+"""``afterimage train``: from a folder of photos and clips to a model folder, with one line.
+
+The run folder holds what makes it resume: start the same command again after a kill and it goes on. The instruction
+encoder is trained first, in minutes; then the denoiser, for as long as it is given.
+"""
+
+import argparse
+import math
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from torch import Tensor
+
+from engines import flow
+from engines.backbones.tiny import TinyConfig, TinyDenoiser, plain_weights, save_denoiser
+from engines.compilers.calibrate import calibrate
+from engines.families import FAMILIES
+from engines.model import SHIPPED_MODELS, write_index
+from engines.training.loop import Task, Trainer, TrainingError, TrainSettings
+from engines.training.media import CropSampler, load_media, training_files
+from engines.training.sheets import family_sheet
+from engines.training.text import train_text
+
+MODEL_VERSION = "1"
+KEY_FRAME_INTERVAL = 3
+HALVINGS = 2
+_SHEET_EVERY_STEPS = 1000
+
+
+class _CropDataset(torch.utils.data.IterableDataset[Tensor]):
+    """The sampler's batches, from worker processes where a GPU would wait for one."""
+
+    def __init__(self, sampler: CropSampler, seed: int) -> None:
+        self._sampler, self._seed = sampler, seed
+
+    def __iter__(self) -> Iterator[Tensor]:
+        worker = torch.utils.data.get_worker_info()
+        return self._sampler.batches(self._seed * 1000 + (worker.id if worker else 0))
+
+
+def train(options: argparse.Namespace, console: Console) -> None:
+    """Train or resume, then write the model folder.
+
+    Raises:
+        TrainingError: Training cannot start or go on.
+        FileNotFoundError: There is nothing to train on.
+    """
+    device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    settings = TrainSettings(minutes=options.minutes, seed=options.seed)
+    trainer = Trainer(TinyConfig(), settings, device, options.run)
+    if trainer.step:
+        console.print(f"resuming at step {trainer.step}, {trainer.elapsed_s / 60:.1f} min done")
+    if trainer.elapsed_s < settings.minutes * 60:
+        _fit(trainer, options, console)
+    encoder = options.out / "instruction_encoder"
+    if not (encoder / "config.json").exists():
+        _fit_text(encoder, options.seed, console)
+    weights = plain_weights(trainer.denoiser, trainer.averaged)
+    save_denoiser(trainer.denoiser, weights, options.out / "denoiser")
+    write_index(
+        options.out,
+        name=options.out.name,
+        version=MODEL_VERSION,
+        key_frame_interval=KEY_FRAME_INTERVAL,
+        halvings=HALVINGS,
+    )
+    console.print("measuring the ranges of eight-bit convolutions")
+    calibrate(options.out, load_media(options.media, training_files(options.media), max_frames=8).scenes)
+    console.print(f"wrote {options.out}")
+
+
+def _fit(trainer: Trainer, options: argparse.Namespace, console: Console) -> None:
+    media = load_media(options.media, training_files(options.media), max_frames=200)
+    for line in media.skipped:
+        console.print(f"skipped {line}")
+    clips = sum(not scene.is_photo for scene in media.scenes)
+    console.print(f"{clips} clips, {len(media.scenes) - clips} photos, on {trainer.device}")
+    sampler = CropSampler(media.scenes, options.batch, options.frames, options.crop)
+    # A resumed run must not see the first part's crops again.
+    dataset = _CropDataset(sampler, options.seed + trainer.step)
+    workers = 0 if trainer.device.type == "cpu" else options.workers
+    batches: Iterator[Tensor] = iter(
+        torch.utils.data.DataLoader(dataset, batch_size=None, num_workers=workers)
+    )
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as bar:
+        shown = bar.add_task("training", total=trainer.settings.minutes * 60)
+        trainer.fit(batches, lambda trainer, loss: _after_step(trainer, loss, bar, shown, batches))
+
+
+def _fit_text(encoder: Path, seed: int, console: Console) -> None:
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as bar:
+        shown = bar.add_task("instructions")
+
+        def after_step(step: int, steps: int, loss: float) -> None:
+            bar.update(shown, completed=step, total=steps, description=f"instructions  loss {loss:.4f}")
+
+        train_text(encoder, seed=seed, progress=after_step)
+
+
+def _after_step(
+    trainer: Trainer, loss: float, bar: Progress, shown: TaskID, batches: Iterator[Tensor]
+) -> None:
+    scores = trainer.family_psnr
+    mean = sum(scores.values()) / len(scores)
+    description = f"step {trainer.step}  loss {loss:.4f}  mean {mean:.1f} dB"
+    bar.update(shown, completed=trainer.elapsed_s, description=description)
+    if trainer.step % _SHEET_EVERY_STEPS == 0:
+        write_sheet(trainer, next(batches)[0])
+
+
+@torch.no_grad()
+def write_sheet(trainer: Trainer, pictures: Tensor) -> Path:
+    """Write what the averaged weights make of a batch of pictures, one family each; returns where."""
+    count = len(FAMILIES)
+    sources = pictures.repeat(math.ceil(count / len(pictures)), 1, 1, 1)[:count].to(trainer.device)
+    blue = torch.tensor([0.1, 0.25, 0.95]).view(1, 3, 1, 1)
+    is_tint = torch.tensor([family == "tint" for family in FAMILIES]).view(-1, 1, 1, 1)
+    task = Task(torch.arange(count), torch.ones(count, 1, 1, 1), blue * is_tint)
+    on_device = Task(*(value.to(trainer.device) for value in (task.families, task.amount, task.rgb)))
+    averaged = TinyDenoiser(trainer.denoiser.config).to(trainer.device).eval()
+    averaged.load_state_dict(plain_weights(trainer.denoiser, trainer.averaged))
+    codec = trainer.codec
+    x = codec.encode(sources * 2 - 1)
+    nothing = torch.zeros_like(x)
+    noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0)).to(trainer.device)
+    sigma = torch.ones(count, device=trainer.device)
+    y = averaged(flow.start(nothing, noise), x, nothing, sigma, on_device.code(torch.zeros_like(sigma)))
+    outputs = (codec.decode(y) + 1) / 2
+    path = trainer.run / "sheets" / f"step_{trainer.step:06d}.png"
+    family_sheet(sources.cpu(), on_device.targets(sources).cpu(), outputs.cpu(), path)
+    return path
+
+
+def main(arguments: list[str]) -> int:
+    """Run ``afterimage train``; 0 on success, 2 where the input is wrong, 130 where it was interrupted."""
+    parser = argparse.ArgumentParser(prog="afterimage train", description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--media",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder of photos and clips; eval folders are left",
+    )
+    parser.add_argument(
+        "--run", type=Path, default=Path("runs/rfdm-tiny"), help="checkpoints, logs and sheets"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=SHIPPED_MODELS / "rfdm-tiny", help="model folder to write"
+    )
+    parser.add_argument("--minutes", type=float, default=100, help="training time, resumed parts counted in")
+    parser.add_argument("--device", help="cpu or cuda (default: the GPU where there is one)")
+    parser.add_argument("--batch", type=int, default=8, help="clips in a step")
+    parser.add_argument("--frames", type=int, default=3, help="ordered frames of a clip")
+    parser.add_argument("--crop", type=int, default=128, help="side of the crops, a multiple of 16")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=8, help="processes that prepare crops for a GPU")
+    options = parser.parse_args(arguments)
+    console = Console(stderr=True)
+    try:
+        train(options, console)
+    except (TrainingError, OSError, ValueError) as error:
+        print(f"afterimage train: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("afterimage train: interrupted; the same command resumes", file=sys.stderr)
+        return 130
+    return 0
