@@ -1,0 +1,190 @@
+"""Who may ask for what, and how much they may send: checked before any route is."""
+
+import asyncio
+import hmac
+import re
+from collections.abc import Sequence
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import parse_qs, urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from server.cors import SIGNALLING_PATH
+from server.problems import Problem, problem_response
+from server.settings import is_loopback
+
+MAX_BODY_BYTES = 256 * 1024
+LINGER_S = 2.0
+
+PAGE_COOKIE = "afterimage_token"
+"""Lets a browser load the page's own files, which it fetches without a bearer; never enough for a call."""
+
+_OPEN_PATHS = ("/livez", "/readyz", "/view")
+_OPEN_FILES = "/assets/"
+"""What the page is made of says nothing of anyone, and a viewer's page has no server's token."""
+_CALLS = ("/v1", "/metrics", "/whip", "/whep")
+_SESSION_PATH = re.compile(r"/v1/sessions/[^/]+(/.*)?")
+
+
+def bearer(headers: Headers) -> str | None:
+    """The bearer token of a request (RFC 6750), if it has one."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" and token.strip() else None
+
+
+def same_secret(given: str | None, secret: str) -> bool:
+    """Whether a token is the secret, in a time that does not tell how nearly."""
+    return given is not None and hmac.compare_digest(given.encode(), secret.encode())
+
+
+class Access:
+    """Asks for the server's token, or on loopback refuses pages from elsewhere.
+
+    Without a token any page a person visits could reach a server on their own machine, by its address (then
+    ``Origin`` is foreign) or by a name that is made to lead there (then ``Host`` is). Calls on one session may
+    bring that session's own token instead; the routes check it.
+
+    Args:
+        app: What to guard.
+        token: The server's, if one is set.
+        allowed_origins: Origins besides the server's own.
+    """
+
+    def __init__(self, app: ASGIApp, token: str | None, allowed_origins: Sequence[str]) -> None:
+        self._app, self._token = app, token
+        self._allowed_origins = frozenset(origin.rstrip("/").lower() for origin in allowed_origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on or answer it with 401 or 403."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        refusal = self._refusal(scope, headers)
+        if refusal is None:
+            await self._app(scope, receive, send)
+        else:
+            await problem_response(refusal.status_code, refusal.detail, refusal.headers)(scope, receive, send)
+
+    def _refusal(self, scope: Scope, headers: Headers) -> Problem | None:
+        path: str = scope["path"]
+        origin = headers.get("origin", "").lower()
+        if origin and origin not in self._allowed_origins and not self._own(origin, headers, path):
+            return Problem(403, f"pages from {origin} may not use this server")
+        if self._token is None:
+            if not is_loopback(host_name(headers.get("host", ""))):
+                return Problem(
+                    403, "this server answers to localhost and 127.0.0.1 only, unless it has a token"
+                )
+            return None
+        if path in _OPEN_PATHS or path.startswith(_OPEN_FILES) or scope["method"] == "OPTIONS":
+            return None
+        if same_secret(bearer(headers), self._token):
+            return None
+        if _SESSION_PATH.fullmatch(path):
+            return None
+        if not path.startswith(_CALLS):
+            query_token = parse_qs(scope["query_string"].decode("latin-1")).get("token", [None])[0]
+            if same_secret(query_token, self._token) or same_secret(page_cookie(headers), self._token):
+                return None
+            return Problem(
+                401,
+                "this page needs the server's token: open it as /?token=... once",
+                {"WWW-Authenticate": 'Bearer realm="afterimage"'},
+            )
+        return Problem(
+            401,
+            "this call needs the server's token as a bearer",
+            {"WWW-Authenticate": 'Bearer realm="afterimage"'},
+        )
+
+    def _own(self, origin: str, headers: Headers, path: str) -> bool:
+        # Where a bearer is asked for in any case, a player on any page may use it.
+        if SIGNALLING_PATH.fullmatch(path) and (self._token is not None or _SESSION_PATH.fullmatch(path)):
+            return True
+        parts = urlsplit(origin)
+        if parts.netloc == headers.get("host", "").lower():
+            return True
+        # A page served on this machine, as a development server's, is no stranger to a server without a token.
+        return self._token is None and is_loopback(host_name(parts.netloc))
+
+
+def host_name(authority: str) -> str:
+    """The host of ``host:port``, without the brackets of an IPv6 address."""
+    if authority.startswith("["):
+        return authority[1:].partition("]")[0]
+    return authority.rpartition(":")[0] if ":" in authority else authority
+
+
+def page_cookie(headers: Headers) -> str | None:
+    """The token a browser keeps for the page's files."""
+    try:
+        morsel = SimpleCookie(headers.get("cookie", "")).get(PAGE_COOKIE)
+    except CookieError:
+        return None
+    return None if morsel is None else morsel.value
+
+
+class BodyLimit:
+    """Refuses a larger body as soon as it is known to be one; none of it beyond the limit is kept.
+
+    Closing a connection while its sender still writes resets it, and the refusal is lost on the way. So what
+    still comes is thrown away for a moment after the answer, as nginx's lingering close does.
+
+    Args:
+        app: What to guard.
+        max_bytes: The largest body taken.
+    """
+
+    def __init__(self, app: ASGIApp, max_bytes: int = MAX_BODY_BYTES) -> None:
+        self._app, self._max_bytes = app, max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer it with 413."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        read, refused = 0, False
+
+        async def limited() -> Message:
+            nonlocal read, refused
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > self._max_bytes:
+                refused = True
+                raise self._refusal()
+            return message
+
+        async def lingering(message: Message) -> None:
+            last = message["type"] == "http.response.body" and not message.get("more_body")
+            if not refused or not last or "expect" in headers:
+                await send(message)
+                return
+            await send({**message, "more_body": True})
+            await discard(receive)
+            await send({"type": "http.response.body"})
+
+        declared = headers.get("content-length", "0")
+        if not declared.isascii() or not declared.isdigit() or int(declared) > self._max_bytes:
+            refused = True
+            refusal = self._refusal()
+            response = problem_response(refusal.status_code, refusal.detail, refusal.headers)
+            await response(scope, receive, lingering)
+        else:
+            await self._app(scope, limited, lingering)
+
+    def _refusal(self) -> Problem:
+        return Problem(413, f"a body may have {self._max_bytes // 1024} KiB", {"Connection": "close"})
+
+
+async def discard(receive: Receive) -> None:
+    """Throw away what still comes of a body, for two seconds at most."""
+    try:
+        async with asyncio.timeout(LINGER_S):
+            message = await receive()
+            while message["type"] == "http.request" and message.get("more_body"):
+                message = await receive()
+    except TimeoutError:
+        return

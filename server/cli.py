@@ -1,0 +1,42 @@
+"""The `afterimage` command: one subcommand per module, imported only when asked for."""
+
+import sys
+from importlib import import_module
+from typing import Protocol, cast
+
+
+class Subcommand(Protocol):
+    """A module that can be run from the command line."""
+
+    def main(self, arguments: list[str]) -> int:
+        """Run with what follows the subcommand's name; returns the exit status."""
+        ...
+
+
+SUBCOMMANDS = {
+    "serve": ("server.serve", "serve the page and the live path"),
+    "edit": ("server.files.edit", "edit a video file by typed instruction"),
+    "models": ("server.models", "list the installed models and what they were taught"),
+    "train": ("engines.training.train", "train a model"),
+    "evaluate": ("engines.training.evaluate", "measure a model against exact targets"),
+}
+
+
+def main() -> int:
+    """Run the subcommand named on the command line."""
+    if len(sys.argv) > 1 and sys.argv[1] in SUBCOMMANDS:
+        module = cast(Subcommand, import_module(SUBCOMMANDS[sys.argv[1]][0]))
+        return module.main(sys.argv[2:])
+
+    lines = [f"  {name:10}{purpose}" for name, (_, purpose) in SUBCOMMANDS.items()]
+    text = "\n".join(["usage: afterimage COMMAND [options]; afterimage COMMAND --help says more", "", *lines])
+    if sys.argv[1:2] in (["-h"], ["--help"]):
+        print(text)
+        return 0
+    asked = f"afterimage: unknown command {sys.argv[1]!r}\n" if len(sys.argv) > 1 else ""
+    print(asked + text, file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

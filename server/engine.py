@@ -1,0 +1,311 @@
+"""One editor for all sessions: one thread runs it, and each session's newest frame waits its turn.
+
+A session queues its wish for a turn, not a frame: the frame is taken when the turn comes, so what is edited is
+always the newest there is. Turns go round, first come, first served, and a session has at most one; frames of
+equal size share a step.
+"""
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, cast
+
+import numpy as np
+
+from server.session.edit_size import edit_size
+from server.session.frame import Frame
+
+if TYPE_CHECKING:
+    # Importing these loads torch, which takes seconds; the port opens before that.
+    from engines.conditioning import Conditioning
+    from engines.editor import EditRequest, EditResult
+    from engines.memory import EditState
+    from engines.model import ModelDescription
+
+logger = logging.getLogger(__name__)
+
+CACHED_INSTRUCTIONS = 256
+
+
+class EditorCrashError(Exception):
+    """The editor crashed on this frame."""
+
+
+class EditorUnavailableError(Exception):
+    """The model is not loaded, or never will be."""
+
+
+class LiveEditor(Protocol):
+    """The editor as the live path needs it: `engines.editor.Editor`, or a small one in tests."""
+
+    description: "ModelDescription"
+
+    def open(self, seed: int = 0) -> "EditState":
+        """The memory of a new stream."""
+        ...
+
+    def encode(self, text: str) -> "Conditioning":
+        """Understand an instruction; raises ValueError for one that cannot be."""
+        ...
+
+    def step(self, requests: Sequence["EditRequest"]) -> "list[EditResult]":
+        """Edit one frame of each of several streams."""
+        ...
+
+
+def load_warm_editor(model: str, compiler: str, device: str, steps: int, short_side: int) -> LiveEditor:
+    """Load the editor and have it edit a picture of the usual sizes once, so that no visitor waits for that.
+
+    Raises:
+        engines.model.ModelError: It cannot be used; one line says why.
+    """
+    from engines.compilers.interface import CompilerName
+    from engines.editor import EditRequest, load_editor
+
+    editor = load_editor(model, compiler=cast(CompilerName, compiler), device=device, steps=steps)
+    conditioning = editor.encode("make it black and white")
+    for camera in ((640, 480), (1280, 720)):
+        width, height = edit_size(*camera, short_side)
+        picture = np.zeros((height, width, 3), np.uint8)
+        editor.step([EditRequest(picture, conditioning, editor.open())])
+    return editor
+
+
+@dataclass(eq=False)
+class Seat:
+    """One session's place at the editor: its stream's memory lives here and dies with it."""
+
+    seed: int = 0
+    _state: "EditState | None" = field(default=None, repr=False)
+    _shape: tuple[int, ...] = ()
+
+    def forget(self) -> None:
+        """Begin the stream anew at the next frame."""
+        self._state = None
+
+    def state(self, editor: LiveEditor, shape: tuple[int, ...]) -> "EditState":
+        """The memory for pictures of this shape; a camera that changes its size begins anew."""
+        if self._state is None or shape != self._shape:
+            self._state, self._shape = editor.open(self.seed), shape
+        return self._state
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A frame and what is to become of it."""
+
+    frame: Frame
+    conditioning: "Conditioning"
+    strength: float
+    instruction_id: str
+
+
+@dataclass(frozen=True, eq=False)
+class _Turn:
+    seat: Seat
+    waiting: Callable[[], Frame | None]
+    take: Callable[[], Job | None]
+    edited: "asyncio.Future[Frame | None]"
+
+
+class Engine:
+    """Loads the editor in its own thread and runs every step there.
+
+    Args:
+        load: Makes the editor; takes seconds.
+        max_batch: Frames in one step, at most; None leaves it to the device. Two cores edit two frames in twice
+            the time of one, so together both would only wait for each other.
+    """
+
+    def __init__(self, load: Callable[[], LiveEditor], max_batch: int | None) -> None:
+        self._load, self._max_batch = load, max_batch
+        self._editor: LiveEditor | None = None
+        self._failure: str | None = None
+        self._settled = asyncio.Event()
+        self._thread = ThreadPoolExecutor(1, "editor")
+        # Understanding an instruction must not wait for a step, nor a step for it.
+        self._reader = ThreadPoolExecutor(1, "instructions")
+        self._understood: OrderedDict[str, Conditioning] = OrderedDict()
+        self._turns: deque[_Turn] = deque()
+        self._wanted = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin to load; returns at once."""
+        self._tasks = [asyncio.create_task(self._warm_up()), asyncio.create_task(self._run())]
+
+    async def close(self) -> None:
+        """Stop taking turns; a step under way is left to end by itself."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for turn in self._turns:
+            turn.edited.cancel()
+        self._turns.clear()
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._reader.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def ready(self) -> bool:
+        """The editor is loaded and warm."""
+        return self._editor is not None
+
+    @property
+    def failure(self) -> str | None:
+        """Why the editor could not be loaded, if it could not."""
+        return self._failure
+
+    @property
+    def description(self) -> "ModelDescription | None":
+        """What runs; None until it does."""
+        return None if self._editor is None else self._editor.description
+
+    async def settled(self) -> None:
+        """Return when the editor is loaded, or cannot be."""
+        await self._settled.wait()
+
+    async def encode(self, text: str) -> "Conditioning":
+        """Understand an instruction, waiting for the editor to be loaded.
+
+        Raises:
+            EditorUnavailableError: It could not be loaded.
+            ValueError: The text cannot be an instruction.
+        """
+        await self._settled.wait()
+        if self._editor is None:
+            raise EditorUnavailableError(self._failure or "the model is not loaded")
+        known = self._understood.get(text)
+        if known is None:
+            loop = asyncio.get_running_loop()
+            known = await loop.run_in_executor(self._reader, self._editor.encode, text)
+            self._understood[text] = known
+            if len(self._understood) > CACHED_INSTRUCTIONS:
+                self._understood.popitem(last=False)
+        else:
+            self._understood.move_to_end(text)
+        return known
+
+    async def edit(
+        self, seat: Seat, waiting: Callable[[], Frame | None], take: Callable[[], Job | None]
+    ) -> Frame | None:
+        """Wait for a turn and edit the session's newest frame.
+
+        Args:
+            seat: The session's.
+            waiting: Looks at the frame that ``take`` would take.
+            take: Takes it, when the turn has come; None where there is none any more.
+
+        Returns:
+            The frame, edited; None where there was nothing to take.
+
+        Raises:
+            EditorCrashError: The editor crashed on this frame.
+        """
+        turn = _Turn(seat, waiting, take, asyncio.get_running_loop().create_future())
+        self._turns.append(turn)
+        self._wanted.set()
+        return await turn.edited
+
+    async def _warm_up(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            self._editor = await loop.run_in_executor(self._thread, self._load)
+        except Exception as error:
+            # Whatever keeps a model from loading (files, a compiler, a device) is for a person to read.
+            logger.error("the model could not be loaded: %s", error)
+            logger.debug("where the model could not be loaded", exc_info=error)
+            self._failure = str(error) or type(error).__name__
+        finally:
+            self._settled.set()
+
+    async def _run(self) -> None:
+        await self._settled.wait()
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            while self._turns:
+                await self._give_turns()
+
+    async def _give_turns(self) -> None:
+        """Edit for those whose turn it is; a call of its own, so that no name here outlives a session."""
+        turns = self._next_turns()
+        if not turns:
+            return
+        jobs = [(turn.seat, job) for turn, job in turns]
+        outcomes = await asyncio.get_running_loop().run_in_executor(self._thread, self._step, jobs)
+        for (turn, job), failure in zip(turns, outcomes, strict=True):
+            if turn.edited.done():
+                continue
+            if failure is None:
+                turn.edited.set_result(job.frame)
+            else:
+                turn.edited.set_exception(failure)
+
+    def _next_turns(self) -> list[tuple[_Turn, Job]]:
+        """The first session waiting and those behind it whose frames have the same size."""
+        chosen: list[tuple[_Turn, Job]] = []
+        most = self._max_batch or self._usual_batch()
+        size: tuple[int, int] | None = None
+        for _ in range(len(self._turns)):
+            turn = self._turns.popleft()
+            if turn.edited.done():
+                continue
+            frame = turn.waiting()
+            if frame is None or self._editor is None:
+                turn.edited.set_result(None)
+            elif len(chosen) == most or (size is not None and frame.edit_size != size):
+                self._turns.append(turn)
+            else:
+                job = turn.take()
+                if job is None:
+                    turn.edited.set_result(None)
+                else:
+                    size = frame.edit_size
+                    chosen.append((turn, job))
+        return chosen
+
+    def _usual_batch(self) -> int:
+        return 1 if self._editor is None or self._editor.description.device == "cpu" else 8
+
+    def _step(self, jobs: list[tuple[Seat, Job]]) -> list[EditorCrashError | None]:
+        """Edit the frames together; where that fails, each alone, so that only the culprit's session notices."""
+        from engines.editor import EditRequest
+
+        editor = self._editor
+        assert editor is not None
+        started_s = time.perf_counter()
+        try:
+            requests = [
+                EditRequest(
+                    job.frame.source,
+                    job.conditioning,
+                    seat.state(editor, job.frame.source.shape),
+                    job.strength,
+                )
+                for seat, job in jobs
+            ]
+            results = editor.step(requests)
+            if len(results) != len(jobs):
+                raise RuntimeError(f"{len(results)} edits for {len(jobs)} frames")
+            for (_, job), result in zip(jobs, results, strict=True):
+                if result.picture.shape != job.frame.source.shape:
+                    raise RuntimeError(f"{result.picture.shape} edited from {job.frame.source.shape}")
+        except Exception as error:
+            # An editor may fail in any way (memory, device, a bug); the live picture must outlast all of them.
+            if len(jobs) > 1:
+                return [self._step([job])[0] for job in jobs]
+            logger.warning("the editor failed", exc_info=error)
+            failure = EditorCrashError(str(error) or type(error).__name__)
+            failure.__cause__ = error
+            return [failure]
+        edited_s = time.perf_counter()
+        for (_, job), result in zip(jobs, results, strict=True):
+            frame = job.frame
+            frame.picture, frame.kind, frame.drift = result.picture, "edited", result.drift
+            frame.instruction_id = job.instruction_id
+            frame.edit_started_s, frame.edited_s = started_s, edited_s
+        return [None] * len(jobs)

@@ -1,0 +1,1 @@
+"""Video files: read, edited and written whole by `afterimage edit`."""

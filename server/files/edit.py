@@ -1,0 +1,250 @@
+"""`afterimage edit IN OUT --instruction "…"`: the live editor on a video file."""
+
+import signal
+import sys
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from server.engine import LiveEditor
+from server.files.progress import ShowProgress, progress_for
+from server.files.relay import Relay, RelayClosedError
+from server.files.sink import CONTAINERS, whole_or_nothing, write_file
+from server.files.source import FileError, Item, Picture, VideoSource
+from server.session.edit_size import edit_size
+
+if TYPE_CHECKING:
+    from engines.conditioning import Conditioning
+
+# Enough that neither neighbour of the editor makes it wait over one slow frame, few enough to stay in memory.
+FRAMES_AHEAD = 8
+
+
+@dataclass(frozen=True)
+class FileEdit:
+    """What to edit, and how."""
+
+    source: Path
+    target: Path
+    instruction: str
+    short_side: int = 256
+    """Edited at this short side, in pixels; written at the source's size."""
+    seed: int = 0
+    strength: float = 1.0
+    overwrite: bool = False
+
+
+def main(arguments: list[str], load: Callable[[Namespace], LiveEditor] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        arguments: What follows `afterimage edit`.
+        load: Loads the editor that the parsed arguments name.
+
+    Returns:
+        0 when the edit was written, 2 when something given cannot be used, 130 when interrupted.
+    """
+    options = _parser().parse_args(arguments)
+    edit = FileEdit(
+        source=options.source,
+        target=options.target,
+        instruction=options.instruction,
+        short_side=options.short_side,
+        seed=options.seed,
+        strength=options.strength,
+        overwrite=options.overwrite,
+    )
+    try:
+        check_names(edit)
+        # Imported after the command line has been read: PyTorch takes a second or two.
+        from engines.conditioning import InstructionError
+        from engines.model import ModelError
+
+        try:
+            with _terminated_as_interrupted():
+                editor = (load or _load)(options)
+                edit_file(edit, editor, progress_for(quiet=options.quiet))
+        except (InstructionError, ModelError) as error:
+            raise FileError(str(error)) from error
+    except FileError as error:
+        print(f"afterimage edit: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"afterimage edit: interrupted, {edit.target} was not written", file=sys.stderr)
+        return 130
+    return 0
+
+
+def check_names(edit: FileEdit) -> None:
+    """See that the files named can be read and written, before anything takes time.
+
+    Raises:
+        FileError: They cannot.
+    """
+    source, target = edit.source, edit.target
+    if not source.exists():
+        raise FileError(f"{source} does not exist")
+    if target.suffix.lower() not in CONTAINERS:
+        raise FileError(f"cannot write {target}: its name must end with one of {', '.join(CONTAINERS)}")
+    if target.is_dir():
+        raise FileError(f"{target} is a folder")
+    if not target.parent.is_dir():
+        raise FileError(f"cannot write {target}: the folder {target.parent} does not exist")
+    if target.exists() and target.samefile(source):
+        raise FileError(f"{source} and {target} are the same file")
+    if target.exists() and not edit.overwrite:
+        raise FileError(f"{target} exists already; --overwrite replaces it")
+
+
+def edit_file(edit: FileEdit, editor: LiveEditor, show_progress: ShowProgress) -> None:
+    """Edit every frame of a file in order, while the next ones are decoded and the last ones encoded.
+
+    The target is either written whole or left as it was.
+
+    Raises:
+        FileError: The source cannot be read or the target not be written.
+        InstructionError: The instruction is empty or too long.
+    """
+    conditioning = editor.encode(edit.instruction)
+    with VideoSource(edit.source) as source, whole_or_nothing(edit.target) as part:
+        if not conditioning.known:
+            _warn_of_unknown(conditioning, editor.description.name)
+        size = edit_size(*source.upright_size, edit.short_side)
+        with show_progress(source.frames) as advance, ThreadPoolExecutor(2, "edit") as neighbours:
+            decoded: Relay[Item] = Relay(FRAMES_AHEAD)
+            edited: Relay[Item] = Relay(FRAMES_AHEAD)
+            try:
+                reading = neighbours.submit(_read, source, size, decoded)
+                writing = neighbours.submit(_write, part, source, edited)
+                for item in _edited(decoded, editor, conditioning, edit):
+                    edited.put(item)
+                    if isinstance(item, Picture):
+                        advance()
+                edited.complete()
+                writing.result()
+            except RelayClosedError:
+                # One neighbour has stopped early: its result says why.
+                decoded.abandon()
+                reading.result()
+                writing.result()
+            finally:
+                decoded.abandon()
+                edited.abandon()
+
+
+def _read(source: VideoSource, size: tuple[int, int], decoded: Relay[Item]) -> None:
+    try:
+        for item in source.read(size):
+            decoded.put(item)
+        decoded.complete()
+    except RelayClosedError:
+        # The edit has ended early.
+        return
+    finally:
+        decoded.abandon()
+
+
+def _write(part: Path, source: VideoSource, edited: Relay[Item]) -> None:
+    try:
+        write_file(part, source, edited)
+    except RelayClosedError:
+        # The edit has ended early; nobody wants the part.
+        return
+    finally:
+        edited.abandon()
+
+
+def _edited(
+    decoded: Relay[Item], editor: LiveEditor, conditioning: "Conditioning", edit: FileEdit
+) -> Iterator[Item]:
+    from engines.editor import EditRequest
+
+    state = editor.open(edit.seed)
+    for item in decoded:
+        if isinstance(item, Picture):
+            (result,) = editor.step([EditRequest(item.pixels, conditioning, state, edit.strength)])
+            yield Picture(result.picture, item.pts, item.duration)
+        else:
+            yield item
+
+
+def _warn_of_unknown(conditioning: "Conditioning", model: str) -> None:
+    nearest = ", ".join(f'"{text}"' for text in conditioning.nearest)
+    print(
+        f'afterimage edit: "{conditioning.text}" is unlike anything {model} was taught; nearest: {nearest}',
+        file=sys.stderr,
+    )
+
+
+def _load(options: Namespace) -> LiveEditor:
+    from engines.editor import load_editor
+
+    return load_editor(options.model, compiler=options.compiler, device=options.device, steps=options.steps)
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Let a terminating signal clean up as Ctrl-C does."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        prog="afterimage edit",
+        description="Edit a video file by typed instruction. Duration, frame times and sound stay as they are.",
+    )
+    parser.add_argument("source", type=Path, metavar="IN", help="the video to edit")
+    parser.add_argument("target", type=Path, metavar="OUT", help=f"written: {', '.join(CONTAINERS)}")
+    parser.add_argument("--instruction", required=True, help='for example "turn it into a pencil sketch"')
+    parser.add_argument(
+        "--strength", type=_share, default=1.0, help="0 shows the source, 1 the edit (%(default)s)"
+    )
+    parser.add_argument(
+        "--short-side",
+        type=_short_side,
+        default=256,
+        metavar="PIXELS",
+        help="edit at this size, a multiple of 16, and scale up to the source's (%(default)s)",
+    )
+    parser.add_argument("--model", default="rfdm-tiny", help="name or folder (%(default)s)")
+    parser.add_argument("--steps", type=_positive, default=1, help="sampler steps for a frame (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the noise (%(default)s)")
+    parser.add_argument("--device", default="auto", help="cpu, cuda or auto (%(default)s)")
+    parser.add_argument("--compiler", default="auto", help="what runs the model (%(default)s)")
+    parser.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
+    parser.add_argument("--quiet", action="store_true", help="no progress, only errors")
+    return parser
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise ArgumentTypeError("must be within 0 and 1")
+    return value
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ArgumentTypeError("must be at least 1")
+    return value
+
+
+def _short_side(text: str) -> int:
+    value = int(text)
+    if value < 64 or value % 16:
+        raise ArgumentTypeError("must be a multiple of 16, at least 64")
+    return value

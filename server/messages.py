@@ -1,0 +1,313 @@
+"""What the server says and hears besides pictures: on data channels, as server-sent events, as JSON."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MAX_INSTRUCTION_LENGTH = 500
+
+SessionState = Literal["new", "connecting", "live", "paused", "degraded", "closed"]
+
+InstructionText = Annotated[str, Field(max_length=MAX_INSTRUCTION_LENGTH, pattern=r"\S")]
+Strength = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
+TransitionMs = Annotated[float, Field(ge=0.0, le=60_000.0, allow_inf_nan=False)]
+
+
+class Message(BaseModel):
+    """A value that travels as JSON."""
+
+    model_config = ConfigDict(frozen=True, protected_namespaces=())
+
+
+# Said by a browser on the `control` channel.
+
+
+class Heard(BaseModel):
+    """A control message; `id` comes back with its acknowledgement."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+
+    v: Literal[1]
+    id: Annotated[str, Field(min_length=1, max_length=128)]
+
+
+class InstructionMessage(Heard):
+    """A new instruction."""
+
+    type: Literal["instruction"]
+    text: InstructionText
+    strength: Strength = 1.0
+    transition_ms: TransitionMs = 0.0
+
+
+class StrengthMessage(Heard):
+    """How much of the edit shows."""
+
+    type: Literal["strength"]
+    value: Strength
+
+
+class PauseMessage(Heard):
+    """Hold the picture, or go on."""
+
+    type: Literal["pause"]
+    paused: bool
+
+
+class PingMessage(Heard):
+    """Asks for the server's clock."""
+
+    type: Literal["ping"]
+    t: Annotated[float, Field(allow_inf_nan=False)]
+
+
+ControlMessage = InstructionMessage | StrengthMessage | PauseMessage | PingMessage
+
+
+class Percentiles(Message):
+    """Of a sliding window, in milliseconds."""
+
+    p50: float
+    p95: float
+
+
+class ClientReport(BaseModel):
+    """What only the browser can measure; said on the `telemetry` channel."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+    v: Literal[1]
+    type: Literal["client"]
+    glass_to_glass_ms: Percentiles | None = None
+    downlink_ms: Percentiles | None = None
+    displayed_fps: float | None = None
+
+
+# Said by the server.
+
+
+class InstructionTaken(Message):
+    """An instruction was understood, or not: `known` is false for one unlike anything taught.
+
+    Everything but the id and the text is null while the model is not loaded yet.
+    """
+
+    instruction_id: str
+    text: str
+    family: str | None = None
+    known: bool | None = None
+    confidence: float | None = None
+    nearest: tuple[str, ...] | None = None
+
+
+class Ack(Message):
+    """Answer to a control message that asks for nothing back."""
+
+    v: Literal[1] = 1
+    id: str
+    type: Literal["ack"] = "ack"
+
+
+class InstructionAck(Ack):
+    """Answer to an instruction."""
+
+    instruction_id: str
+    family: str
+    known: bool
+    confidence: float
+    nearest: tuple[str, ...]
+
+
+class PingAck(Ack):
+    """Answer to a ping."""
+
+    t: float
+    server_time_ms: float
+
+
+ControlErrorCode = Literal[
+    "bad_json", "binary", "unknown_type", "bad_field", "too_large", "too_many", "unavailable"
+]
+
+
+class ControlErrorMessage(Message):
+    """A control message that could not be followed."""
+
+    v: Literal[1] = 1
+    id: str | None
+    type: Literal["error"] = "error"
+    code: ControlErrorCode
+    detail: str
+
+
+class ReceiptMessage(Message):
+    """The first frame that carries an instruction has left."""
+
+    v: Literal[1] = 1
+    type: Literal["receipt"] = "receipt"
+    instruction_id: str
+    text: str
+    frame_index: int
+    """Of the frames that left in this session, from 0."""
+    rtp_timestamp: int | None
+    """The one it left with; null with a publisher, whose viewers each have timestamps of their own."""
+    frames_waited: int
+    """Frames that left between the instruction's arrival and this one."""
+    elapsed_ms: float
+    """From the instruction's arrival to the last packet of this frame."""
+
+
+class WarningMessage(Message):
+    """Something a person should read."""
+
+    v: Literal[1] = 1
+    type: Literal["warning"] = "warning"
+    code: str
+    detail: str
+    nearest: tuple[str, ...] | None = None
+
+
+class StateMessage(Message):
+    """The session's state has changed."""
+
+    v: Literal[1] = 1
+    type: Literal["state"] = "state"
+    state: SessionState
+    reason: str | None = None
+
+
+class Dropped(Message):
+    """Frames that never left, by reason."""
+
+    network: int
+    """Packets lost for good, or parts of a picture that never became whole."""
+    decode: int
+    """The decoder fell behind or could not read it."""
+    inbox: int
+    """A newer one came before the editor's turn."""
+    outbox: int
+    """A newer one came before the encoder's turn."""
+    encode: int
+    """The encoder could not write it."""
+    paused: int
+
+
+class FrameCounts(Message):
+    """Since the session began."""
+
+    # "in" is a keyword of Python.
+    model_config = ConfigDict(populate_by_name=True)
+
+    received: int = Field(serialization_alias="in")
+    edited: int
+    repeated: int
+    passed: int
+    """Left untouched."""
+    dropped: Dropped
+
+
+class FrameRates(Message):
+    """Frames a second over the last two seconds; null before the first frames."""
+
+    received: float | None = Field(serialization_alias="in")
+    out: float | None
+
+
+class StageTimes(Message):
+    """Where a frame's time goes; each null where not measured."""
+
+    uplink: Percentiles | None
+    """Capture to the last packet in, by the sender's clock brought to ours with half a round trip."""
+    decode: Percentiles | None
+    """Last packet in to decoded and scaled."""
+    wait: Percentiles | None
+    """For the editor's turn."""
+    edit: Percentiles | None
+    encode: Percentiles | None
+    """Edited to encoded, waiting for the encoder included."""
+    downlink: Percentiles | None
+    """Last packet out to the browser: as it reports it, otherwise half a round trip."""
+
+
+class Memory(Message):
+    """In bytes; the device's are null without a GPU."""
+
+    process_bytes: int
+    device_allocated_bytes: int | None
+    device_reserved_bytes: int | None
+    device_peak_bytes: int | None
+    device_free_bytes: int | None
+
+
+class PictureSizes(Message):
+    """[width, height]; null before the first frame."""
+
+    received: tuple[int, int] | None = Field(serialization_alias="in")
+    edit: tuple[int, int] | None
+
+
+class ViewerSummary(Message):
+    """One viewer (WHEP)."""
+
+    codec: str | None
+    connected: bool
+    sound: bool
+    """Whether it takes sound."""
+    pictures_sent: int
+    pictures_dropped: int
+    """It was too slow for these, or could not have decoded them."""
+    watched_s: float
+
+
+class Stats(Message):
+    """Telemetry of one session; null where not measured, never 0."""
+
+    frames: FrameCounts
+    fps: FrameRates
+    stages_ms: StageTimes
+    server_ms: Percentiles | None
+    """Last packet of a camera picture in to last packet of its edit out."""
+    glass_to_glass_ms: Percentiles | None
+    """Capture to display, as the browser measures it."""
+    displayed_fps: float | None
+    memory: Memory
+    model: str
+    version: str | None
+    compiler: str | None
+    precision: str | None
+    device: str | None
+    steps: int | None
+    drift: float | None
+    instruction_apply_ms: float | None
+    size: PictureSizes
+    viewers: tuple[ViewerSummary, ...]
+    encoders: int
+    """At work for all viewers together."""
+    uptime_s: float
+
+
+class StatsMessage(Stats):
+    """Stats as the `telemetry` channel and the event stream carry them."""
+
+    v: Literal[1] = 1
+    type: Literal["stats"] = "stats"
+
+
+class FrameMatch(Message):
+    """Which camera picture a frame that left was made from."""
+
+    out_rtp: int
+    in_rtp: int
+    capture_ms: float | None
+    """By the sender's clock, Unix milliseconds; null before its first sender report."""
+
+
+class FramesMessage(Message):
+    """Frames that left since the last such message."""
+
+    v: Literal[1] = 1
+    type: Literal["frames"] = "frames"
+    frames: tuple[FrameMatch, ...]
+
+
+EventMessage = ReceiptMessage | WarningMessage | StateMessage | StatsMessage

@@ -1,0 +1,96 @@
+"""Errors as problem JSON (RFC 9457): raised anywhere as one exception, translated here alone."""
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+logger = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class ProblemDetails(BaseModel):
+    """The body of every error."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+
+
+class Problem(HTTPException):
+    """An error for whoever made the request.
+
+    Args:
+        status: HTTP status code.
+        detail: What was wrong with this very request, for a person.
+        headers: To send along, as ``Retry-After``.
+        more: Members beyond RFC 9457's own.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        headers: Mapping[str, str] | None = None,
+        **more: object,
+    ) -> None:
+        super().__init__(status, detail, headers)
+        self.more = more
+
+
+def problem_response(
+    status: int,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+    more: Mapping[str, object] | None = None,
+) -> JSONResponse:
+    """A problem JSON response."""
+    body = ProblemDetails(title=HTTPStatus(status).phrase, status=status, detail=detail)
+    return JSONResponse(body.model_dump() | dict(more or {}), status, dict(headers or {}), MEDIA_TYPE)
+
+
+def install_problems(app: FastAPI) -> None:
+    """Translate every error of the application, the framework's own included."""
+
+    async def http_error(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)
+        detail = str(error.detail)
+        if not isinstance(error, Problem):
+            detail = {
+                404: f"there is nothing at {request.url.path}",
+                405: f"{request.url.path} does not answer {request.method}",
+            }.get(error.status_code, detail)
+        more = error.more if isinstance(error, Problem) else None
+        return problem_response(error.status_code, detail, error.headers, more)
+
+    async def invalid_request(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)
+        errors = [_field_error(entry) for entry in error.errors()]
+        if any(entry.get("type") == "json_invalid" for entry in error.errors()):
+            return problem_response(400, "the body is not JSON")
+        detail = "; ".join(f"{entry['field']}: {entry['detail']}" for entry in errors)
+        return problem_response(422, detail, more={"errors": errors})
+
+    async def crashed(request: Request, error: Exception) -> JSONResponse:
+        logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return problem_response(500, "the server failed on this request; its log says why")
+
+    app.add_exception_handler(HTTPException, http_error)
+    app.add_exception_handler(RequestValidationError, invalid_request)
+    app.add_exception_handler(Exception, crashed)
+
+
+def _field_error(entry: Mapping[str, Any]) -> dict[str, str]:
+    field = ".".join(str(part) for part in entry["loc"] if part != "body") or "body"
+    said = "must not be empty" if entry["type"] == "string_pattern_mismatch" else str(entry["msg"])
+    return {"field": field, "detail": said}

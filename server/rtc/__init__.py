@@ -1,0 +1,1 @@
+"""Peers, tracks and clocks: everything that knows WebRTC."""

@@ -1,0 +1,132 @@
+"""One peer connection of ours that answers an offer: what all kinds of peers have in common."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription
+from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateError, OperationError
+from aiortc.sdp import SessionDescription
+from aiortc.stats import RTCRemoteInboundRtpStreamStats, RTCTransportStats
+
+from server.rtc.fragment import IceFragment, MalformedFragmentError
+from server.rtc.offer import UnusableOfferError, without_mdns
+
+logger = logging.getLogger(__name__)
+
+CLOSE_TIMEOUT_S = 5.0
+
+Wire = Callable[[RTCPeerConnection], None]
+"""Puts the tracks of a connection to use, once the offer is known and before it is answered."""
+
+
+class IceRestartError(Exception):
+    """ICE would have to be restarted, which aiortc cannot."""
+
+
+@dataclass(frozen=True)
+class PeerHealth:
+    """What is known of the way to a peer."""
+
+    packets_received: int
+    """DTLS, SRTP and SRTCP packets; a peer that is there sends some every second."""
+    round_trip_ms: float | None
+
+
+class Connection:
+    """Answers one offer and lasts until closed.
+
+    Args:
+        stun_urls: Servers to ask for our public address; none on a local network.
+        on_state: Told the connection's state: connecting, connected, failed or closed.
+
+    Attributes:
+        id: Unguessable; names the connection in its WHIP or WHEP session's address.
+        ice_tag: Names its ICE session, in an entity tag; there is one, since ICE is never restarted.
+    """
+
+    def __init__(self, stun_urls: Sequence[str], on_state: Callable[[str], None]) -> None:
+        self.id = secrets.token_urlsafe(16)
+        self.ice_tag = secrets.token_urlsafe(9)
+        self._stun_urls, self._on_state = tuple(stun_urls), on_state
+        self._connection: RTCPeerConnection | None = None
+        self._offered: SessionDescription | None = None
+
+    async def answer(self, offer_sdp: str, wire: Wire) -> str:
+        """The SDP answer to a checked offer, with all our candidates.
+
+        Raises:
+            UnusableOfferError: Nothing can come of it.
+        """
+        servers = [RTCIceServer(list(self._stun_urls))] if self._stun_urls else []
+        connection = self._connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))
+        connection.on("connectionstatechange", lambda: self._on_state(connection.connectionState))
+        self._offered = SessionDescription.parse(offer_sdp)
+        try:
+            await connection.setRemoteDescription(RTCSessionDescription(without_mdns(offer_sdp), "offer"))
+            wire(connection)
+            await connection.setLocalDescription(await connection.createAnswer())
+        except (ValueError, OperationError, InternalError, InvalidAccessError, InvalidStateError) as error:
+            await self.close()
+            raise UnusableOfferError(f"the offer cannot be answered: {error}") from error
+        except (AttributeError, KeyError, IndexError, TypeError, AssertionError) as error:
+            # aiortc takes what it parsed for granted; an offer that breaks it is the offer's fault.
+            logger.info("an offer broke the peer connection", exc_info=error)
+            await self.close()
+            raise UnusableOfferError(
+                "the offer cannot be answered: its sections do not fit together"
+            ) from error
+        return str(connection.localDescription.sdp)
+
+    async def add_candidates(self, fragment: IceFragment) -> None:
+        """Try what the peer has found since its offer.
+
+        Raises:
+            IceRestartError: The fragment is of another ICE session.
+            MalformedFragmentError: A candidate cannot be used.
+        """
+        connection, offered = self._connection, self._offered
+        if connection is None or offered is None:
+            return
+        known = {
+            (media.ice.usernameFragment, media.ice.password)
+            for media in offered.media
+            if media.ice is not None
+        }
+        if fragment.credentials is not None and fragment.credentials not in known:
+            raise IceRestartError
+        mids = [media.rtp.muxId for media in offered.media]
+        for candidate in fragment.candidates:
+            mid, index = candidate.sdpMid, candidate.sdpMLineIndex
+            if (mid is not None and mid not in mids) or (index is not None and index >= len(mids)):
+                raise MalformedFragmentError("a candidate is for a section that the offer does not have")
+        try:
+            for candidate in fragment.candidates:
+                await connection.addIceCandidate(candidate)
+            if fragment.ended:
+                await connection.addIceCandidate(None)
+        except ValueError as error:
+            raise MalformedFragmentError(f"a candidate cannot be used: {error}") from error
+
+    async def health(self) -> PeerHealth:
+        """Packets heard so far and the newest round trip."""
+        packets, round_trip_ms = 0, None
+        if self._connection is not None:
+            for stats in (await self._connection.getStats()).values():
+                if isinstance(stats, RTCTransportStats):
+                    packets = max(packets, stats.packetsReceived)
+                elif isinstance(stats, RTCRemoteInboundRtpStreamStats) and stats.kind == "video":
+                    round_trip_ms = None if stats.roundTripTime is None else 1000.0 * stats.roundTripTime
+        return PeerHealth(packets, round_trip_ms)
+
+    async def close(self) -> None:
+        """End the connection; never raises, never takes long."""
+        if self._connection is None:
+            return
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self._connection.close()
+        except TimeoutError:
+            logger.warning("a peer connection did not close within %g s", CLOSE_TIMEOUT_S)

@@ -1,0 +1,141 @@
+"""The places where aiortc gives no hook and is reached into; the only ones.
+
+Each is small, and `tests/server/rtc/test_hooks.py` names the version they were written for, so that an upgrade
+that moves them fails there and not in front of a visitor.
+"""
+
+import time
+from collections.abc import Awaitable, Callable
+from struct import pack_into, unpack_from
+from typing import Protocol
+
+from aiortc import RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
+from aiortc.codecs.base import Encoder
+from aiortc.jitterbuffer import JitterFrame
+from aiortc.rtp import RTCP_SR, AnyRtcpPacket, RtcpSrPacket, RtpPacket, is_rtcp
+
+from server.rtc.clocks import SenderReport, unix_ms_to_ntp
+
+AIORTC_VERSION = "1.16.0"
+
+
+class Assembly(Protocol):
+    """What can take the jitter buffer's place."""
+
+    def add(self, packet: RtpPacket) -> tuple[bool, JitterFrame | None]:
+        """Take a packet; whether to ask for a key frame, and a whole frame for aiortc's decoder or None."""
+        ...
+
+
+def negotiated_codec(transceiver: RTCRtpTransceiver) -> str:
+    """The codec that will be sent: the first both sides know, in the browser's order."""
+    return str(transceiver._codecs[0].name)
+
+
+def codecs_by_payload_type(transceiver: RTCRtpTransceiver) -> dict[int, str]:
+    """What may be received."""
+    codecs = transceiver._codecs
+    return {codec.payloadType: codec.name for codec in codecs if codec.payloadType is not None}
+
+
+def assemble_with(receiver: RTCRtpReceiver, assembly: Assembly) -> None:
+    """Put ``assembly`` in the jitter buffer's place, before the first packet.
+
+    It never gives a picture back to the receiver, whose decoder thread and unbounded queues stay idle.
+    """
+    assert hasattr(receiver, "_RTCRtpReceiver__jitter_buffer")
+    receiver._RTCRtpReceiver__jitter_buffer = assembly
+
+
+def encode_with(sender: RTCRtpSender, encoder: Encoder) -> None:
+    """Have ``sender`` use this encoder and not one of its own, before the first picture."""
+    assert getattr(sender, "_RTCRtpSender__encoder", encoder) is None
+    sender._RTCRtpSender__encoder = encoder  # type: ignore[attr-defined]
+
+
+def watch_sender_reports(receiver: RTCRtpReceiver, on_report: Callable[[SenderReport], None]) -> None:
+    """Call ``on_report`` with every RTCP sender report that reaches ``receiver``."""
+    proceed: Callable[[AnyRtcpPacket], Awaitable[None]] = receiver._handle_rtcp_packet
+
+    async def watched(packet: AnyRtcpPacket) -> None:
+        if isinstance(packet, RtcpSrPacket):
+            times = packet.sender_info
+            on_report(
+                SenderReport(packet.ssrc, times.ntp_timestamp, times.rtp_timestamp, time.time() * 1000.0)
+            )
+        await proceed(packet)
+
+    receiver._handle_rtcp_packet = watched  # type: ignore[method-assign]
+
+
+def watch_pictures_leave(sender: RTCRtpSender, on_left: Callable[[int], None]) -> None:
+    """Call ``on_left`` with the RTP timestamp of every picture whose last packet is out.
+
+    The sender adds a random offset to every timestamp and keeps it to itself, so it is read from the packets.
+    Packets sent again are not counted: their timestamp is older, or their SSRC another (RFC 4588).
+    """
+    transport = sender.transport
+    proceed: Callable[[bytes], Awaitable[None]] = transport._send_rtp
+    last_left: int | None = None
+
+    async def watched(data: bytes) -> None:
+        nonlocal last_left
+        await proceed(data)
+        if is_rtcp(data) or not data[1] & 0x80:
+            return
+        timestamp, ssrc = unpack_from("!II", data, 4)
+        newer = last_left is None or 0 < (timestamp - last_left) % (1 << 32) < 1 << 31
+        if ssrc == sender._ssrc and newer:
+            last_left = timestamp
+            on_left(timestamp)
+
+    transport._send_rtp = watched  # type: ignore[method-assign]
+
+
+def watch_key_frame_requests(sender: RTCRtpSender, on_wanted: Callable[[], None]) -> None:
+    """Call ``on_wanted`` for every PLI and FIR (RFC 4585, RFC 5104) in place of aiortc's own note of it."""
+    assert callable(sender._send_keyframe)
+    sender._send_keyframe = on_wanted  # type: ignore[method-assign]
+
+
+def date_reports(sender: RTCRtpSender, capture_ms: Callable[[], float | None]) -> None:
+    """Tie a sender's RTP timestamps to the time of capture in its RTCP sender reports.
+
+    aiortc ties them to the time of sending. An edit leaves later than the sound it was captured with, and a
+    viewer, who aligns the two by these reports (RFC 3550 section 6.4.1), would show it too late for good.
+
+    Args:
+        sender: Of one viewer.
+        capture_ms: When what is being sent was captured, in Unix milliseconds; asked for each packet.
+    """
+    transport = sender.transport
+    proceed: Callable[[bytes], Awaitable[None]] = transport._send_rtp
+    last: tuple[int, float] | None = None
+
+    async def dated(data: bytes) -> None:
+        nonlocal last
+        if not is_rtcp(data):
+            timestamp, ssrc = unpack_from("!II", data, 4)
+            captured_ms = capture_ms() if ssrc == sender._ssrc else None
+            newer = last is None or 0 < (timestamp - last[0]) % (1 << 32) < 1 << 31
+            if captured_ms is not None and newer:
+                last = timestamp, captured_ms
+        elif last is not None and data[1] == RTCP_SR and unpack_from("!I", data, 4)[0] == sender._ssrc:
+            (timestamp,) = unpack_from("!I", data, 16)
+            if timestamp == last[0]:
+                report = bytearray(data)
+                pack_into("!Q", report, 8, unix_ms_to_ntp(last[1]))
+                data = bytes(report)
+        await proceed(data)
+
+    transport._send_rtp = dated  # type: ignore[method-assign]
+
+
+def opus_types(transceiver: RTCRtpTransceiver) -> frozenset[int]:
+    """Payload types of Opus among what was negotiated."""
+    return frozenset(number for number, name in codecs_by_payload_type(transceiver).items() if name == "opus")
+
+
+def only_opus(transceiver: RTCRtpTransceiver) -> None:
+    """Answer with Opus alone, whatever else both sides know."""
+    transceiver._codecs = [codec for codec in transceiver._codecs if codec.name == "opus"]

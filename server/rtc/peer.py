@@ -1,0 +1,175 @@
+"""The peer connection a session's picture comes by: a browser's, which takes the edit back, or a publisher's."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from aiortc import RTCDataChannel, RTCPeerConnection, RTCRtpTransceiver
+
+from server.rtc import hooks
+from server.rtc.assembly import EncodedPicture, PictureAssembly
+from server.rtc.clocks import CaptureClock
+from server.rtc.connection import CLOSE_TIMEOUT_S, Connection, PeerHealth
+from server.rtc.decoding import DecoderThread
+from server.rtc.encoded import EncodedFrame
+from server.rtc.encoding import LiveEncoder
+from server.rtc.offer import as_baseline, parse_offer, parse_publish_offer, with_profiles
+from server.rtc.sound import SoundRelay
+from server.rtc.track import EditTrack
+from server.session.frame import Frame
+from server.session.mailbox import Mailbox
+from server.telemetry import DropReason
+
+Size = Callable[[int, int], tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class PeerEvents:
+    """Whom a peer tells what; everything is called on the event loop."""
+
+    received: Callable[[], None]
+    """A whole camera picture is in."""
+    frame: Callable[[Frame], None]
+    """A camera picture is decoded."""
+    sound: Callable[[EncodedFrame], None]
+    """A packet of sound is in."""
+    dropped: Callable[[DropReason, int], None]
+    sent: Callable[[Frame, int], None]
+    """A frame's last packet is out, under this RTP timestamp."""
+    channel: Callable[[RTCDataChannel], None]
+    """The browser has opened a data channel."""
+    state: Callable[[str], None]
+    """The connection's state: connecting, connected, failed or closed."""
+
+
+@dataclass(frozen=True)
+class Downlink:
+    """How the edit goes back on the connection that its picture came by."""
+
+    outbox: Mailbox[Frame]
+    send_size: Size
+    """(width, height) of an edit -> (width, height) to send it at."""
+    max_bitrate_bps: int
+
+
+class Peer:
+    """Answers one offer and carries its media until closed.
+
+    Args:
+        downlink: For a browser; a publisher (WHIP) has none.
+        events: Whom to tell.
+        edit_size: (width, height) of a camera picture -> (width, height) to scale it to.
+        stun_urls: Servers to ask for our public address; none on a local network.
+
+    Attributes:
+        capture_clock: When what came was captured.
+    """
+
+    def __init__(
+        self, downlink: Downlink | None, events: PeerEvents, edit_size: Size, stun_urls: Sequence[str]
+    ) -> None:
+        self.capture_clock = CaptureClock()
+        self.connection = Connection(stun_urls, events.state)
+        self._downlink, self._events, self._edit_size = downlink, events, edit_size
+        self._loop = asyncio.get_running_loop()
+        self._decoder: DecoderThread | None = None
+        self._closed = False
+
+    async def answer(self, offer_sdp: str) -> str:
+        """The SDP answer to an offer, with all our candidates.
+
+        Raises:
+            MalformedOfferError: It is not SDP.
+            UnusableOfferError: Nothing to edit can come of it.
+        """
+        profiles: dict[int, str] = {}
+        if self._downlink is None:
+            offer_sdp, profiles = as_baseline(offer_sdp)
+            offer = parse_publish_offer(offer_sdp)
+        else:
+            offer = parse_offer(offer_sdp)
+        sending_mids = {media.rtp.muxId for media in offer.media if media.direction != "recvonly"}
+
+        def wire(connection: RTCPeerConnection) -> None:
+            connection.on("datachannel", self._events.channel)
+            self._wire(connection, sending_mids)
+
+        return with_profiles(await self.connection.answer(offer_sdp, wire), profiles)
+
+    async def health(self) -> PeerHealth:
+        """Packets heard so far and the newest round trip."""
+        return await self.connection.health()
+
+    async def close(self) -> None:
+        """End the connection and every thread and task of it; never raises, never takes long."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._decoder is not None:
+            self._decoder.close()
+        await self.connection.close()
+        if self._decoder is not None:
+            await asyncio.to_thread(self._decoder.join, CLOSE_TIMEOUT_S)
+
+    def _wire(self, connection: RTCPeerConnection, sending_mids: set[str]) -> None:
+        """Put the first camera and the first microphone to use; what comes by others is ignored."""
+        transceivers = connection.getTransceivers()
+        camera = next(item for item in transceivers if item.kind == "video" and item.mid in sending_mids)
+        for other in transceivers:
+            if other.kind == "video" and other is not camera:
+                other.direction = "inactive"
+        self._receive(camera)
+        if self._downlink is not None:
+            self._send(camera, self._downlink)
+        sounds = [item for item in transceivers if item.kind == "audio"]
+        for sound in sounds:
+            self._hear(sound, first=sound is sounds[0])
+
+    def _receive(self, camera: RTCRtpTransceiver) -> None:
+        assembly = PictureAssembly(
+            hooks.codecs_by_payload_type(camera),
+            self._take_picture,
+            lambda count: self._events.dropped("network", count),
+        )
+        self._decoder = DecoderThread(
+            self._edit_size,
+            on_frame=lambda frame: self._on_loop(self._events.frame, frame),
+            on_dropped=lambda count: self._on_loop(self._events.dropped, "decode", count),
+            on_broken=assembly.want_key_frame,
+        )
+        hooks.assemble_with(camera.receiver, assembly)
+        hooks.watch_sender_reports(camera.receiver, self.capture_clock.video.add)
+
+    def _hear(self, sound: RTCRtpTransceiver, *, first: bool) -> None:
+        # Every one gets a relay: aiortc would decode the sound and queue it without bound.
+        types = hooks.opus_types(sound) if first else frozenset[int]()
+        if self._downlink is None and types:
+            hooks.only_opus(sound)
+        relay = SoundRelay(types, self.capture_clock.sound_ms, self._events.sound)
+        hooks.assemble_with(sound.receiver, relay)
+        if first:
+            hooks.watch_sender_reports(sound.receiver, self.capture_clock.sound.add)
+
+    def _send(self, camera: RTCRtpTransceiver, downlink: Downlink) -> None:
+        camera.direction = "sendrecv"
+        track = EditTrack(downlink.outbox)
+        camera.sender.replaceTrack(track)
+        encoder = LiveEncoder(
+            hooks.negotiated_codec(camera),
+            downlink.max_bitrate_bps,
+            downlink.send_size,
+            on_encoded=track.encoded,
+            on_failed=lambda: self._on_loop(self._events.dropped, "encode", 1),
+        )
+        hooks.encode_with(camera.sender, encoder)
+        hooks.watch_pictures_leave(camera.sender, lambda out_rtp: track.sent(out_rtp, self._events.sent))
+
+    def _take_picture(self, picture: EncodedPicture) -> None:
+        self._events.received()
+        if self._decoder is not None:
+            self._decoder.put(picture)
+
+    def _on_loop(self, tell: Callable[..., None], *arguments: object) -> None:
+        """Call something on the event loop from another thread."""
+        if not self._closed and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(tell, *arguments)

@@ -1,0 +1,151 @@
+"""`afterimage serve`: the page and the live path, until it is told to stop."""
+
+import argparse
+import asyncio
+import logging
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+from pydantic import ValidationError
+
+from server.app import create_app
+from server.engine import LiveEditor
+from server.service import Service
+from server.settings import Settings
+
+USAGE_ERROR = 2
+GRACE_S = 5
+
+
+def main(arguments: list[str]) -> int:
+    """Serve until interrupted; 2 for settings or a model that cannot be used."""
+    parser = argparse.ArgumentParser(
+        "afterimage serve",
+        description="Serve the page and the live path. Every setting is also an AFTERIMAGE_* variable.",
+    )
+    parser.add_argument("--host", help="address to serve on (default 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="port to serve on (default 8080)")
+    parser.add_argument("--model", help="a shipped model's name or a model folder (default rfdm-tiny)")
+    parser.add_argument("--log-level", default="warning", choices=("debug", "info", "warning", "error"))
+    options = vars(parser.parse_args(arguments))
+    log_level: str = options.pop("log_level")
+    try:
+        settings = Settings(**{name: value for name, value in options.items() if value is not None})
+    except ValidationError as error:
+        for entry in error.errors():
+            where = "AFTERIMAGE_" + str(entry["loc"][0]).upper() + ": " if entry["loc"] else ""
+            print(f"afterimage: {where}{entry['msg'].removeprefix('Value error, ')}", file=sys.stderr)
+        return USAGE_ERROR
+    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    return serve(settings, None)
+
+
+def serve(settings: Settings, load: Callable[[], LiveEditor] | None) -> int:
+    """Serve until interrupted.
+
+    Args:
+        settings: As read at start-up.
+        load: Makes the editor; the settings' model where it is left out.
+
+    Returns:
+        The exit status.
+    """
+    try:
+        listening = listen(settings.host, settings.port)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        print(f"afterimage: cannot serve on {settings.host}:{settings.port}: {reason}", file=sys.stderr)
+        return USAGE_ERROR
+    with listening:
+        server = Server(create_app(settings, load), settings, listening)
+        # uvicorn raises the interrupt again once everything has ended; there is nothing left to interrupt.
+        with suppress(KeyboardInterrupt):
+            server.run(sockets=[listening])
+    return server.exit_status
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one.
+
+    Raises:
+        OSError: The address is taken, not this machine's, or not allowed.
+    """
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(128)
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+class Server(uvicorn.Server):
+    """uvicorn, which also says where it serves and when the model is warm, and ends sessions before it waits."""
+
+    def __init__(self, app: FastAPI, settings: Settings, listening: socket.socket) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                ws="none",
+                server_header=False,
+                timeout_graceful_shutdown=GRACE_S,
+            )
+        )
+        self.exit_status = 0
+        self._app, self._settings, self._listening = app, settings, listening
+        self._telling: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Open the port, then tell what happens to the model."""
+        await super().startup(sockets)
+        if self.started:
+            self._loop = asyncio.get_running_loop()
+            self._telling = asyncio.create_task(self._tell())
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Also end the sessions: an event stream would keep uvicorn waiting until then."""
+        super().handle_exit(sig, frame)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._end_sessions)
+
+    def _end_sessions(self) -> None:
+        for session in self._service.sessions:
+            session.end("the server stops")
+
+    @property
+    def _service(self) -> Service:
+        service = self._app.state.service
+        assert isinstance(service, Service)
+        return service
+
+    async def _tell(self) -> None:
+        address, port = self._listening.getsockname()[:2]
+        shown = f"[{address}]" if ":" in address else address
+        query = "" if self._settings.token is None else "/?token=…"
+        print(f"Afterimage is at http://{shown}:{port}{query}", flush=True)
+        print(f"loading {self._settings.model} …", flush=True)
+        engine = self._service.engine
+        await engine.settled()
+        runs = engine.description
+        if runs is None:
+            print(f"afterimage: {engine.failure}", file=sys.stderr, flush=True)
+            self.exit_status = USAGE_ERROR
+            self.should_exit = True
+            return
+        how = f"{runs.compiler}, {runs.precision}, {runs.device}"
+        print(f"{runs.name} {runs.version} is warm ({how})", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

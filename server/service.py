@@ -1,0 +1,108 @@
+"""What the routes work with: one server's engine, sessions and settings."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import Depends, Request
+from prometheus_client import CollectorRegistry
+
+from server.access import bearer, same_secret
+from server.engine import Engine, LiveEditor
+from server.metrics import Totals, make_registry
+from server.problems import Problem
+from server.session.edit_size import edit_size
+from server.session.session import Session, SessionLimits
+from server.session.sessions import NoSuchSessionError, Sessions
+from server.settings import Settings
+
+
+class Service:
+    """One server; made inside its event loop.
+
+    Args:
+        settings: As read at start-up.
+        load: Makes the editor.
+    """
+
+    def __init__(self, settings: Settings, load: Callable[[], LiveEditor]) -> None:
+        self.settings = settings
+        self.engine = Engine(load, settings.max_batch)
+        self.limits = session_limits(settings)
+        totals = Totals()
+        self.sessions = Sessions(settings.model, self.engine, self.limits, settings.max_sessions, totals.add)
+        self.metrics: CollectorRegistry = make_registry(self.sessions, self.engine, totals)
+
+    @property
+    def token(self) -> str | None:
+        """The server's token, if it has one."""
+        return None if self.settings.token is None else self.settings.token.get_secret_value()
+
+    async def close(self) -> None:
+        """End every session, then the engine."""
+        await self.sessions.close("the server stops")
+        await self.engine.close()
+
+
+def session_limits(settings: Settings) -> SessionLimits:
+    """What the settings say of each session."""
+
+    def scale_to_edit(width: int, height: int) -> tuple[int, int]:
+        return edit_size(width, height, settings.edit_short_side)
+
+    def scale_to_send(width: int, height: int) -> tuple[int, int]:
+        if settings.send_short_side is None:
+            return width, height
+        factor = settings.send_short_side / min(width, height)
+        return round(width * factor / 2) * 2, round(height * factor / 2) * 2
+
+    return SessionLimits(
+        connect_timeout_s=settings.connect_timeout_s,
+        gone_after_s=settings.gone_after_s,
+        stall_after_s=settings.stall_after_s,
+        max_bitrate_bps=settings.max_bitrate_bps,
+        max_viewers=settings.max_viewers,
+        edit_size=scale_to_edit,
+        send_size=scale_to_send,
+        stun_urls=settings.stun_urls,
+    )
+
+
+def this_service(request: Request) -> Service:
+    """The server a request reached."""
+    service = request.app.state.service
+    assert isinstance(service, Service)
+    return service
+
+
+TheService = Annotated[Service, Depends(this_service)]
+
+
+def asked_session(session_id: str, request: Request, service: TheService) -> Session:
+    """The session a call is about, for whoever has its token or the server's.
+
+    Server-sent events carry the token as ``?token=``: a browser's EventSource sends no headers.
+    """
+    given = bearer(request.headers)
+    if given is None and request.url.path.endswith("/events"):
+        given = request.query_params.get("token")
+    may_ask_all = service.token is not None and same_secret(given, service.token)
+    try:
+        session = service.sessions.find(session_id)
+    except NoSuchSessionError:
+        if service.token is not None and not may_ask_all:
+            raise _unauthorized() from None
+        raise Problem(404, "there is no such session, or it has ended") from None
+    if may_ask_all or same_secret(given, session.token):
+        return session
+    raise _unauthorized()
+
+
+def _unauthorized() -> Problem:
+    return Problem(
+        401,
+        "this call needs the session's token as a bearer",
+        {"WWW-Authenticate": 'Bearer realm="afterimage session"'},
+    )
+
+
+TheSession = Annotated[Session, Depends(asked_session)]

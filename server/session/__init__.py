@@ -1,0 +1,1 @@
+"""One visitor: mailboxes, worker, lifetime, receipts."""

@@ -1,0 +1,126 @@
+"""A session's two data channels: `control` is heard and answered, `telemetry` is told at intervals."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from aiortc import RTCDataChannel
+
+from server.messages import (
+    ClientReport,
+    ControlErrorMessage,
+    ControlMessage,
+    FrameMatch,
+    FramesMessage,
+    Message,
+    StateMessage,
+    Stats,
+    StatsMessage,
+)
+from server.rtc.control import ControlError, parse_client_report, parse_control
+from server.session.events import Events
+
+STATS_INTERVAL_S = 0.5
+FRAMES_INTERVAL_S = 0.1
+MAX_WAITING_CONTROL = 32
+MAX_BUFFERED_TELEMETRY = 64 * 1024
+MAX_BUFFERED_CONTROL = 1024 * 1024
+MAX_UNTOLD_MATCHES = 128
+
+
+class Channels:
+    """Hears and tells a session's browser; its loops run until cancelled.
+
+    Args:
+        events: Are told the stats as well.
+        state: What `control` is told first.
+        stats: Telemetry as of now.
+        follow: Follows a control message; its answer.
+        on_report: Called with what the browser has measured.
+        on_gone: Told why nobody is taken to be there any more.
+    """
+
+    def __init__(
+        self,
+        events: Events,
+        state: Callable[[], StateMessage],
+        stats: Callable[[], Stats],
+        follow: Callable[[ControlMessage], Awaitable[Message]],
+        on_report: Callable[[ClientReport], None],
+        on_gone: Callable[[str], None],
+    ) -> None:
+        self._events, self._state, self._stats, self._follow = events, state, stats, follow
+        self._on_report, self._on_gone = on_report, on_gone
+        self._control: RTCDataChannel | None = None
+        self._telemetry: RTCDataChannel | None = None
+        self._heard: asyncio.Queue[ControlMessage] = asyncio.Queue(MAX_WAITING_CONTROL)
+        self._matches: list[FrameMatch] = []
+
+    def take(self, channel: RTCDataChannel) -> None:
+        """Use a channel that the browser has opened; one of another name is left alone."""
+        if channel.label == "control":
+            self._control = channel
+            channel.on("message", self._hear_control)
+            channel.on("close", lambda: self._on_gone("control channel closed"))
+            self._send(channel, self._state(), MAX_BUFFERED_CONTROL)
+        elif channel.label == "telemetry":
+            self._telemetry = channel
+            channel.on("message", self._hear_telemetry)
+
+    def answer(self, message: Message) -> None:
+        """Send a message on `control`, if it is there."""
+        if self._control is not None:
+            self._send(self._control, message, MAX_BUFFERED_CONTROL)
+
+    def add_match(self, match: FrameMatch) -> None:
+        """Tell with the next frames; not at all when too many wait already."""
+        if len(self._matches) < MAX_UNTOLD_MATCHES:
+            self._matches.append(match)
+
+    async def follow_control(self) -> None:
+        """Follow what is heard, one message at a time."""
+        while True:
+            self.answer(await self._follow(await self._heard.get()))
+
+    async def tell_telemetry(self) -> None:
+        """Tell which frames left, and less often the stats."""
+        ticks_per_stats = round(STATS_INTERVAL_S / FRAMES_INTERVAL_S)
+        tick = 0
+        while True:
+            await asyncio.sleep(FRAMES_INTERVAL_S)
+            tick += 1
+            channel = self._telemetry
+            matches, self._matches = tuple(self._matches), []
+            if channel is not None and matches:
+                self._send(channel, FramesMessage(frames=matches), MAX_BUFFERED_TELEMETRY)
+            if tick % ticks_per_stats == 0 and (channel is not None or self._events.listened_to):
+                stats = StatsMessage(**dict(self._stats()))
+                self._events.publish(stats)
+                if channel is not None:
+                    self._send(channel, stats, MAX_BUFFERED_TELEMETRY)
+
+    def _hear_telemetry(self, raw: str | bytes) -> None:
+        report = parse_client_report(raw)
+        if report is not None:
+            self._on_report(report)
+
+    def _hear_control(self, raw: str | bytes) -> None:
+        try:
+            message = parse_control(raw)
+        except ControlError as error:
+            self.answer(ControlErrorMessage(id=error.request_id, code=error.code, detail=error.detail))
+            return
+        try:
+            self._heard.put_nowait(message)
+        except asyncio.QueueFull:
+            self.answer(
+                ControlErrorMessage(id=message.id, code="too_many", detail="too many messages wait already")
+            )
+
+    def _send(self, channel: RTCDataChannel, message: Message, max_buffered: int) -> None:
+        if channel.readyState != "open":
+            return
+        if channel.bufferedAmount > max_buffered:
+            if channel is self._control:
+                self._on_gone("the browser does not read its control channel")
+            return
+        channel.send(message.model_dump_json(by_alias=True))

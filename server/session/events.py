@@ -1,0 +1,57 @@
+"""What happens in a session, told to everyone who listens."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator
+
+from server.messages import EventMessage
+
+MAX_WAITING = 64
+"""A listener that reads slower than this loses the oldest events, never the server its memory."""
+
+
+class Events:
+    """Hands every event to every listener; each has a bounded queue of its own."""
+
+    def __init__(self) -> None:
+        self._listeners: set[_Listener] = set()
+        self._ended = False
+
+    @property
+    def listened_to(self) -> bool:
+        """Whether anyone would hear."""
+        return bool(self._listeners)
+
+    def publish(self, event: EventMessage) -> None:
+        """Tell everyone; returns at once."""
+        for listener in self._listeners:
+            listener.waiting.append(event)
+            listener.wake.set()
+
+    def end(self) -> None:
+        """Nothing more will happen: every listener hears what waits and is then done."""
+        self._ended = True
+        for listener in self._listeners:
+            listener.wake.set()
+
+    async def listen(self, first: EventMessage) -> AsyncGenerator[EventMessage, None]:
+        """``first``, and then all that happens until the end."""
+        listener = _Listener()
+        self._listeners.add(listener)
+        try:
+            yield first
+            while True:
+                await listener.wake.wait()
+                listener.wake.clear()
+                while listener.waiting:
+                    yield listener.waiting.popleft()
+                if self._ended:
+                    return
+        finally:
+            self._listeners.discard(listener)
+
+
+class _Listener:
+    def __init__(self) -> None:
+        self.waiting: deque[EventMessage] = deque(maxlen=MAX_WAITING)
+        self.wake = asyncio.Event()

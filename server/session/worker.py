@@ -1,0 +1,170 @@
+"""Edits one session's frames, always the newest, and lets them through untouched where it cannot."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from server.engine import EditorCrashError, Engine, Job, Seat
+from server.session.frame import Frame, Picture
+from server.session.instruction import Instruction
+from server.session.mailbox import Mailbox
+from server.session.outlets import Outlets
+
+logger = logging.getLogger(__name__)
+
+FIRST_RETRY_S = 0.5
+LAST_RETRY_S = 10.0
+REPEAT_INTERVAL_S = 0.5
+"""How often a held picture leaves again, so that the connection and a late decoder have one."""
+STALLED_PASS_S = 1 / 30
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why the picture is untouched."""
+
+    code: str
+    detail: str
+
+
+MODEL_LOADING = Trouble("model_loading", "The model is still loading; the picture is untouched until then.")
+
+
+class Worker:
+    """Takes frames from the inbox, has them edited and puts them into the outlets.
+
+    Args:
+        inbox: Camera frames.
+        outlets: Where frames leave.
+        engine: The editor all sessions share.
+        seat: This session's place at it.
+        stall_after_s: An edit that takes longer lets frames through until it returns.
+        on_trouble: Called when the picture cannot be edited, and with None when it can again.
+        on_held: Called for every frame not shown because the picture is held.
+        clock: Monotonic seconds.
+
+    Attributes:
+        instruction: What the picture is to become; None leaves it as it is.
+        instruction_waits: One has arrived and is not understood yet.
+        paused: Hold the picture.
+        last_source, last_edit: The newest pictures, for snapshots.
+    """
+
+    def __init__(
+        self,
+        inbox: Mailbox[Frame],
+        outlets: Outlets,
+        engine: Engine,
+        seat: Seat,
+        stall_after_s: float,
+        on_trouble: Callable[[Trouble | None], None],
+        on_held: Callable[[], None],
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.instruction: Instruction | None = None
+        self.instruction_waits = False
+        self.paused = False
+        self.last_source: Picture | None = None
+        self.last_edit: Picture | None = None
+        self._inbox, self._outlets, self._engine, self._seat = inbox, outlets, engine, seat
+        self._stall_after_s, self._clock = stall_after_s, clock
+        self._on_trouble, self._on_held = on_trouble, on_held
+        self._trouble: Trouble | None = None
+        self._retry_at_s = 0.0
+        self._retry_after_s = FIRST_RETRY_S
+        self._repeated_s = 0.0
+
+    async def run(self) -> None:
+        """Loop until cancelled."""
+        while True:
+            await self._inbox.wait()
+            if self.paused:
+                self._hold()
+            elif self.instruction is None:
+                self._set_trouble(
+                    MODEL_LOADING if self.instruction_waits and not self._engine.ready else None
+                )
+                self._let_through()
+            elif self._clock() < self._retry_at_s:
+                self._let_through()
+            else:
+                await self._edit()
+
+    async def _edit(self) -> None:
+        edit = asyncio.ensure_future(self._engine.edit(self._seat, self._inbox.peek, self._take))
+        try:
+            await self._outlast(edit)
+            frame = edit.result()
+        except EditorCrashError as error:
+            self._fail(error)
+            return
+        finally:
+            edit.cancel()
+        if frame is None:
+            return
+        if self._trouble is not None and self._trouble.code == "editor_stalled":
+            # It is older than the frames that were let through meanwhile.
+            self._set_trouble(None)
+            return
+        self._set_trouble(None)
+        self._retry_after_s = FIRST_RETRY_S
+        self.last_edit = frame.picture
+        self._outlets.put(frame)
+
+    async def _outlast(self, edit: "asyncio.Future[Frame | None]") -> None:
+        """Wait for an edit; let frames through while it takes too long."""
+        await asyncio.wait({edit}, timeout=self._stall_after_s)
+        if edit.done():
+            return
+        self._set_trouble(
+            Trouble(
+                "editor_stalled",
+                f"The editor has not answered for {self._stall_after_s:g} s; the picture is untouched meanwhile.",
+            )
+        )
+        while not edit.done():
+            self._let_through()
+            await asyncio.wait({edit}, timeout=STALLED_PASS_S)
+
+    def _take(self) -> Job | None:
+        frame, instruction = self._inbox.take_nowait(), self.instruction
+        if frame is None or instruction is None:
+            return None
+        self.last_source = frame.source
+        return Job(frame, instruction.at(self._clock()), instruction.strength, instruction.id)
+
+    def _let_through(self) -> None:
+        frame = self._inbox.take_nowait()
+        if frame is not None:
+            self.last_source = self.last_edit = frame.source
+            self._outlets.put(frame.let_through())
+
+    def _hold(self) -> None:
+        """Show the last picture again in place of this one; it keeps this one's timing."""
+        frame = self._inbox.take_nowait()
+        if frame is None:
+            return
+        now_s = self._clock()
+        if self.last_edit is None or now_s - self._repeated_s < REPEAT_INTERVAL_S:
+            self._on_held()
+            return
+        self._repeated_s = now_s
+        frame.picture, frame.kind = self.last_edit, "repeated"
+        self._outlets.put(frame)
+
+    def _fail(self, error: EditorCrashError) -> None:
+        self._seat.forget()
+        self._retry_at_s = self._clock() + self._retry_after_s
+        self._retry_after_s = min(2 * self._retry_after_s, LAST_RETRY_S)
+        self._set_trouble(
+            Trouble(
+                "editor_failed", f"The editor failed and is being retried; the picture is untouched: {error}"
+            )
+        )
+
+    def _set_trouble(self, trouble: Trouble | None) -> None:
+        before, self._trouble = self._trouble, trouble
+        if (before and before.code) != (trouble and trouble.code):
+            self._on_trouble(trouble)

@@ -1,0 +1,72 @@
+"""Everything that can be set, read once at start-up and passed down."""
+
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from server.session.edit_size import SIZE_MULTIPLE
+
+CLIENT_DIR = Path(__file__).parent.parent / "client_web" / "dist"
+
+
+class Settings(BaseSettings):
+    """Read once at start-up from AFTERIMAGE_* variables, then passed down."""
+
+    model_config = SettingsConfigDict(env_prefix="AFTERIMAGE_", frozen=True)
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    token: SecretStr | None = None
+    """Asked for as a bearer by everything but health and preflight; without it only loopback is served."""
+    allowed_origins: tuple[str, ...] = ()
+    """Origins of pages served from elsewhere that may use this server, as `["https://example.org"]`."""
+    client_dir: Path = CLIENT_DIR
+    """The built page."""
+
+    model: str = "rfdm-tiny"
+    device: str = "auto"
+    compiler: str = "auto"
+    steps: PositiveInt = 1
+
+    max_sessions: PositiveInt = 4
+    max_batch: PositiveInt | None = None
+    """Frames of different sessions edited in one step, at most; otherwise 1 on a CPU and 8 on a GPU."""
+    max_viewers: PositiveInt = 16
+    """Of one session, at once."""
+    connect_timeout_s: PositiveFloat = 30.0
+    """A session that no browser connected to is gone after this."""
+    gone_after_s: PositiveFloat = 8.0
+    """A browser not heard from for this long has left. ICE consent alone takes aioice 30 s."""
+    stall_after_s: PositiveFloat = 2.0
+    """An edit that takes longer lets the untouched picture through until it returns."""
+
+    edit_short_side: Annotated[int, Field(ge=64, le=1024, multiple_of=SIZE_MULTIPLE)] = 256
+    max_edit_side: Annotated[int, Field(ge=64, le=4096, multiple_of=SIZE_MULTIPLE)] = 1024
+    send_short_side: Annotated[int, Field(ge=64, le=2160, multiple_of=2)] | None = None
+    """Scale the edit to this before sending it; it leaves at the size it was edited at otherwise."""
+    max_bitrate_bps: Annotated[int, Field(ge=200_000, le=50_000_000)] = 3_000_000
+    stun_urls: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _guarded_beyond_loopback(self) -> "Settings":
+        if self.token is not None and not self.token.get_secret_value().strip():
+            raise ValueError("AFTERIMAGE_TOKEN is empty: leave it out or give it a value")
+        if self.token is None and not is_loopback(self.host):
+            raise ValueError(
+                f"{self.host} can be reached from other machines: set AFTERIMAGE_TOKEN to a secret, "
+                "or serve on 127.0.0.1"
+            )
+        return self
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address can only be reached from this machine."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
