@@ -1,0 +1,41 @@
+import type { Percentiles } from "../messages";
+
+/** What stands where nothing was measured. */
+export const UNMEASURED = "–";
+
+/** Whole numbers from ten up, one decimal below: as much as a moving number lets one read. */
+export function milliseconds(ms: number | null): string {
+  if (ms === null) return UNMEASURED;
+  return ms < 9.95 ? ms.toFixed(1) : ms.toFixed(0);
+}
+
+export function pair(value: Percentiles | null): string {
+  return value === null ? UNMEASURED : `${milliseconds(value.p50)} / ${milliseconds(value.p95)}`;
+}
+
+export function rate(perSecond: number | null): string {
+  return perSecond === null ? UNMEASURED : perSecond.toFixed(perSecond < 9.95 ? 1 : 0);
+}
+
+export function count(value: number | null): string {
+  return value === null ? UNMEASURED : Math.round(value).toLocaleString("en");
+}
+
+export function bytes(value: number | null): string {
+  if (value === null) return UNMEASURED;
+  const mebibytes = value / 2 ** 20;
+  return mebibytes < 1000 ? `${mebibytes.toFixed(0)} MiB` : `${(mebibytes / 1024).toFixed(2)} GiB`;
+}
+
+export function size(value: readonly [number, number] | null): string {
+  return value === null ? UNMEASURED : `${value[0]} × ${value[1]}`;
+}
+
+/** Why frames were dropped, largest first: "3 inbox, 1 decode"; "none" if none were. */
+export function drops(dropped: Readonly<Record<string, number>>): string {
+  const reasons = Object.entries(dropped);
+  if (reasons.length === 0) return UNMEASURED;
+  const some = reasons.filter(([, n]) => n > 0).sort(([, a], [, b]) => b - a);
+  if (some.length === 0) return "none";
+  return some.map(([reason, n]) => `${count(n)} ${reason.replaceAll("_", " ")}`).join(", ");
+}

@@ -1,0 +1,100 @@
+import type { Stats } from "../messages";
+import type { Measured } from "../statistics";
+import { Sparkline, StageBars } from "./charts";
+import { byId, write } from "./dom";
+import { bytes, count, drops, milliseconds, pair, rate, size, UNMEASURED } from "./format";
+
+/** How often the charts move on, whatever arrives in between. */
+const TICK_MS = 500;
+
+/** The panel "Right now" and the overlay on the video. */
+export class TelemetryView {
+  private readonly glass = new Sparkline(byId("spark-g2g", SVGSVGElement), 2, 100);
+  private readonly fps = new Sparkline(byId("spark-fps", SVGSVGElement), 2, 35);
+  private readonly memory = new Sparkline(byId("spark-memory", SVGSVGElement), 1, 1);
+  private readonly stages = new StageBars();
+  private readonly hud = byId("hud", HTMLParagraphElement);
+  private tickedAt = 0;
+
+  show(stats: Stats | null, measured: Measured | null, now: number): void {
+    this.figures(stats, measured);
+    this.stages.show(stats?.stages_ms ?? null);
+    this.facts(stats);
+    write(this.hud, overlayWords(stats, measured));
+    if (now - this.tickedAt < TICK_MS - 50) return;
+    this.tickedAt = now;
+    const glass = measured?.glassToGlass ?? null;
+    this.glass.add(glass?.p50 ?? null, glass?.p95 ?? null);
+    this.fps.add(stats?.fps.out ?? null, stats?.fps.in ?? null);
+    this.memory.add(memoryInUse(stats));
+  }
+
+  clear(): void {
+    for (const spark of [this.glass, this.fps, this.memory]) spark.clear();
+  }
+
+  private figures(stats: Stats | null, measured: Measured | null): void {
+    set("g2g", milliseconds(measured?.glassToGlass?.p50 ?? null));
+    set("g2g-p95", milliseconds(measured?.glassToGlass?.p95 ?? null));
+    set("summary-figures", summaryWords(stats, measured));
+    set("fps-out", rate(stats?.fps.out ?? null));
+    set("fps-in", rate(stats?.fps.in ?? null));
+    set("fps-shown", rate(measured?.displayedFps ?? null));
+  }
+
+  private facts(stats: Stats | null): void {
+    const onDevice = stats?.memory.device_allocated_bytes != null;
+    set("server-ms", pair(stats?.server_ms ?? null));
+    const apply = stats?.instruction_apply_ms ?? null;
+    set("apply-ms", apply === null ? UNMEASURED : `${milliseconds(apply)} ms`);
+    set("frames-edited", count(stats?.frames.edited ?? null));
+    set("drops", stats === null ? UNMEASURED : drops(stats.frames.dropped));
+    set("memory-name", onDevice ? "Device memory" : "Process memory");
+    set("memory", memoryWords(stats));
+    const sizes = stats?.size ?? { in: null, edit: null };
+    set("sizes", `${size(sizes.in)} → ${size(sizes.edit)}`);
+    const drift = stats?.drift ?? null;
+    set("drift", drift === null ? UNMEASURED : drift.toFixed(3));
+    const steps = stats?.steps ?? null;
+    const stepWords = steps === null ? UNMEASURED : `${steps} ${steps === 1 ? "step" : "steps"}`;
+    set("model", `${stats?.model ?? UNMEASURED} · ${stepWords}`);
+    const runs = [stats?.compiler, stats?.precision, stats?.device];
+    set("runs-on", runs.map((part) => part ?? UNMEASURED).join(" · "));
+  }
+}
+
+function set(id: string, words: string): void {
+  const element = document.getElementById(id);
+  if (element !== null) write(element, words);
+}
+
+function memoryInUse(stats: Stats | null): number | null {
+  return stats?.memory.device_allocated_bytes ?? stats?.memory.process_bytes ?? null;
+}
+
+function memoryWords(stats: Stats | null): string {
+  const used = bytes(memoryInUse(stats));
+  const peak = stats?.memory.device_peak_bytes ?? null;
+  const free = stats?.memory.device_free_bytes ?? null;
+  return [
+    used,
+    ...(peak === null ? [] : [`peak ${bytes(peak)}`]),
+    ...(free === null ? [] : [`free ${bytes(free)}`]),
+  ].join(" · ");
+}
+
+/** What the closed panel still shows. */
+function summaryWords(stats: Stats | null, measured: Measured | null): string {
+  const glass = milliseconds(measured?.glassToGlass?.p50 ?? null);
+  return `${rate(stats?.fps.out ?? null)} fps · ${glass} ms`;
+}
+
+export function overlayWords(stats: Stats | null, measured: Measured | null): string {
+  const glass = measured?.glassToGlass ?? null;
+  return [
+    `${rate(stats?.fps.out ?? null)} fps`,
+    `glass to glass ${milliseconds(glass?.p50 ?? null)} ms`,
+    `server ${milliseconds(stats?.server_ms?.p50 ?? null)} ms`,
+    `${size(stats?.size.in ?? null)} → ${size(stats?.size.edit ?? null)}`,
+  ].join("\n");
+}

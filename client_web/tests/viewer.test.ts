@@ -1,0 +1,36 @@
+import { expect, it } from "vitest";
+import { parseStats } from "../src/messages";
+import { hudWords } from "../src/view/hud";
+import { readViewerAddress, whepEndpoint } from "../src/viewer_address";
+
+const read = (tail: string) => readViewerAddress(new URL(`http://localhost/${tail}`));
+
+it("reads session and token from behind the hash or from the query", () => {
+  const asked = { session: "s-1", token: "t o", hud: true, sound: false };
+  expect(read("view?hud=1#session=s-1&token=t%20o")).toEqual(asked);
+  expect(read("view?session=s-1&token=t+o&hud")).toEqual(asked);
+});
+
+it("shows the newest session, without telemetry and sound, where nothing else is asked for", () => {
+  expect(read("view")).toEqual({ session: null, token: null, hud: false, sound: false });
+  expect(read("view?hud=0&sound=1")).toEqual({
+    session: null,
+    token: null,
+    hud: false,
+    sound: true,
+  });
+});
+
+it("finds the endpoint beside the page, also behind a proxy's path", () => {
+  const base = new URL("https://example.org/afterimage/");
+  expect(whepEndpoint(base, null).href).toBe("https://example.org/afterimage/whep");
+  expect(whepEndpoint(base, "a/b").href).toBe(
+    "https://example.org/afterimage/v1/sessions/a%2Fb/whep",
+  );
+});
+
+it("shows a dash for what was not measured", () => {
+  expect(hudWords(null, 0, 0).split("\n")[0]).toBe("– → – fps");
+  const stats = parseStats({ fps: { in: 29.9, out: 30 }, size: { in: [640, 480] }, stages_ms: {} });
+  expect(hudWords(stats, 336, 256)).toContain("30 → 30 fps\n640 × 480 → 336 × 256\nserver – ms");
+});
