@@ -1,0 +1,1 @@
+"""Programs that measure; their figures stand beside the machine they were measured on."""
