@@ -1,0 +1,150 @@
+"""What a person reads when something goes wrong, and that it mends itself."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from benchmarks.live.chromium_client import browser_processes
+from benchmarks.live.server_process import ServerProcess
+from tests.e2e.conftest import Visit
+from tests.e2e.offline import OfflineEdits
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+GREY, NEGATIVE, SEPIA = "make it black and white", "invert the colours", "give it a sepia tone"
+GONE_WITHIN_S = 10.0
+PATIENCE_S = 60.0
+
+OwnServer = Callable[..., ServerProcess]
+
+
+async def test_closing_the_page_ends_the_session(server: ServerProcess, visit: Visit) -> None:
+    visitor = await visit(server)
+    await visitor.go_live(GREY)
+    session = (await visitor.now())["sessionId"]
+    assert session in await session_ids(server)
+
+    await visitor.page.close(run_before_unload=True)
+
+    async with asyncio.timeout(GONE_WITHIN_S):
+        while session in await session_ids(server):
+            await asyncio.sleep(0.1)
+
+
+async def test_a_killed_browser_ends_its_session(server: ServerProcess, visit: Visit) -> None:
+    """Without a goodbye the server notices by silence: 8 s and what a busy machine adds."""
+    visitor = await visit(server, "cat")
+    await visitor.go_live(GREY)
+    session = (await visitor.now())["sessionId"]
+
+    kill_browser("cat.y4m")
+
+    async with asyncio.timeout(PATIENCE_S):
+        while session in await session_ids(server):
+            await asyncio.sleep(0.1)
+
+
+async def test_a_killed_server_is_named_and_the_page_comes_back_by_itself(
+    own_server: OwnServer, visit: Visit, offline: Callable[..., OfflineEdits]
+) -> None:
+    edits = offline("portrait", GREY, NEGATIVE, SEPIA)
+    server = own_server()
+    visitor = await visit(server)
+    await visitor.go_live(NEGATIVE)
+    before = (await visitor.now())["sessionId"]
+
+    server.kill()
+
+    assert await visitor.troubled("connection-lost") == "The connection was lost"
+    own_server(server.port)
+    await visitor.until(lambda now: now["state"] == "live" and now["sessionId"] not in (None, before))
+    await visitor.sees_edit(edits, NEGATIVE)
+    assert not await visitor.page.get_by_test_id("trouble").is_visible()
+    assert (await visitor.now())["reconnects"] >= 1
+
+
+async def test_a_full_server_says_so_and_lets_the_next_in_when_one_leaves(
+    own_server: OwnServer, visit: Visit
+) -> None:
+    server = own_server(max_sessions="1")
+    first, second = await visit(server), await visit(server)
+    await first.go_live(GREY)
+
+    await second.open(autostart=1, source="camera", instruction=NEGATIVE, width=320, height=240)
+
+    assert await second.troubled("server-full") == "Every place is taken"
+    assert (await first.now())["state"] == "live"
+    await first.page.get_by_test_id("leave").click()
+    await second.receives(NEGATIVE)
+
+
+async def test_a_camera_that_is_not_allowed_is_explained_and_the_demo_offered(
+    server: ServerProcess, visit: Visit
+) -> None:
+    # There is a camera, and nobody to allow it.
+    visitor = await visit(server, clip=None, flags=("--use-fake-device-for-media-stream",))
+    await visitor.open()
+
+    await visitor.page.get_by_test_id("use-camera").click()
+
+    assert await visitor.troubled("camera-denied") == "The camera is not allowed"
+    await visitor.page.get_by_test_id("remedy-demo").click()
+    assert (await visitor.until(lambda now: now["state"] == "live"))["source"] == "demo"
+
+
+async def test_a_missing_camera_is_explained(server: ServerProcess, visit: Visit) -> None:
+    visitor = await visit(server, clip=None)
+    await visitor.context.grant_permissions(["camera"], origin=server.url)
+    await visitor.open()
+
+    await visitor.page.get_by_test_id("use-camera").click()
+
+    assert await visitor.troubled("camera-missing") == "No camera found"
+
+
+async def test_a_server_that_is_not_there_is_named(own_server: OwnServer, visit: Visit) -> None:
+    server = own_server()
+    visitor = await visit(server)
+    await visitor.open()
+    await visitor.shown("start")
+    server.kill()
+
+    await visitor.page.get_by_test_id("use-camera").click()
+
+    assert await visitor.troubled("server-unreachable") == "The server does not answer"
+
+
+async def session_ids(server: ServerProcess) -> list[str]:
+    async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
+        sessions: list[dict[str, Any]] = (await http.get("/v1/sessions")).json()
+    return [session["id"] for session in sessions]
+
+
+def kill_browser(camera: str) -> None:
+    """End the browser with this camera, every process of it, as when a machine loses its power."""
+    named = [process for process in browser_processes() if camera in command_line(process)]
+    assert named
+    # The list is complete before the first falls: the others follow it by themselves, at any moment.
+    killed = {process for parent in named for process in [parent, *family(parent)]}
+    for process in killed:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def command_line(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
+
+
+def family(parent: psutil.Process) -> list[psutil.Process]:
+    try:
+        return list(parent.children(recursive=True))
+    except psutil.NoSuchProcess:
+        return []

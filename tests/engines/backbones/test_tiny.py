@@ -1,0 +1,129 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from engines.backbones.tiny import (
+    NormalisedConv2d,
+    TinyConfig,
+    TinyDenoiser,
+    load_denoiser,
+    plain_weights,
+    save_denoiser,
+)
+from engines.conditioning import CODE_LENGTH
+
+SMALL = TinyConfig(widths=(16, 16, 16), blocks=(1, 1, 1), condition_width=16, detail_width=8)
+
+
+def inputs(batch: int = 2, height: int = 16, width: int = 24) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    latents = list(torch.randn(3, batch, 48, height, width, generator=generator))
+    return [*latents, torch.ones(batch), torch.randn(batch, CODE_LENGTH, generator=generator)]
+
+
+def test_the_default_network_takes_the_instruction_code() -> None:
+    assert TinyConfig().code_length == CODE_LENGTH
+
+
+def test_the_prediction_has_the_latents_shape() -> None:
+    assert TinyDenoiser(SMALL)(*inputs()).shape == (2, 48, 16, 24)
+
+
+def test_a_stream_is_not_changed_by_its_neighbour_in_the_batch() -> None:
+    denoiser = TinyDenoiser(SMALL).eval()
+    both = inputs()
+    alone = [value[:1] for value in both]
+
+    torch.testing.assert_close(denoiser(*both)[:1], denoiser(*alone), atol=1e-5, rtol=1e-5)
+
+
+def test_a_saved_denoiser_comes_back_to_half_precision(tmp_path: Path) -> None:
+    denoiser = TinyDenoiser(SMALL).eval()
+    save_denoiser(denoiser, denoiser.state_dict(), tmp_path)
+    loaded = load_denoiser(tmp_path)
+
+    assert loaded.config == SMALL
+    torch.testing.assert_close(loaded(*inputs()), denoiser(*inputs()), atol=2e-2, rtol=2e-2)
+
+
+def test_another_class_is_refused(tmp_path: Path) -> None:
+    denoiser = TinyDenoiser(SMALL)
+    save_denoiser(denoiser, denoiser.state_dict(), tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"_class_name": "UNet2DConditionModel"}))
+
+    with pytest.raises(ValueError, match="does not hold a TinyDenoiser"):
+        load_denoiser(tmp_path)
+
+
+def test_an_unknown_field_is_refused_by_name(tmp_path: Path) -> None:
+    denoiser = TinyDenoiser(SMALL)
+    save_denoiser(denoiser, denoiser.state_dict(), tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "attention": True}))
+
+    with pytest.raises(ValueError, match="attention"):
+        load_denoiser(tmp_path)
+
+
+def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
+    denoiser = TinyDenoiser(SMALL)
+    save_denoiser(denoiser, denoiser.state_dict(), tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "widths": [16, 16, 32]}))
+
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        load_denoiser(tmp_path)
+
+
+def test_plain_weights_do_what_the_normalised_network_does() -> None:
+    trained = TinyDenoiser(SMALL, NormalisedConv2d).eval()
+    torch.nn.init.normal_(trained.detail.out.weight)
+    plain = TinyDenoiser(SMALL).eval()
+    plain.load_state_dict(plain_weights(trained, trained.state_dict()))
+
+    torch.testing.assert_close(plain(*inputs()), trained(*inputs()))
+
+
+def test_activations_keep_their_size_through_a_normalised_convolution() -> None:
+    generator = torch.Generator().manual_seed(0)
+    convolution = NormalisedConv2d(32, 64, 3)
+    before = torch.randn(4, 32, 32, 32, generator=generator)
+
+    with torch.no_grad():
+        assert float(convolution(before).std()) == pytest.approx(1.0, abs=0.1)
+        convolution.filters.mul_(50)
+        assert float(convolution(before).std()) == pytest.approx(1.0, abs=0.1)
+
+
+def test_a_bias_cannot_outgrow_its_filter() -> None:
+    convolution = NormalisedConv2d(8, 8, 3, gain=2.0)
+    with torch.no_grad():
+        convolution.filters[:, -1] = 1e6
+    _, bias = convolution.effective()
+
+    assert float(bias.detach().abs().max()) <= 2.0
+
+
+def test_renormalising_filters_changes_nothing_but_their_scale() -> None:
+    convolution = NormalisedConv2d(8, 8, 3)
+    with torch.no_grad():
+        convolution.filters.mul_(3)
+    weight, bias = convolution.effective()
+    convolution.renormalise()
+
+    torch.testing.assert_close(convolution.filters.square().mean(1), torch.ones(8))
+    torch.testing.assert_close(convolution.effective()[0], weight, atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(convolution.effective()[1], bias, atol=1e-4, rtol=1e-3)
+
+
+def test_every_family_starts_with_a_modulation_of_its_own() -> None:
+    denoiser = TinyDenoiser(SMALL)
+    codes = torch.eye(CODE_LENGTH)
+    with torch.no_grad():
+        conditions = denoiser.condition(torch.cat([codes, torch.ones(CODE_LENGTH, 1)], 1))
+        modulations = denoiser.detail.film(conditions)
+
+    assert float((modulations[0] - modulations[1]).abs().mean()) > 0.1

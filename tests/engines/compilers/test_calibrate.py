@@ -1,0 +1,50 @@
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from engines.backbones.tiny import save_denoiser
+from engines.compilers.calibrate import main
+from engines.compilers.cpu import cpu_flags, has_int8
+from engines.compilers.quantisation import RANGES_FILE
+from engines.editor import load_editor
+from engines.model import SHIPPED_MODELS, write_index
+from tests.engines.streams import picture, small_parts
+
+
+def saved_model(folder: Path) -> Path:
+    """A small model folder with the shipped instruction encoder."""
+    denoiser = small_parts().denoiser
+    save_denoiser(denoiser, denoiser.state_dict(), folder / "denoiser")
+    write_index(folder, name="small", version="0", key_frame_interval=3, halvings=2)
+    shutil.copytree(SHIPPED_MODELS / "rfdm-tiny" / "instruction_encoder", folder / "instruction_encoder")
+    return folder
+
+
+def test_calibration_is_the_same_every_time_and_makes_eight_bits_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    model, media = saved_model(tmp_path / "model"), tmp_path / "media"
+    media.mkdir()
+    Image.fromarray(picture(0, 256, 320)).save(media / "noise.png")
+    torch.manual_seed(1)
+    assert main(["--model", str(model), "--media", str(media)]) == 0
+    first = (model / "denoiser" / RANGES_FILE).read_bytes()
+    torch.manual_seed(2)
+    assert main(["--model", str(model), "--media", str(media)]) == 0
+
+    assert (model / "denoiser" / RANGES_FILE).read_bytes() == first
+    precision = load_editor(model, device="cpu").description.precision
+    assert (precision == "int8") == has_int8(cpu_flags())
+
+
+def test_what_is_not_there_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--model", str(tmp_path), "--media", str(tmp_path)]) == 2
+    assert main(["--model", str(saved_model(tmp_path / "model")), "--media", str(tmp_path / "absent")]) == 2
+
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith("calibrate: ") for line in lines)

@@ -1,0 +1,74 @@
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from engines.compilers import choose
+from engines.compilers.choose import choose_compiler
+from engines.compilers.interface import CompilerName
+from engines.compilers.quantisation import ActivationRange, ActivationRanges
+from engines.flow import flow_levels
+from engines.model import ModelError
+from engines.program import Direct, FrameProgram
+from tests.engines.streams import small_parts
+
+CPU = torch.device("cpu")
+
+
+def program() -> FrameProgram:
+    parts = small_parts()
+    return FrameProgram(Direct(parts.denoiser), parts.codec, flow_levels(1))
+
+
+def never_calibrated() -> None:
+    return None
+
+
+def calibrated() -> ActivationRanges:
+    return {"down0.0.first": ActivationRange(-3.0, 3.0)}
+
+
+@pytest.mark.parametrize(
+    ("flags", "ranges", "precision"),
+    [
+        ({"avx512_bf16", "avx512_vnni"}, calibrated, "int8"),
+        ({"avx512_bf16", "avx512_vnni"}, never_calibrated, "bfloat16"),
+        ({"avx_vnni"}, calibrated, "int8"),
+        ({"avx2"}, calibrated, "float32"),
+        (set(), calibrated, "float32"),
+    ],
+)
+def test_a_cpu_gets_the_fastest_precision_it_has(
+    flags: set[str],
+    ranges: Callable[[], ActivationRanges | None],
+    precision: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(choose, "cpu_flags", lambda: frozenset(flags))
+    chosen = choose_compiler("auto", program(), CPU, ranges)
+
+    assert (chosen.name, chosen.precision) == ("openvino", precision)
+
+
+@pytest.mark.parametrize(("flags", "precision"), [({"avx512_bf16"}, "bfloat16"), ({"avx2"}, "float32")])
+def test_eager_never_emulates(flags: set[str], precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choose, "cpu_flags", lambda: frozenset(flags))
+
+    assert choose_compiler("eager", program(), CPU, never_calibrated).precision == precision
+
+
+def test_an_unknown_compiler_is_one_clear_line() -> None:
+    unknown: CompilerName = "abacus"  # type: ignore[assignment]
+    with pytest.raises(ModelError, match="no compiler 'abacus': auto, eager or openvino"):
+        choose_compiler(unknown, program(), CPU, never_calibrated)
+
+
+def test_openvino_on_a_gpu_is_one_clear_line() -> None:
+    with pytest.raises(ModelError, match="runs on the CPU"):
+        choose_compiler("openvino", program(), torch.device("cuda"), never_calibrated)
+
+
+def test_openvino_not_installed_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choose, "find_spec", lambda _: None)
+    with pytest.raises(ModelError, match="not installed"):
+        choose_compiler("openvino", program(), CPU, never_calibrated)

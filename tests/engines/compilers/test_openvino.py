@@ -1,0 +1,165 @@
+"""OpenVINO against PyTorch in float32 on the same inputs."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from engines.backbones.tiny import TinyConfig, TinyDenoiser
+from engines.codecs import PatchCodec
+from engines.compilers.blobs import BlobCache
+from engines.compilers.eager import EagerCompiler
+from engines.compilers.interface import FrameShape, Precision
+from engines.compilers.openvino import OpenVinoCompiler
+from engines.compilers.quantisation import ActivationRange, measure_ranges
+from engines.conditioning import CODE_LENGTH
+from engines.flow import flow_levels
+from engines.model import ModelError
+from engines.program import Direct, FrameProgram
+
+SIZES = [(256, 256), (336, 256), (256, 336), (272, 480)]
+Inputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+
+
+def program(steps: int = 1) -> FrameProgram:
+    """The real structure, untrained, with an output that every input reaches."""
+    torch.manual_seed(0)
+    denoiser = TinyDenoiser(TinyConfig()).eval()
+    torch.nn.init.normal_(denoiser.detail.out.weight, std=0.02)
+    return FrameProgram(Direct(denoiser), PatchCodec(2), flow_levels(steps))
+
+
+def inputs(height: int, width: int, batch: int = 1) -> Inputs:
+    """A smooth picture, a memory of it, noise."""
+    generator = torch.Generator().manual_seed(0)
+    coarse = torch.rand(batch, 3, height // 16, width // 16, generator=generator)
+    pixels = torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear")
+    memory = PatchCodec(2).encode(pixels * 2 - 1)
+    return (
+        (pixels * 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous(),
+        memory,
+        torch.randn(memory.shape, generator=generator),
+        torch.nn.functional.one_hot(torch.arange(batch) + 4, CODE_LENGTH).float(),
+        torch.full((batch,), 0.75),
+    )
+
+
+def relative_error(result: tuple[Tensor, Tensor], expected: tuple[Tensor, Tensor]) -> tuple[float, int]:
+    """Root mean square of the latent's error over the latent's own, and the largest pixel's in levels."""
+    latent = float((result[1] - expected[1]).square().mean().sqrt() / expected[1].square().mean().sqrt())
+    return latent, int((result[0].int() - expected[0].int()).abs().max())
+
+
+def compiler(
+    precision: Precision, folder: Path, subject: FrameProgram, rest: Precision = "float32"
+) -> OpenVinoCompiler:
+    ranges = measure_ranges(subject, [inputs(64, 96)]) if precision == "int8" else None
+    return OpenVinoCompiler(subject, precision, BlobCache(folder), rest=rest, ranges=ranges)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_every_precision_stays_near_float32(size: tuple[int, int], tmp_path: Path) -> None:
+    subject, shape, shown = program(), FrameShape(1, *size), inputs(*size)
+    reference = EagerCompiler(subject, torch.device("cpu"), torch.float32).compile(shape)(*shown)
+
+    bounds: dict[Precision, tuple[float, int]] = {
+        "float32": (1e-4, 1),
+        "bfloat16": (0.02, 4),
+        "int8": (0.05, 12),
+    }
+    for precision, (latent_bound, pixel_bound) in bounds.items():
+        latent, pixel = relative_error(
+            compiler(precision, tmp_path, subject).compile(shape)(*shown), reference
+        )
+        assert latent < latent_bound, precision
+        assert pixel <= pixel_bound, precision
+
+
+def test_several_steps_compile(tmp_path: Path) -> None:
+    subject, shape, shown = program(steps=2), FrameShape(1, 64, 96), inputs(64, 96)
+    reference = EagerCompiler(subject, torch.device("cpu"), torch.float32).compile(shape)(*shown)
+
+    assert relative_error(compiler("float32", tmp_path, subject).compile(shape)(*shown), reference)[0] < 1e-4
+
+
+def test_a_batch_is_edited_as_if_alone(tmp_path: Path) -> None:
+    subject, shown = program(), inputs(64, 96, batch=2)
+    own = compiler("float32", tmp_path, subject)
+    together = own.compile(FrameShape(2, 64, 96))(*shown)
+    for index in range(2):
+        alone = own.compile(FrameShape(1, 64, 96))(*(value[index : index + 1] for value in shown))
+        assert torch.allclose(alone[1][0], together[1][index], atol=1e-4)
+
+
+def test_a_result_survives_the_next_frame(tmp_path: Path) -> None:
+    compiled = compiler("float32", tmp_path, program()).compile(FrameShape(1, 64, 96))
+    pictures, *others = inputs(64, 96)
+    first = compiled(pictures, *others)
+    kept = (first[0].clone(), first[1].clone())
+    compiled(255 - pictures, *others)
+
+    assert torch.equal(first[0], kept[0])
+    assert torch.equal(first[1], kept[1])
+
+
+def test_the_second_start_reads_what_the_first_compiled(tmp_path: Path) -> None:
+    shape, shown = FrameShape(1, 64, 96), inputs(64, 96)
+    first = compiler("int8", tmp_path, program()).compile(shape)(*shown)
+    second = compiler("int8", tmp_path, program())
+    kept = list(tmp_path.glob("*.blob"))
+    again = second.compile(shape)(*shown)
+
+    assert len(kept) == 1
+    assert second._graph is None
+    assert torch.equal(first[0], again[0])
+
+
+def test_other_weights_are_another_program(tmp_path: Path) -> None:
+    shape, subject = FrameShape(1, 64, 96), program()
+    compiler("float32", tmp_path, subject).compile(shape)
+    with torch.no_grad():
+        subject.predict.denoiser.get_parameter("stem.weight").mul_(1.5)
+    compiler("float32", tmp_path, subject).compile(shape)
+
+    assert len(list(tmp_path.glob("*.blob"))) == 2
+
+
+def test_a_damaged_kept_program_is_compiled_anew(tmp_path: Path) -> None:
+    shape, shown = FrameShape(1, 64, 96), inputs(64, 96)
+    expected = compiler("float32", tmp_path, program()).compile(shape)(*shown)
+    blob = next(tmp_path.glob("*.blob"))
+    blob.write_bytes(blob.read_bytes()[:5000])
+
+    assert torch.equal(compiler("float32", tmp_path, program()).compile(shape)(*shown)[0], expected[0])
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    compiled = compiler("float32", tmp_path / "file", program()).compile(FrameShape(1, 64, 96))
+
+    assert compiled(*inputs(64, 96))[0].shape == (1, 64, 96, 3)
+
+
+def test_eight_bits_without_ranges_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="never calibrated"):
+        OpenVinoCompiler(program(), "int8", BlobCache(tmp_path))
+
+
+def test_ranges_of_another_network_are_refused(tmp_path: Path) -> None:
+    stray = OpenVinoCompiler(
+        program(), "int8", BlobCache(tmp_path), ranges={"absent": ActivationRange(0.0, 1.0)}
+    )
+    with pytest.raises(ModelError, match="absent"):
+        stray.compile(FrameShape(1, 64, 96))
+
+
+def test_a_picture_that_must_not_be_written_is_taken(tmp_path: Path) -> None:
+    """Decoders hand out such arrays."""
+    compiled = compiler("float32", tmp_path, program()).compile(FrameShape(1, 64, 96))
+    shown = inputs(64, 96)
+    picture = shown[0].numpy().copy()
+    picture.flags.writeable = False
+
+    assert np.array_equal(compiled(torch.from_numpy(picture.copy()), *shown[1:])[0], compiled(*shown)[0])

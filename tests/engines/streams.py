@@ -1,0 +1,43 @@
+"""Small real parts for tests of the editor: a denoiser that is quick, an encoder that knows a few words."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from engines.backbones.tiny import TinyConfig, TinyDenoiser
+from engines.codecs import PatchCodec
+from engines.conditioning import Conditioning, instruction_code
+from engines.editor import EditRequest
+from engines.families import FAMILIES
+from engines.memory import EditState
+from engines.model import ModelParts
+
+SMALL = TinyConfig(widths=(16, 16, 16), blocks=(1, 1, 1), condition_width=16, detail_width=8)
+
+
+class WordEncoder:
+    """Understands the families' own names and nothing else."""
+
+    def encode(self, text: str) -> Conditioning:
+        family = text if text in FAMILIES else "unchanged"
+        return Conditioning(
+            text, instruction_code({family: 1.0}), family, 1.0, known=text in FAMILIES, nearest=()
+        )
+
+
+def small_parts(key_frame_interval: int = 3) -> ModelParts:
+    """An untrained denoiser whose every input matters."""
+    torch.manual_seed(0)
+    denoiser = TinyDenoiser(SMALL).eval()
+    torch.nn.init.normal_(denoiser.detail.out.weight, std=0.3)
+    return ModelParts("small", "0", key_frame_interval, denoiser, PatchCodec(2), WordEncoder())
+
+
+def picture(seed: int, height: int = 64, width: int = 96) -> NDArray[np.uint8]:
+    """Noise of one seed: a scene of its own."""
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def request(picture: NDArray[np.uint8], state: EditState, text: str = "sepia") -> EditRequest:
+    """Ask for one edit."""
+    return EditRequest(picture, WordEncoder().encode(text), state)

@@ -1,0 +1,148 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from engines.compilers.eager import EagerCompiler
+from engines.editor import Editor, EditRequest, choose_device, load_editor
+from engines.families import FAMILIES
+from engines.flow import flow_levels
+from engines.model import ModelError, ModelParts
+from engines.program import Direct, FrameProgram
+from tests.engines.streams import WordEncoder, picture, request, small_parts
+
+
+def editor(parts: ModelParts | None = None, steps: int = 1) -> Editor:
+    parts = parts or small_parts()
+    program = FrameProgram(Direct(parts.denoiser), parts.codec, flow_levels(steps))
+    return Editor(parts, program, EagerCompiler(program, torch.device("cpu"), torch.float32), "cpu")
+
+
+def test_an_edit_has_the_sources_size() -> None:
+    subject = editor()
+    result = subject.step([request(picture(0), subject.open())])[0]
+
+    assert result.picture.shape == (64, 96, 3)
+    assert result.picture.dtype == np.uint8
+    assert result.evaluations == 1
+    assert result.drift is None
+
+
+def test_the_same_stream_and_seed_give_the_same_edit() -> None:
+    subject = editor()
+    runs = []
+    for _ in range(2):
+        state = subject.open(seed=5)
+        runs.append([subject.step([request(picture(seed), state)])[0].picture for seed in (0, 0, 0)])
+
+    assert all(np.array_equal(a, b) for a, b in zip(*runs, strict=True))
+
+
+def test_another_seed_is_another_noise() -> None:
+    subject = editor()
+    edits = [subject.step([request(picture(0), subject.open(seed))])[0].picture for seed in (1, 2)]
+
+    assert not np.array_equal(edits[0], edits[1])
+
+
+def test_streams_edited_together_are_edited_as_if_alone() -> None:
+    """No stream's pixels, memory or noise reach another, whatever their order and sizes."""
+    subject = editor()
+    sizes = [(64, 96), (32, 32), (64, 96), (64, 96)]
+    together = [subject.open(seed=index) for index in range(4)]
+    alone = [subject.open(seed=index) for index in range(4)]
+    texts = ["sepia", "night", "fog", "sepia"]
+    for frame in range(5):
+        pictures = [picture(10 * index + frame // 3, *size) for index, size in enumerate(sizes)]
+        batch = [
+            request(shown, state, text) for shown, state, text in zip(pictures, together, texts, strict=True)
+        ]
+        edits = subject.step(batch)
+        for index, (shown, state, text) in enumerate(zip(pictures, alone, texts, strict=True)):
+            expected = subject.step([request(shown, state, text)])[0].picture
+            assert int(np.abs(edits[index].picture.astype(int) - expected).max()) <= 1
+
+
+def test_key_frames_are_told() -> None:
+    subject, told = editor(small_parts(key_frame_interval=3)), []
+    state = subject.open()
+    for _ in range(7):
+        told.append(subject.step([request(picture(0), state)])[0].key_frame)
+
+    assert told == [True, False, False, True, False, False, True]
+
+
+def test_the_memory_reaches_the_next_frame() -> None:
+    subject = editor()
+    state, fresh = subject.open(), subject.open()
+    subject.step([request(picture(0), state)])
+    second = subject.step([request(picture(0), state)])[0].picture
+
+    assert not np.array_equal(second, subject.step([request(picture(0), fresh)])[0].picture)
+
+
+def test_a_new_instruction_starts_without_the_old_edit() -> None:
+    subject = editor()
+    state = subject.open()
+    subject.step([request(picture(0), state, "sepia")])
+    switched = subject.step([request(picture(0), state, "night")])[0]
+    fresh = subject.step([request(picture(0), subject.open(), "night")])[0]
+
+    assert switched.key_frame
+    assert np.array_equal(switched.picture, fresh.picture)
+
+
+def test_no_strength_shows_the_source() -> None:
+    subject = editor()
+    shown = picture(0)
+    plain = EditRequest(shown, WordEncoder().encode("night"), subject.open(), strength=0.0)
+
+    assert int(np.abs(subject.step([plain])[0].picture.astype(int) - shown).max()) <= 1
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4])
+def test_steps_are_spent_and_told(steps: int) -> None:
+    subject = editor(steps=steps)
+
+    assert subject.description.steps == steps
+    assert subject.step([request(picture(0), subject.open())])[0].evaluations == steps
+
+
+def test_the_editor_says_what_it_is() -> None:
+    description = editor().description
+
+    assert (description.name, description.compiler, description.precision) == ("small", "eager", "float32")
+    assert tuple(family.name for family in description.families) == FAMILIES
+    assert all(family.label and family.examples for family in description.families)
+
+
+@pytest.mark.parametrize("size", [(65, 96), (64, 90), (8, 96)])
+def test_a_size_the_model_cannot_take_is_refused(size: tuple[int, int]) -> None:
+    subject = editor()
+
+    with pytest.raises(ValueError, match="multiple of 16"):
+        subject.step([request(picture(0, *size), subject.open())])
+
+
+def test_anything_but_a_picture_is_refused() -> None:
+    subject = editor()
+    for wrong in (np.zeros((64, 64), np.uint8), np.zeros((64, 64, 4), np.uint8), np.zeros((64, 64, 3))):
+        with pytest.raises(ValueError, match="uint8"):
+            subject.step([request(wrong, subject.open())])  # type: ignore[arg-type]
+
+
+def test_a_model_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no model 'absent'"):
+        load_editor("absent")
+    (tmp_path / "model_index.json").write_text("{")
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        load_editor(tmp_path)
+
+
+def test_a_device_that_is_not_there_is_one_clear_line() -> None:
+    with pytest.raises(ModelError, match="no device 'abacus'"):
+        choose_device("abacus")
+    if not torch.cuda.is_available():
+        with pytest.raises(ModelError, match="no NVIDIA GPU"):
+            choose_device("cuda")

@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from engines.memory import EditState, is_key_frame
+
+LATENT = (48, 16, 16)
+
+
+def picture(level: int, size: int = 64) -> NDArray[np.uint8]:
+    return np.full((size, size, 3), level, np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("interval", "key_frames"),
+    [(0, [0]), (1, [0, 1, 2, 3, 4, 5, 6]), (3, [0, 3, 6]), (6, [0, 6])],
+)
+def test_key_frames_come_every_interval(interval: int, key_frames: list[int]) -> None:
+    assert [index for index in range(7) if is_key_frame(index, interval)] == key_frames
+
+
+def test_a_negative_interval_is_refused() -> None:
+    with pytest.raises(ValueError, match="-1"):
+        is_key_frame(0, -1)
+
+
+def test_frames_between_key_frames_see_the_same_memory() -> None:
+    state, seen = EditState(seed=0), []
+    for index in range(7):
+        state.arrive(picture(100), "sketch", LATENT)
+        seen.append(None if state.memory is None else int(state.memory[0, 0, 0]))
+        state.remember(torch.full(LATENT, float(index)), interval=3)
+
+    assert seen == [None, 0, 0, 0, 3, 3, 3]
+
+
+def test_a_new_instruction_empties_the_memory() -> None:
+    state = EditState(seed=0)
+    state.arrive(picture(100), "sketch", LATENT)
+    state.remember(torch.ones(LATENT), interval=3)
+    state.arrive(picture(100), "night", LATENT)
+
+    assert state.memory is None
+    assert state.frames_since_anchor == 0
+
+
+def test_a_scene_cut_empties_the_memory_and_a_small_change_does_not() -> None:
+    state = EditState(seed=0)
+    state.arrive(picture(40), "sketch", LATENT)
+    state.remember(torch.ones(LATENT), interval=3)
+    state.arrive(picture(60), "sketch", LATENT)
+    assert state.memory is not None
+
+    state.arrive(picture(200), "sketch", LATENT)
+    assert state.memory is None
+
+
+def test_a_new_size_empties_the_memory_and_draws_new_noise() -> None:
+    state = EditState(seed=0)
+    state.arrive(picture(40), "sketch", LATENT)
+    state.remember(torch.ones(LATENT), interval=3)
+    state.arrive(picture(40, size=128), "sketch", (48, 32, 32))
+
+    assert state.memory is None
+    assert state.noise is not None
+    assert state.noise.shape == (48, 32, 32)
+
+
+def test_the_noise_of_a_stream_stays_and_follows_its_seed() -> None:
+    first, again, other = EditState(seed=1), EditState(seed=1), EditState(seed=2)
+    for state in (first, again, other):
+        state.arrive(picture(40), "sketch", LATENT)
+    assert first.noise is not None
+    assert again.noise is not None
+    assert other.noise is not None
+    kept = first.noise
+    first.arrive(picture(42), "night", LATENT)
+
+    assert first.noise is kept
+    assert torch.equal(first.noise, again.noise)
+    assert not torch.equal(first.noise, other.noise)

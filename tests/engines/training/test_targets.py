@@ -1,0 +1,96 @@
+import pytest
+import torch
+from torch import Tensor
+
+from engines.families import FAMILIES
+from engines.training.targets import GRADED, edit, gaussian_blur, luma
+
+BLUE = torch.tensor([0.1, 0.25, 0.95]).view(1, 3, 1, 1)
+
+
+def pictures(batch: int = 1, size: int = 64) -> Tensor:
+    """Smooth random colours with a bright disc: something for every recipe to work on."""
+    noise = torch.rand(batch, 3, size, size, generator=torch.Generator().manual_seed(0))
+    smooth = gaussian_blur(noise, 3.0)
+    smooth = (smooth - smooth.amin()) / (smooth.amax() - smooth.amin())
+    axis = torch.linspace(-1, 1, size)
+    disc = (axis[:, None] ** 2 + axis[None] ** 2 < 0.2).float()
+    return torch.lerp(smooth, torch.ones_like(smooth), 0.8 * disc)
+
+
+def edited(family: str, amount: float = 1.0, source: Tensor | None = None) -> Tensor:
+    source = pictures() if source is None else source
+    amounts = torch.full((len(source), 1, 1, 1), amount)
+    return edit(family, source, amounts, BLUE.expand(len(source), 3, 1, 1))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_target_is_a_picture_of_the_same_size(family: str) -> None:
+    target = edited(family, source=pictures(size=68))
+
+    assert target.shape == (1, 3, 68, 68)
+    assert float(target.min()) >= 0
+    assert float(target.max()) <= 1
+
+
+@pytest.mark.parametrize("family", [family for family in FAMILIES if family != "unchanged"])
+def test_every_family_but_the_null_edit_changes_the_picture(family: str) -> None:
+    assert float((edited(family) - pictures()).abs().mean()) > 0.01
+
+
+def test_unchanged_changes_nothing() -> None:
+    assert torch.equal(edited("unchanged"), pictures())
+
+
+def test_the_targets_of_two_families_are_never_the_same() -> None:
+    targets = {family: edited(family) for family in FAMILIES}
+    for first in FAMILIES:
+        for second in FAMILIES:
+            if first < second:
+                assert float((targets[first] - targets[second]).abs().mean()) > 0.004, (first, second)
+
+
+@pytest.mark.parametrize("family", sorted(GRADED))
+def test_a_graded_family_does_more_when_more_is_asked(family: str) -> None:
+    source = pictures()
+    slight, plain, strong = (
+        float((edited(family, amount) - source).abs().mean()) for amount in (0.5, 1.0, 1.5)
+    )
+
+    assert slight < plain < strong
+
+
+@pytest.mark.parametrize("family", sorted(set(FAMILIES) - GRADED))
+def test_any_other_family_blends_when_asked_slightly(family: str) -> None:
+    torch.testing.assert_close(edited(family, 0.5), torch.lerp(pictures(), edited(family, 1.0), 0.5))
+    assert torch.equal(edited(family, 1.5), edited(family, 1.0))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_each_picture_of_a_batch_is_edited_alone(family: str) -> None:
+    batch = pictures(2)
+    torch.testing.assert_close(edited(family, source=batch)[1:], edited(family, source=batch[1:]))
+
+
+def test_known_answers() -> None:
+    grey = torch.full((1, 3, 16, 16), 0.5)
+    red = torch.tensor([1.0, 0.0, 0.0]).view(1, 3, 1, 1).expand(1, 3, 16, 16)
+
+    torch.testing.assert_close(edited("negative", source=red), 1 - red)
+    torch.testing.assert_close(edited("black_and_white", source=red), torch.full_like(red, 0.299))
+    torch.testing.assert_close(edited("more_contrast", source=grey), grey)
+    torch.testing.assert_close(edited("blur", source=grey), grey)
+    torch.testing.assert_close(luma(grey), grey[:, :1])
+
+
+def test_the_mosaic_is_squares_of_eight_pixels() -> None:
+    target = edited("mosaic")
+
+    assert torch.equal(target[..., 0, 0], target[..., 7, 7])
+    assert not torch.equal(target[..., 7, 7], target[..., 8, 8])
+    torch.testing.assert_close(target[0, :, 0, 0], pictures()[0, :, :8, :8].mean((1, 2)))
+
+
+def test_an_unknown_family_is_refused() -> None:
+    with pytest.raises(KeyError):
+        edited("hat_on_the_dog")

@@ -1,0 +1,77 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from engines.compilers.quantisation import RANGES_FILE
+from engines.editor import load_editor
+from engines.model import SHIPPED_MODELS
+from engines.training import train as training
+from engines.training.train import main
+from tests.engines.training.test_media import write_photo
+
+
+@pytest.fixture
+def media(tmp_path: Path) -> Path:
+    write_photo(tmp_path / "media" / "train" / "a.png")
+    write_photo(tmp_path / "media" / "eval" / "b.png")
+    (tmp_path / "media" / "train" / "broken.jpg").write_bytes(b"not a photo")
+    return tmp_path / "media"
+
+
+@pytest.fixture
+def run(media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A run of seconds; the instruction encoder, trained elsewhere, is there already."""
+    monkeypatch.setattr(training, "_SHEET_EVERY_STEPS", 1)
+    encoder = Path("instruction_encoder")
+    shutil.copytree(SHIPPED_MODELS / "rfdm-tiny" / encoder, tmp_path / "out" / encoder)
+    options = {"media": media, "run": tmp_path / "run", "out": tmp_path / "out", "batch": 1, "crop": 64}
+    return [word for name, value in options.items() for word in (f"--{name}", str(value))]
+
+
+def test_one_line_trains_resumes_and_writes_a_model_folder(
+    run: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*run, "--minutes", "0.02"]) == 0
+    first = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=False)["step"]
+    assert main([*run, "--minutes", "0.04"]) == 0
+    second = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=False)["step"]
+    said = capsys.readouterr().err
+
+    assert 0 < first < second
+    assert f"resuming at step {first}" in said
+    assert "skipped train/broken.jpg" in said
+    assert "0 clips, 1 photos" in said
+    assert json.loads((tmp_path / "out" / "model_index.json").read_text())["name"] == "out"
+    assert load_editor(tmp_path / "out").description.name == "out"
+    assert (tmp_path / "out" / "denoiser" / RANGES_FILE).exists()
+    assert list((tmp_path / "run" / "sheets").glob("*.png"))
+    assert list((tmp_path / "run").glob("events.out.tfevents.*"))
+
+
+def test_a_finished_run_only_writes_its_model(
+    run: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "calibrate", lambda folder, scenes: None)
+    assert main([*run, "--minutes", "0.02"]) == 0
+    assert main([*run, "--minutes", "0.01"]) == 0
+    assert (tmp_path / "out" / "model_index.json").exists()
+
+
+def test_a_folder_with_nothing_to_train_on_is_one_line_and_status_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_photo(tmp_path / "media" / "eval" / "b.png")
+    options = [
+        "--media",
+        str(tmp_path / "media"),
+        "--run",
+        str(tmp_path / "run"),
+        "--out",
+        str(tmp_path / "out"),
+    ]
+
+    assert main([*options, "--minutes", "0.01"]) == 2
+    assert capsys.readouterr().err.startswith("afterimage train: no usable photo or clip")

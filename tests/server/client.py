@@ -1,0 +1,216 @@
+"""A browser's part, played by aiortc: a camera up, the edit down, two data channels."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import av
+import httpx
+import numpy as np
+from aiortc import (
+    AudioStreamTrack,
+    MediaStreamTrack,
+    RTCConfiguration,
+    RTCDataChannel,
+    RTCPeerConnection,
+    RTCRtpSender,
+    RTCSessionDescription,
+)
+from aiortc.mediastreams import MediaStreamError
+from numpy.typing import NDArray
+
+Picture = NDArray[np.uint8]
+
+
+class Camera(MediaStreamTrack):
+    """A picture of one colour with a counter's bar in it, at 30 fps."""
+
+    kind = "video"
+
+    def __init__(
+        self, colour: tuple[int, int, int], size: tuple[int, int] = (320, 240), fps: float = 30.0
+    ) -> None:
+        super().__init__()
+        self.colour, self.size, self.fps = colour, size, fps
+        self.covered = False
+        self._began_s: float | None = None
+        self._pts = 0
+
+    async def recv(self) -> av.VideoFrame:
+        if self.readyState != "live":
+            raise MediaStreamError
+        while self.covered:
+            await asyncio.sleep(0.02)
+        if self._began_s is None:
+            self._began_s = time.monotonic()
+        self._pts = max(
+            self._pts + round(90_000 / self.fps), round((time.monotonic() - self._began_s) * 90_000)
+        )
+        await asyncio.sleep(max(0.0, self._began_s + self._pts / 90_000 - time.monotonic()))
+        width, height = self.size
+        picture = np.full((height, width, 3), self.colour, np.uint8)
+        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        frame.pts, frame.time_base = self._pts, Fraction(1, 90_000)
+        return frame
+
+
+class Visitor:
+    """Opens a session and connects to it.
+
+    Attributes:
+        pictures: The last few that came back, newest last.
+        said: Everything the server said on `control`, and on `telemetry` in `measured`.
+    """
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        colour: tuple[int, int, int] = (200, 40, 40),
+        codec: str = "VP8",
+        size: tuple[int, int] = (320, 240),
+        audio: bool = False,
+        fps: float = 30.0,
+    ) -> None:
+        self.http, self.codec = http, codec
+        self.camera = Camera(colour, size, fps)
+        self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.control = self.peer.createDataChannel("control")
+        self.telemetry = self.peer.createDataChannel("telemetry", ordered=False, maxRetransmits=0)
+        self.pictures: list[Picture] = []
+        self.timestamps: list[int] = []
+        self.shown = 0
+        self.said: list[dict[str, Any]] = []
+        self.measured: list[dict[str, Any]] = []
+        self.session: dict[str, Any] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self.sender = self.peer.addTrack(self.camera)
+        if audio:
+            self.peer.addTrack(AudioStreamTrack())
+        capabilities = RTCRtpSender.getCapabilities("video").codecs
+        wanted = [item for item in capabilities if item.mimeType in (f"video/{codec}", "video/rtx")]
+        self.peer.getTransceivers()[0].setCodecPreferences(wanted)
+        self.peer.on("track", self._take_track)
+        self.control.on("message", lambda raw: self.said.append(json.loads(raw)))
+        self.telemetry.on("message", lambda raw: self.measured.append(json.loads(raw)))
+
+    @property
+    def authorization(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.session['token']}"}
+
+    @property
+    def matches(self) -> list[dict[str, Any]]:
+        """Which camera picture each frame that came back was made from."""
+        return [match for said in self.measured if said["type"] == "frames" for match in said["frames"]]
+
+    @property
+    def url(self) -> str:
+        return f"/v1/sessions/{self.session['id']}"
+
+    async def open(self, **asked: object) -> None:
+        response = await self.http.post("/v1/sessions", json=asked)
+        assert response.status_code == 201, response.text
+        self.session = response.json()
+
+    async def offer(self) -> str:
+        await self.peer.setLocalDescription(await self.peer.createOffer())
+        return str(self.peer.localDescription.sdp)
+
+    async def connect(self, **asked: object) -> "Visitor":
+        if not self.session:
+            await self.open(**asked)
+        response = await self.send_offer(await self.offer())
+        assert response.status_code == 200, response.text
+        await self.peer.setRemoteDescription(RTCSessionDescription(response.text, "answer"))
+        return self
+
+    async def send_offer(self, sdp: str) -> httpx.Response:
+        headers = {**self.authorization, "Content-Type": "application/sdp"}
+        return await self.http.post(self.session["offer_url"], content=sdp, headers=headers)
+
+    async def say(self, **message: object) -> dict[str, Any]:
+        """Send a control message and wait for its answer."""
+        await self._opened(self.control)
+        request_id = f"r{time.perf_counter_ns()}"
+        self.control.send(json.dumps({"v": 1, "id": request_id, **message}))
+        return await self.heard(lambda said: said.get("id") == request_id)
+
+    async def send_raw(self, raw: str | bytes) -> None:
+        await self._opened(self.control)
+        self.control.send(raw)
+
+    async def heard(
+        self, wanted: Callable[[dict[str, Any]], object], timeout_s: float = 10.0
+    ) -> dict[str, Any]:
+        """The first thing said on `control` that is wanted."""
+        async with asyncio.timeout(timeout_s):
+            while True:
+                for said in self.said:
+                    if wanted(said):
+                        return said
+                await asyncio.sleep(0.01)
+
+    async def sees(self, count: int = 1, timeout_s: float = 10.0) -> Picture:
+        """Wait for more pictures; the newest."""
+        target = self.shown + count
+        async with asyncio.timeout(timeout_s):
+            while self.shown < target:
+                await asyncio.sleep(0.01)
+        return self.pictures[-1]
+
+    async def sees_colour(self, colour: tuple[int, ...], timeout_s: float = 10.0) -> Picture:
+        """Wait for a picture of one colour."""
+        async with asyncio.timeout(timeout_s):
+            while True:
+                picture = await self.sees()
+                if is_colour(picture, colour):
+                    return picture
+
+    async def stats(self) -> dict[str, Any]:
+        response = await self.http.get(f"{self.url}/stats", headers=self.authorization)
+        assert response.status_code == 200, response.text
+        stats: dict[str, Any] = response.json()
+        return stats
+
+    async def vanish(self) -> None:
+        """Fall silent without a goodbye, as a browser whose machine has lost its power."""
+        for transport in {item.receiver.transport.transport for item in self.peer.getTransceivers()}:
+            connection = transport._connection
+            for protocol in connection._protocols:
+                protocol.transport.abort()
+        for task in self._tasks:
+            task.cancel()
+
+    async def leave(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.camera.stop()
+        await self.peer.close()
+
+    def _take_track(self, track: MediaStreamTrack) -> None:
+        self._tasks.append(asyncio.ensure_future(self._watch(track)))
+
+    async def _watch(self, track: MediaStreamTrack) -> None:
+        while True:
+            try:
+                frame = await track.recv()
+            except MediaStreamError:
+                return
+            if isinstance(frame, av.VideoFrame):
+                picture: Any = frame.to_ndarray(format="rgb24")
+                self.pictures = [*self.pictures[-4:], picture]
+                assert frame.pts is not None
+                self.timestamps.append(frame.pts)
+                self.shown += 1
+
+    async def _opened(self, channel: RTCDataChannel) -> None:
+        async with asyncio.timeout(10):
+            while channel.readyState != "open":
+                await asyncio.sleep(0.01)
+
+
+def is_colour(picture: Picture, colour: tuple[int, ...], tolerance: float = 12.0) -> bool:
+    return bool(np.abs(picture.reshape(-1, 3).mean(0) - np.array(colour)).max() < tolerance)

@@ -1,0 +1,183 @@
+"""WHEP (draft-ietf-wish-whep-03)."""
+
+import asyncio
+import math
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import av
+import httpx
+import numpy as np
+import pytest
+
+from server.rtc import hooks
+from server.rtc.clocks import SenderClock
+from tests.server.client import Camera
+from tests.server.conftest import RunningServer, StartServer, eventually, until
+from tests.server.fakes import InvertingEditor
+from tests.server.whip_client import CYAN, RED, SDP, Publisher, Watcher
+
+
+@pytest.fixture
+async def http(server: RunningServer) -> AsyncIterator[httpx.AsyncClient]:
+    async with server.http() as client:
+        yield client
+
+
+async def test_viewers_of_a_codec_share_one_encoder(server: RunningServer, http: httpx.AsyncClient) -> None:
+    async with AsyncExitStack() as stack:
+        publisher = await stack.enter_async_context(Publisher(http))
+        await publisher.post("/whip?instruction=invert")
+        viewers = [
+            await stack.enter_async_context(Watcher(http, codec=codec)) for codec in ("VP8", "VP8", "H264")
+        ]
+        for viewer in viewers:
+            assert (await viewer.post("/whep")).status_code == 201
+        await asyncio.gather(*(viewer.sees_colour(CYAN) for viewer in viewers))
+        (session,) = server.service.sessions
+        stats = session.stats()
+        assert [viewer.codec for viewer in stats.viewers] == ["VP8", "VP8", "H264"]
+        assert stats.encoders == 2
+        assert all(viewer.connected and viewer.pictures_sent for viewer in stats.viewers)
+        assert "afterimage_viewers 3.0" in (await http.get("/metrics")).text
+        for viewer in viewers:
+            assert (await viewer.stop()).status_code == 200
+        assert session.stats().viewers == ()
+        assert session.stats().encoders == 0
+
+
+async def test_a_viewer_may_come_before_the_picture_and_late(http: httpx.AsyncClient) -> None:
+    session = (await http.post("/v1/sessions", json={"instruction": "invert"})).json()
+    token = session["token"]
+    async with Watcher(http, token) as early, Watcher(http, token) as late, Publisher(http, token) as source:
+        assert (await early.post(session["whep_url"])).status_code == 201
+        await source.post(session["whip_url"])
+        await early.sees_colour(CYAN)
+        await early.sees(30)
+        assert (await late.post(session["whep_url"])).status_code == 201
+        await late.sees_colour(CYAN)
+
+
+async def test_a_browsers_session_can_be_watched_too(server: RunningServer) -> None:
+    async with server.visitor(audio=True) as visitor:
+        await visitor.connect(instruction="invert")
+        async with Watcher(visitor.http, visitor.session["token"]) as viewer:
+            assert (await viewer.post(visitor.session["whep_url"])).status_code == 201
+            await viewer.sees_colour(CYAN)
+            await viewer.hears()
+            await visitor.sees_colour(CYAN)
+
+
+async def test_the_sound_is_what_was_sent(http: httpx.AsyncClient) -> None:
+    async with Publisher(http, sound=True) as publisher, Watcher(http) as viewer:
+        await publisher.post("/whip")
+        await viewer.post("/whep")
+        await viewer.hears(50)
+        frames = viewer.sounds[-20:]
+        wave = np.concatenate([frame.to_ndarray().reshape(-1, 2)[:, 0] for frame in frames]).astype(float)
+        spectrum = np.abs(np.fft.rfft(wave * np.hanning(len(wave))))
+        pitch_hz = float(np.argmax(spectrum)) * 48_000 / len(wave)
+        assert math.isclose(pitch_hz, 440, abs_tol=5)
+
+
+async def test_a_viewer_that_leaves_is_forgotten(start_server: StartServer) -> None:
+    server = await start_server(gone_after_s=1)
+    async with server.http() as http, Publisher(http) as publisher:
+        await publisher.post("/whip")
+        (session,) = server.service.sessions
+        async with Watcher(http) as viewer:
+            await viewer.post("/whep")
+            await viewer.sees()
+            assert len(session.stats().viewers) == 1
+        await until(lambda: session.stats().viewers == ())
+        assert session.stats().encoders == 0
+        assert session.state == "live"
+
+
+async def test_there_is_a_limit_of_viewers(start_server: StartServer) -> None:
+    server = await start_server(max_viewers=1)
+    async with server.http() as http, Publisher(http) as publisher:
+        await publisher.post("/whip")
+        async with Watcher(http) as first, Watcher(http) as second:
+            assert (await first.post("/whep")).status_code == 201
+            refused = await second.post("/whep")
+            assert refused.status_code == 503
+            assert int(refused.headers["retry-after"]) > 0
+            await first.stop()
+            assert (await second.post("/whep")).status_code == 201
+
+
+async def test_what_cannot_be_answered_is_refused(http: httpx.AsyncClient) -> None:
+    session = (await http.post("/v1/sessions")).json()
+    headers = {"Authorization": f"Bearer {session['token']}"}
+    async with Watcher(http, session["token"]) as viewer:
+        offer = await viewer.offer()
+        for body, kind, expected in (
+            (offer, "text/plain", 415),
+            ("hello", "application/sdp", 400),
+            (offer.replace("a=recvonly", "a=sendonly"), "application/sdp", 422),
+            (offer.replace("VP8/90000", "VP9/90000"), "application/sdp", 422),
+        ):
+            response = await http.post(
+                session["whep_url"], content=body, headers={**headers, "Content-Type": kind}
+            )
+            assert response.status_code == expected
+        assert (await http.post(session["whep_url"], content=offer, headers=SDP)).status_code == 401
+        assert (await viewer.post("/whep", offer)).status_code == 404
+        gone = await http.patch(session["whep_url"] + "/none", headers=headers)
+        assert gone.status_code == 404
+
+
+async def test_a_session_that_ends_ends_its_viewers(server: RunningServer, http: httpx.AsyncClient) -> None:
+    async with Publisher(http) as publisher, Watcher(http) as viewer:
+        await publisher.post("/whip")
+        await viewer.post("/whep")
+        await viewer.sees()
+        await publisher.stop()
+
+        async def ended() -> bool:
+            return viewer.peer.connectionState == "closed" or len(server.service.sessions) == 0
+
+        await eventually(ended)
+
+
+class Clockwork(Camera):
+    """Its grey says when it was captured: a level for every 20 ms, from 28 up, anew every 4 s."""
+
+    async def recv(self) -> av.VideoFrame:
+        frame = await super().recv()
+        assert frame.pts is not None
+        level = 28 + frame.pts // 1800 % 200
+        grey = av.VideoFrame.from_ndarray(np.full((240, 320, 3), level, np.uint8), format="rgb24")
+        grey.pts, grey.time_base = frame.pts, frame.time_base
+        return grey
+
+    @property
+    def began_ms(self) -> float:
+        """Unix milliseconds."""
+        assert self._began_s is not None
+        return 1000.0 * (time.time() - time.monotonic() + self._began_s)
+
+
+async def test_a_picture_is_dated_by_its_capture_however_long_its_edit_took(
+    start_server: StartServer,
+) -> None:
+    server = await start_server(InvertingEditor(step_s=0.7))
+    async with server.http() as http, Publisher(http, sound=True) as publisher, Watcher(http) as viewer:
+        camera = Clockwork(RED)
+        publisher.peer.getTransceivers()[0].sender.replaceTrack(camera)
+        reported = SenderClock()
+        receiver = viewer.peer.getTransceivers()[0].receiver
+        hooks.watch_sender_reports(receiver, reported.add)
+        await publisher.post("/whip?instruction=invert")
+        await viewer.post("/whep")
+        await until(lambda: reported.reported)
+        level = 255 - (await viewer.sees()).mean()
+        # aiortc counts from the first picture it received.
+        origin = receiver._RTCRtpReceiver__timestamp_mapper._origin  # type: ignore[attr-defined]
+        dated_ms = reported.capture_ms((viewer.shown_pts + origin) % (1 << 32))
+        assert dated_ms is not None
+        apart_ms = dated_ms - (camera.began_ms + 20 * (level - 28))
+        # Dated by its departure it would be at least 700 off.
+        assert abs((apart_ms + 2000) % 4000 - 2000) < 350

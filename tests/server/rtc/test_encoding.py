@@ -1,0 +1,107 @@
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+from aiortc.codecs import depayload
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters
+from numpy.typing import NDArray
+from skimage.data import astronaut
+
+from server.rtc.assembly import is_key_frame
+from server.rtc.encoding import LiveEncoder
+
+
+class Counted:
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self) -> None:
+        self.count += 1
+
+
+def portrait(shift: int = 0, size: tuple[int, int] = (256, 192)) -> av.VideoFrame:
+    width, height = size
+    photograph: NDArray[np.uint8] = astronaut()  # type: ignore[no-untyped-call]
+    picture = np.roll(photograph, 2 * shift, 1)[:height, :width]
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+    frame.pts, frame.time_base = 3000 * shift, Fraction(1, 90_000)
+    return frame
+
+
+def encoder(codec: str, send_size: tuple[int, int] | None = None) -> LiveEncoder:
+    return LiveEncoder(codec, 2_000_000, lambda *size: send_size or size, Counted(), Counted())
+
+
+def payload(codec: str, packets: list[bytes]) -> bytes:
+    parameters = RTCRtpCodecParameters(mimeType=f"video/{codec}", clockRate=90_000, payloadType=96)
+    return b"".join(depayload(parameters, packet) for packet in packets)
+
+
+@pytest.mark.parametrize(("codec", "decoder"), [("VP8", "vp8"), ("H264", "h264")])
+def test_what_is_encoded_decodes_to_nearly_the_same(codec: str, decoder: str) -> None:
+    encodes = encoder(codec)
+    decodes = av.CodecContext.create(decoder, "r")
+    for index in range(10):
+        frame = portrait(index)
+        packets, timestamp = encodes.encode(frame)
+        assert timestamp == 3000 * index
+        assert all(len(packet) <= 1300 for packet in packets)
+        decoded = decodes.decode(av.Packet(payload(codec, packets)))  # type: ignore[attr-defined]
+        assert len(decoded) == 1
+        error = decoded[0].to_ndarray(format="rgb24").astype(float) - frame.to_ndarray()
+        assert 10 * np.log10(255**2 / (error**2).mean()) > 28
+
+
+@pytest.mark.parametrize("codec", ["VP8", "H264"])
+def test_key_frames_come_when_asked_for_and_not_more_often(
+    codec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s = 100.0
+    monkeypatch.setattr("server.rtc.encoding.time.monotonic", lambda: now_s)
+    encodes = encoder(codec)
+    keys = []
+    for index in range(12):
+        now_s += 0.0501
+        packets, _ = encodes.encode(portrait(index), force_keyframe=True)
+        keys.append(is_key_frame(codec, payload(codec, packets)))
+    assert keys == [index % 6 == 0 for index in range(12)]
+
+
+@pytest.mark.parametrize("codec", ["VP8", "H264"])
+def test_a_new_size_begins_with_a_key_frame(codec: str) -> None:
+    encodes = encoder(codec)
+    encodes.encode(portrait(0))
+    packets, _ = encodes.encode(portrait(1, size=(128, 96)))
+    assert is_key_frame(codec, payload(codec, packets))
+
+
+def test_an_edit_is_scaled_only_when_asked_to_be() -> None:
+    encodes = encoder("VP8", send_size=(128, 96))
+    packets, _ = encodes.encode(portrait())
+    decoded = av.CodecContext.create("vp8", "r").decode(av.Packet(payload("VP8", packets)))
+    assert (decoded[0].width, decoded[0].height) == (128, 96)
+
+
+def test_the_bitrate_stays_within_its_bounds() -> None:
+    encodes = encoder("VP8")
+    encodes.target_bitrate = 50_000_000
+    assert encodes.target_bitrate == 2_000_000
+    encodes.target_bitrate = 1
+    assert encodes.target_bitrate == 200_000
+
+
+class OutOfMemory:
+    width, height, bit_rate = 256, 192, 1_500_000
+
+    def encode(self, _: av.VideoFrame) -> list[bytes]:
+        raise av.MemoryError(12, "Cannot allocate memory")
+
+
+def test_a_failing_encoder_gives_nothing_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = Counted()
+    encodes = LiveEncoder("VP8", 2_000_000, lambda *size: size, Counted(), failed)
+    monkeypatch.setattr(encodes, "_codec", OutOfMemory())
+    assert encodes.encode(portrait(5)) == ([], 15_000)
+    assert failed.count == 1
+    assert encodes.encode(portrait(6))[0]

@@ -1,0 +1,187 @@
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+
+import numpy as np
+import pytest
+
+from engines.conditioning import Conditioning
+from server.engine import EditorCrashError, EditorUnavailableError, Engine, Job, LiveEditor, Seat
+from server.session.frame import Frame
+from server.session.mailbox import Mailbox
+from tests.server.fakes import InvertingEditor
+from tests.server.frames import frame
+
+
+class Stream:
+    """A session as the engine sees it."""
+
+    def __init__(self, engine: Engine, conditioning: Conditioning) -> None:
+        self.inbox: Mailbox[Frame] = Mailbox()
+        self.seat = Seat()
+        self._engine, self._conditioning = engine, conditioning
+
+    async def edit(self) -> Frame | None:
+        return await self._engine.edit(self.seat, self.inbox.peek, self._take)
+
+    def _take(self) -> Job | None:
+        taken = self.inbox.take_nowait()
+        return None if taken is None else Job(taken, self._conditioning, 1.0, "i")
+
+
+@pytest.fixture
+def editor() -> InvertingEditor:
+    return InvertingEditor()
+
+
+@pytest.fixture
+async def engine(editor: InvertingEditor) -> AsyncIterator[Engine]:
+    engine = Engine(lambda: editor, max_batch=4)
+    engine.start()
+    await engine.settled()
+    yield engine
+    await engine.close()
+
+
+async def test_an_edit_runs_in_the_engines_own_thread(engine: Engine, editor: InvertingEditor) -> None:
+    stream = Stream(engine, await engine.encode("invert"))
+    stream.inbox.put(frame(value=100))
+    edited = await stream.edit()
+    assert edited is not None
+    assert edited.picture is not None
+    assert (edited.picture == 155).all()
+    assert (edited.kind, edited.instruction_id) == ("edited", "i")
+    assert edited.edit_started_s is not None
+    assert edited.edited_s is not None
+    assert edited.edit_started_s <= edited.edited_s
+    assert editor.threads == {"editor_0"}
+
+
+async def test_waiting_streams_of_one_size_share_a_step(engine: Engine, editor: InvertingEditor) -> None:
+    conditioning = await engine.encode("invert")
+    streams = [Stream(engine, conditioning) for _ in range(6)]
+    for index, stream in enumerate(streams):
+        stream.inbox.put(frame(value=index, size=(32, 32) if index == 2 else (32, 16)))
+    edited = await asyncio.gather(*(stream.edit() for stream in streams))
+    pictures = [each.picture for each in edited if each is not None]
+    assert [int(picture[0, 0, 0]) for picture in pictures if picture is not None] == [
+        255 - n for n in range(6)
+    ]
+    assert sorted(editor.batches) == [1, 1, 4]
+
+
+async def test_turns_go_round(engine: Engine, editor: InvertingEditor) -> None:
+    """A stream that always has a frame waiting does not keep another from its turn."""
+    editor.step_s = 0.005
+    conditioning = await engine.encode("invert")
+    greedy, modest = Stream(engine, conditioning), Stream(engine, conditioning)
+    greedy_turns = 0
+
+    async def never_satisfied() -> None:
+        nonlocal greedy_turns
+        while True:
+            greedy.inbox.put(frame(size=(32, 32)))
+            await greedy.edit()
+            greedy_turns += 1
+
+    greed = asyncio.create_task(never_satisfied())
+    for _ in range(5):
+        before = greedy_turns
+        modest.inbox.put(frame())
+        await modest.edit()
+        assert greedy_turns - before <= 2
+    greed.cancel()
+
+
+async def test_the_frame_edited_is_the_newest_when_the_turn_comes(
+    engine: Engine, editor: InvertingEditor
+) -> None:
+    conditioning = await engine.encode("invert")
+    first, second = Stream(engine, conditioning), Stream(engine, conditioning)
+    editor.hold = threading.Event()
+    first.inbox.put(frame())
+    first_edit = asyncio.create_task(first.edit())
+    await asyncio.sleep(0.02)
+    second.inbox.put(frame(rtp_timestamp=1))
+    second_edit = asyncio.create_task(second.edit())
+    await asyncio.sleep(0.02)
+    second.inbox.put(frame(rtp_timestamp=2))
+    editor.hold.set()
+    await first_edit
+    edited = await second_edit
+    assert edited is not None
+    assert edited.rtp_timestamp == 2
+    assert second.inbox.dropped == 1
+
+
+async def test_a_crash_is_the_culprits_alone(engine: Engine, editor: InvertingEditor) -> None:
+    editor.failing_marks = {13}
+    conditioning = await engine.encode("invert")
+    streams = [Stream(engine, conditioning) for _ in range(3)]
+    for stream, value in zip(streams, (1, 13, 3), strict=True):
+        stream.inbox.put(frame(value=value))
+    edited = await asyncio.gather(*(stream.edit() for stream in streams), return_exceptions=True)
+    assert isinstance(edited[0], Frame)
+    assert isinstance(edited[1], EditorCrashError)
+    assert "too much" in str(edited[1])
+    assert isinstance(edited[2], Frame)
+
+
+async def test_a_stream_keeps_its_memory_until_its_size_changes(
+    engine: Engine, editor: InvertingEditor
+) -> None:
+    seat = Seat(seed=3)
+    first = seat.state(editor, (16, 32, 3))
+    assert seat.state(editor, (16, 32, 3)) is first
+    other = seat.state(editor, (32, 32, 3))
+    assert other is not first
+    seat.forget()
+    assert seat.state(editor, (32, 32, 3)) is not other
+
+
+async def test_a_stream_that_gives_up_its_turn_leaves_its_frame(
+    engine: Engine, editor: InvertingEditor
+) -> None:
+    conditioning = await engine.encode("invert")
+    first, second = Stream(engine, conditioning), Stream(engine, conditioning)
+    editor.hold = threading.Event()
+    first.inbox.put(frame())
+    first_edit = asyncio.create_task(first.edit())
+    await asyncio.sleep(0.02)
+    second.inbox.put(frame())
+    second_edit = asyncio.create_task(second.edit())
+    await asyncio.sleep(0.02)
+    second_edit.cancel()
+    editor.hold.set()
+    await first_edit
+    await asyncio.sleep(0.02)
+    assert second.inbox.peek() is not None
+    assert sum(editor.batches) == 1
+
+
+async def test_an_instruction_is_understood_once(engine: Engine) -> None:
+    assert await engine.encode("invert") is await engine.encode("invert")
+    with pytest.raises(ValueError, match="words"):
+        await engine.encode(" ")
+
+
+async def test_without_a_model_there_is_nothing_to_ask() -> None:
+    def load() -> LiveEditor:
+        raise OSError("no such folder")
+
+    engine = Engine(load, None)
+    engine.start()
+    with pytest.raises(EditorUnavailableError, match="no such folder"):
+        await engine.encode("invert")
+    assert (engine.ready, engine.failure) == (False, "no such folder")
+    await engine.close()
+
+
+async def test_an_edit_of_the_wrong_shape_is_a_crash(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Stream(engine, await engine.encode("invert"))
+    odd = frame()
+    odd.source = np.zeros((16, 32, 4), np.uint8)
+    monkeypatch.setattr(InvertingEditor, "step", lambda *_: [])
+    stream.inbox.put(odd)
+    with pytest.raises(EditorCrashError, match="0 edits for 1 frames"):
+        await stream.edit()

@@ -1,0 +1,74 @@
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+
+from tests.server.conftest import RunningServer
+
+PROGRAM = """
+import sys
+from server.serve import serve
+from server.settings import Settings
+from tests.server.fakes import InvertingEditor
+sys.exit(serve(Settings(port=0, model="inverting"), InvertingEditor))
+"""
+
+
+def test_the_address_is_printed_and_an_interrupt_ends_it_even_while_someone_listens() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ},
+    ) as process:
+        assert process.stdout is not None
+        address = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())
+        assert address is not None
+        assert "loading" in process.stdout.readline()
+        assert "inverting 1 is warm (numpy, uint8, cpu)" in process.stdout.readline()
+        request = urllib.request.Request(f"{address[0]}/v1/sessions", method="POST")
+        with urllib.request.urlopen(request) as response:
+            opened = json.load(response)
+        url = f"{address[0]}{opened['events_url']}?token={opened['token']}"
+        with urllib.request.urlopen(url) as events:
+            assert events.readline() == b"event: state\n"
+            process.send_signal(signal.SIGINT)
+            heard = events.read()
+            assert b'"state":"closed"' in heard
+        assert process.wait(10) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+
+
+async def test_a_taken_port_is_one_line_and_exit_code_2(server: RunningServer) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        run = subprocess.run(
+            [sys.executable, "-m", "server.serve", "--port", str(taken.getsockname()[1])],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert run.returncode == 2
+    assert "cannot serve on" in run.stderr
+    assert len(run.stderr.strip().splitlines()) == 1
+
+
+def test_a_model_that_does_not_exist_is_one_line_and_exit_code_2() -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "server.serve", "--port", "0", "--model", "nothing-like-it"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert run.returncode == 2
+    assert "nothing-like-it" in run.stderr.splitlines()[-1]
+    assert "Traceback" not in run.stderr

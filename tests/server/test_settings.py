@@ -1,0 +1,60 @@
+import os
+import subprocess
+import sys
+
+import pytest
+from pydantic import ValidationError
+
+from server.settings import Settings, is_loopback
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "localhost", "::1"])
+def test_loopback_needs_no_token(host: str) -> None:
+    assert Settings(host=host).token is None
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org", ""])
+def test_any_other_address_needs_one(host: str) -> None:
+    with pytest.raises(ValidationError, match="AFTERIMAGE_TOKEN"):
+        Settings(host=host)
+    assert Settings.model_validate({"host": host, "token": "secret"}).host == host
+
+
+def test_an_empty_token_is_no_token() -> None:
+    with pytest.raises(ValidationError, match="empty"):
+        Settings.model_validate({"token": " "})
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AFTERIMAGE_PORT", "9000")
+    monkeypatch.setenv("AFTERIMAGE_STUN_URLS", '["stun:stun.example.org"]')
+    settings = Settings()
+    assert settings.port == 9000
+    assert settings.stun_urls == ("stun:stun.example.org",)
+
+
+def test_is_loopback_knows_addresses() -> None:
+    assert is_loopback("[::1]")
+    assert not is_loopback("10.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"AFTERIMAGE_HOST": "0.0.0.0"}, "set AFTERIMAGE_TOKEN"),
+        ({"AFTERIMAGE_PORT": "a lot"}, "AFTERIMAGE_PORT"),
+        ({"AFTERIMAGE_MAX_SESSIONS": "0"}, "AFTERIMAGE_MAX_SESSIONS"),
+    ],
+)
+def test_serve_refuses_bad_settings_in_one_line(environment: dict[str, str], said: str) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "server.cli", "serve"],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert run.returncode == 2
+    assert said in run.stderr
+    assert len(run.stderr.strip().splitlines()) == 1

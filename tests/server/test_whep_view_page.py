@@ -1,0 +1,69 @@
+"""The page for OBS's Browser Source, in a real Chromium."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, async_playwright, expect
+
+from benchmarks.live.chromium import QUIET_FLAGS, find_chromium
+from server.settings import CLIENT_DIR
+from tests.server.conftest import RunningServer, StartServer
+from tests.server.whip_client import CYAN, Publisher
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not (CLIENT_DIR / "view.html").exists(), reason="the page is not built: make setup"),
+]
+
+MEAN_COLOUR = """(colour) => {
+  const video = document.querySelector("video");
+  if (document.body.dataset.state !== "live" || video.videoWidth === 0) return false;
+  const context = new OffscreenCanvas(1, 1).getContext("2d");
+  context.drawImage(video, 0, 0, 1, 1);
+  const seen = context.getImageData(0, 0, 1, 1).data;
+  return colour.every((value, index) => Math.abs(value - seen[index]) < 14);
+}"""
+
+
+@pytest.fixture
+async def page() -> AsyncIterator[Page]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=find_chromium(), args=list(QUIET_FLAGS))
+        yield await browser.new_page()
+        await browser.close()
+
+
+async def shows(page: Page, colour: tuple[int, ...]) -> None:
+    await page.wait_for_function(MEAN_COLOUR, arg=list(colour), timeout=30_000)
+
+
+async def style(page: Page, selector: str, name: str) -> Any:  # noqa: ANN401
+    return await page.eval_on_selector(selector, f"element => getComputedStyle(element).{name}")
+
+
+async def test_it_shows_the_edit_of_one_session(server: RunningServer, page: Page) -> None:
+    async with server.http() as http:
+        session = (await http.post("/v1/sessions", json={"instruction": "invert"})).json()
+        await page.goto(server.url + session["view_url"].replace("/view", "/view?hud=1"))
+        # Transparent, and nothing to see, until there is a picture.
+        assert await style(page, "body", "backgroundColor") == "rgba(0, 0, 0, 0)"
+        assert await style(page, "video", "opacity") == "0"
+        async with Publisher(http, session["token"]) as publisher:
+            await publisher.post(session["whip_url"])
+            await shows(page, CYAN)
+            assert await style(page, "video", "opacity") == "1"
+            await expect(page.get_by_test_id("hud")).to_contain_text("server ")
+
+
+async def test_it_comes_back_by_itself_with_the_next_session(start_server: StartServer, page: Page) -> None:
+    server = await start_server(token="sesame")
+    async with server.http() as http:
+        await page.goto(f"{server.url}/view#token=sesame")
+        for _ in range(2):
+            async with Publisher(http, "sesame", sound=True) as publisher:
+                assert (await publisher.post("/whip?instruction=invert")).status_code == 201
+                await shows(page, CYAN)
+                assert (await publisher.stop()).status_code == 200
+            await page.wait_for_function("() => document.body.dataset.state === 'waiting'", timeout=30_000)
+            assert await style(page, "video", "opacity") == "0"

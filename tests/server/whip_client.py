@@ -1,0 +1,169 @@
+"""A publisher (WHIP) and a viewer (WHEP), played by aiortc."""
+
+import asyncio
+from fractions import Fraction
+from typing import Any
+
+import av
+import httpx
+import numpy as np
+from aiortc import (
+    MediaStreamTrack,
+    RTCConfiguration,
+    RTCPeerConnection,
+    RTCRtpSender,
+    RTCSessionDescription,
+)
+from aiortc.mediastreams import MediaStreamError
+
+from tests.server.client import Camera, Picture, is_colour
+
+SDP = {"Content-Type": "application/sdp"}
+RED, CYAN = (200, 40, 40), (55, 215, 215)
+
+
+class Tone(MediaStreamTrack):
+    """A sine of 440 Hz in packets of 20 ms."""
+
+    kind = "audio"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._samples = 0
+
+    async def recv(self) -> av.AudioFrame:
+        await asyncio.sleep(0.02)
+        times = (np.arange(960) + self._samples) / 48_000
+        wave = (0.5 * np.sin(2 * np.pi * 440 * times) * 32767).astype(np.int16)
+        frame = av.AudioFrame.from_ndarray(wave[None], format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = 48_000, self._samples, Fraction(1, 48_000)
+        self._samples += 960
+        return frame
+
+
+class Client:
+    """What both have in common: an offer, its answer, and an address to end it at."""
+
+    def __init__(self, http: httpx.AsyncClient, token: str | None = None) -> None:
+        self.http, self.token = http, token
+        self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.response = httpx.Response(0)
+
+    @property
+    def authorization(self) -> dict[str, str]:
+        return {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
+
+    @property
+    def location(self) -> str:
+        return self.response.headers["location"]
+
+    async def offer(self) -> str:
+        await self.peer.setLocalDescription(await self.peer.createOffer())
+        return str(self.peer.localDescription.sdp)
+
+    async def post(self, url: str, offer: str | None = None) -> httpx.Response:
+        """Send the offer; take the answer if there is one."""
+        offer = offer or await self.offer()
+        self.response = await self.http.post(url, content=offer, headers={**self.authorization, **SDP})
+        if self.response.status_code == 201:
+            await self.peer.setRemoteDescription(RTCSessionDescription(self.response.text, "answer"))
+        return self.response
+
+    async def stop(self) -> httpx.Response:
+        return await self.http.delete(self.location, headers=self.authorization)
+
+    async def close(self) -> None:
+        await self.peer.close()
+
+    async def __aenter__(self) -> "Client":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def prefer(self, transceiver_index: int, codec: str) -> None:
+        capabilities = RTCRtpSender.getCapabilities("video").codecs
+        wanted = [item for item in capabilities if item.mimeType in (f"video/{codec}", "video/rtx")]
+        self.peer.getTransceivers()[transceiver_index].setCodecPreferences(wanted)
+
+
+class Publisher(Client):
+    """Sends one colour, and a tone if asked."""
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        token: str | None = None,
+        codec: str = "H264",
+        colour: tuple[int, int, int] = RED,
+        sound: bool = False,
+    ) -> None:
+        super().__init__(http, token)
+        self.camera = Camera(colour)
+        self.peer.addTransceiver(self.camera, "sendonly")
+        self.prefer(0, codec)
+        if sound:
+            self.peer.addTransceiver(Tone(), "sendonly")
+
+    async def __aenter__(self) -> "Publisher":
+        return self
+
+
+class Watcher(Client):
+    """Takes picture and sound."""
+
+    def __init__(self, http: httpx.AsyncClient, token: str | None = None, codec: str = "VP8") -> None:
+        super().__init__(http, token)
+        self.pictures: list[Picture] = []
+        self.sounds: list[av.AudioFrame] = []
+        self.shown, self.shown_pts = 0, 0
+        self._tasks: list[asyncio.Task[None]] = []
+        self.peer.addTransceiver("video", "recvonly")
+        self.peer.addTransceiver("audio", "recvonly")
+        self.prefer(0, codec)
+        self.peer.on("track", lambda track: self._tasks.append(asyncio.ensure_future(self._take(track))))
+
+    async def __aenter__(self) -> "Watcher":
+        return self
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await super().close()
+
+    async def sees(self, count: int = 1, timeout_s: float = 15.0) -> Picture:
+        """Wait for more pictures; the newest."""
+        target = self.shown + count
+        async with asyncio.timeout(timeout_s):
+            while self.shown < target:
+                await asyncio.sleep(0.01)
+        return self.pictures[-1]
+
+    async def sees_colour(self, colour: tuple[int, ...]) -> None:
+        """Wait for a picture of one colour."""
+        async with asyncio.timeout(15):
+            while not is_colour(await self.sees(), colour):
+                pass
+
+    async def hears(self, count: int = 1) -> av.AudioFrame:
+        """Wait for some sound; the newest."""
+        async with asyncio.timeout(15):
+            while len(self.sounds) < count:
+                await asyncio.sleep(0.01)
+        return self.sounds[-1]
+
+    async def _take(self, track: MediaStreamTrack) -> None:
+        while True:
+            try:
+                frame = await track.recv()
+            except MediaStreamError:
+                return
+            if isinstance(frame, av.VideoFrame):
+                picture: Any = frame.to_ndarray(format="rgb24")
+                self.pictures = [*self.pictures[-4:], picture]
+                assert frame.pts is not None
+                self.shown_pts = frame.pts
+                self.shown += 1
+            elif isinstance(frame, av.AudioFrame):
+                self.sounds.append(frame)
