@@ -35,7 +35,9 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         make_environment()
-        install_packages({"train", "dev"} if arguments == ["test"] else set())
+        install_packages(
+            {"backbones", "camera", "dev", "tensorrt-rtx", "train"} if arguments == ["test"] else set()
+        )
         build_client(find_npm())
         if arguments == ["test"]:
             ensure_chromium()
