@@ -134,8 +134,10 @@ async def test_pausing_holds_the_picture(server: ServerProcess, visit: Visit) ->
     await visitor.go_live(NEGATIVE)
 
     await visitor.page.get_by_test_id("pause").click()
-    await visitor.until(lambda now: now["state"] == "paused" and now["stats"]["frames"]["dropped"]["paused"])
-    held = (await visitor.now())["stats"]["frames"]["edited"]
+    paused = await visitor.until(
+        lambda now: now["state"] == "paused" and now["stats"]["frames"]["dropped"]["paused"]
+    )
+    held = paused["stats"]["frames"]["edited"]
     later = await visitor.until(lambda now: now["stats"]["frames"]["dropped"]["paused"] > 10)
     assert later["stats"]["frames"]["edited"] <= held + 2
 

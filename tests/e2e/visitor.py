@@ -5,6 +5,7 @@ import base64
 import io
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlencode
 
@@ -90,12 +91,16 @@ class Visitor:
         await self.page.keyboard.press("Enter")
 
     async def until(self, true: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
-        """Wait until something is true of what the page says of itself; that."""
+        """Wait until something is true of what the page says of itself; that.
+
+        What the page does not say yet (its figures are null until the first arrive) is not true yet.
+        """
         deadline = time.monotonic() + PATIENCE_S
         while True:
             now = await self.now()
-            if true(now):
-                return now
+            with suppress(TypeError):
+                if true(now):
+                    return now
             assert time.monotonic() < deadline, f"the page is still {now}"
             await asyncio.sleep(0.1)
 
