@@ -26,13 +26,15 @@ class NoiseLevels:
     Attributes:
         alpha: Share of the signal at each level, (N,) float32.
         sigma: Share of the noise at each level, (N,) float32, not rising.
+        timestep: What the network is told of each level, (N,); sigma itself where it is None.
 
     Raises:
-        ValueError: The two differ in length, or sigma rises somewhere.
+        ValueError: They differ in length, or sigma rises somewhere.
     """
 
     alpha: Tensor
     sigma: Tensor
+    timestep: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.alpha.shape != self.sigma.shape or self.alpha.ndim != 1:
@@ -41,6 +43,8 @@ class NoiseLevels:
             )
         if bool((self.sigma.diff() > 0).any()):
             raise ValueError("sigma must not rise from one level to the next")
+        if self.timestep is not None and self.timestep.shape != self.sigma.shape:
+            raise ValueError(f"{len(self.timestep)} timesteps for {len(self.sigma)} levels")
 
     def __len__(self) -> int:
         return len(self.sigma)

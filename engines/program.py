@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from engines import flow, guidance
 from engines.codecs import Codec
+from engines.prediction import PredictionType, to_clean
 
 
 class Direct(nn.Module):
@@ -21,24 +22,40 @@ class Direct(nn.Module):
         self.denoiser = denoiser
 
     def forward(self, noisy: Tensor, source: Tensor, memory: Tensor, sigma: Tensor, code: Tensor) -> Tensor:
-        """Predict the clean latent, (B, C, h, w)."""
+        """What the network predicts, (B, C, h, w)."""
         predicted: Tensor = self.denoiser(noisy, source, memory, sigma, code)
         return predicted
 
 
 class ThreeBranch(nn.Module):
-    """Three evaluations for a prediction, in one batch: nothing, the source, the source and the instruction."""
+    """Three evaluations for a prediction, in one batch: nothing, the source, the source and the instruction.
+
+    Args:
+        denoiser: The network.
+        source_scale: w_x of :func:`engines.guidance.three_branch`.
+        instruction_scale: w_p of it.
+        silence: The code of no instruction, (D,); zeros where it is None. A text encoder's empty text is not zero.
+    """
 
     evaluations = 3
+    silence: Tensor | None
 
-    def __init__(self, denoiser: nn.Module, source_scale: float, instruction_scale: float) -> None:
+    def __init__(
+        self,
+        denoiser: nn.Module,
+        source_scale: float,
+        instruction_scale: float,
+        silence: Tensor | None = None,
+    ) -> None:
         super().__init__()
         self.denoiser = denoiser
         self.source_scale, self.instruction_scale = source_scale, instruction_scale
+        self.register_buffer("silence", silence)
 
     def forward(self, noisy: Tensor, source: Tensor, memory: Tensor, sigma: Tensor, code: Tensor) -> Tensor:
-        """Predict the clean latent, (B, C, h, w); the empty conditions are zeros."""
-        nothing, silence = torch.zeros_like(source), torch.zeros_like(code)
+        """What the network predicts, guided, (B, C, h, w); the empty source is zero."""
+        nothing = torch.zeros_like(source)
+        silence = torch.zeros_like(code) if self.silence is None else self.silence.expand_as(code)
         predicted: Tensor = self.denoiser(
             noisy.repeat(3, 1, 1, 1),
             torch.cat([nothing, source, source]),
@@ -53,13 +70,33 @@ class ThreeBranch(nn.Module):
 
 
 class FrameProgram(nn.Module):
-    """Edits a batch of frames, each of its own stream."""
+    """Edits a batch of frames, each of its own stream.
 
-    def __init__(self, predict: Direct | ThreeBranch, codec: Codec, levels: flow.NoiseLevels) -> None:
+    Args:
+        predict: One guided prediction of the network.
+        codec: Pixels to latents and back.
+        levels: The sampler's noise levels, steps + 1 of them.
+        prediction: What the network predicts.
+    """
+
+    def __init__(
+        self,
+        predict: Direct | ThreeBranch,
+        codec: Codec,
+        levels: flow.NoiseLevels,
+        prediction: PredictionType = "sample",
+    ) -> None:
         super().__init__()
-        self.predict, self.codec = predict, codec
+        self.predict, self.codec, self.prediction = predict, codec, prediction
         self.alphas: list[float] = levels.alpha.tolist()
         self.sigmas: list[float] = levels.sigma.tolist()
+        self.timesteps: list[float] = (levels.sigma if levels.timestep is None else levels.timestep).tolist()
+
+    @property
+    def code_length(self) -> int:
+        """D of the instruction codes it takes."""
+        length: int = self.predict.denoiser.code_length  # type: ignore[assignment]  # torch types attributes loosely
+        return length
 
     @property
     def evaluations(self) -> int:
@@ -86,8 +123,10 @@ class FrameProgram(nn.Module):
         y_s = flow.start(memory, noise, self.alphas[0], self.sigmas[0])
         y = y_s
         for i in range(len(self.sigmas) - 1):
-            sigma = torch.full_like(strength, self.sigmas[i])
-            y = self.codec.limit(self.predict(y_s, x, memory, sigma, code))
+            # In float32 whatever the program runs in: bfloat16 cannot tell timestep 981 from 980.
+            timestep = torch.full_like(strength, self.timesteps[i], dtype=torch.float32)
+            predicted = self.predict(y_s, x, memory, timestep, code)
+            y = self.codec.limit(to_clean(predicted, y_s, self.alphas[i], self.sigmas[i], self.prediction))
             if i + 2 < len(self.sigmas):
                 present = (self.alphas[i], self.sigmas[i])
                 y_s = flow.ddim_step(y_s, y, *present, self.alphas[i + 1], self.sigmas[i + 1])

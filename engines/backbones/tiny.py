@@ -185,6 +185,11 @@ class TinyDenoiser(nn.Module):
         nn.init.zeros_(self.bypass.weight)
         nn.init.zeros_(self.bypass.bias)
 
+    @property
+    def code_length(self) -> int:
+        """Length of the instruction codes it takes."""
+        return self.config.code_length
+
     def forward(self, noisy: Tensor, source: Tensor, memory: Tensor, sigma: Tensor, code: Tensor) -> Tensor:
         """Predict the clean latent.
 
