@@ -4,12 +4,18 @@ Everything between the source picture and the edited one is inside, so a compile
 does a frame. The steps and their levels are constants of the program; what changes from frame to frame is an input.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 from engines import flow, guidance
 from engines.codecs import Codec
 from engines.prediction import PredictionType, to_clean
+
+
+Predict = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
+"""One prediction from the noisy latent, the source, the memory, the timestep and the instruction code."""
 
 
 class Direct(nn.Module):
@@ -118,18 +124,50 @@ class FrameProgram(nn.Module):
         Returns:
             The edited frames, (B, H, W, 3) uint8, and their latents, (B, C, h, w).
         """
-        pixels = pictures.permute(0, 3, 1, 2).to(memory.dtype) * (2 / 255) - 1
-        x = self.codec.encode(pixels)
+        pixels = to_pixels(pictures, memory.dtype)
+        y = self.sample(self.predict, self.codec.encode(pixels), memory, noise, code)
+        return blend(pixels, self.codec.decode(y), strength), y
+
+    def sample(self, predict: Predict, x: Tensor, memory: Tensor, noise: Tensor, code: Tensor) -> Tensor:
+        """The sampler's steps, in latent space.
+
+        Args:
+            predict: One guided prediction: the program's own, or a compiled one in its place.
+            x: Latents of the source frames, (B, C, h, w).
+            memory: As for :meth:`forward`, and so the others.
+            noise: ε of each stream.
+            code: Instruction codes.
+
+        Returns:
+            The clean latents, (B, C, h, w).
+        """
         y_s = flow.start(memory, noise, self.alphas[0], self.sigmas[0])
         y = y_s
         for i in range(len(self.sigmas) - 1):
             # In float32 whatever the program runs in: bfloat16 cannot tell timestep 981 from 980.
-            timestep = torch.full_like(strength, self.timesteps[i], dtype=torch.float32)
-            predicted = self.predict(y_s, x, memory, timestep, code)
+            timestep = torch.full_like(code[:, 0], self.timesteps[i], dtype=torch.float32)
+            predicted = predict(y_s, x, memory, timestep, code)
             y = self.codec.limit(to_clean(predicted, y_s, self.alphas[i], self.sigmas[i], self.prediction))
             if i + 2 < len(self.sigmas):
                 present = (self.alphas[i], self.sigmas[i])
                 y_s = flow.ddim_step(y_s, y, *present, self.alphas[i + 1], self.sigmas[i + 1])
-        edited = pixels + strength.view(-1, 1, 1, 1).to(memory.dtype) * (self.codec.decode(y) - pixels)
-        levels_of_grey = ((edited + 1) * 127.5).round().clamp(0, 255)
-        return levels_of_grey.to(torch.uint8).permute(0, 2, 3, 1), y
+        return y
+
+
+def to_pixels(pictures: Tensor, dtype: torch.dtype) -> Tensor:
+    """(B, H, W, 3) uint8 to (B, 3, H, W) in [-1, 1]."""
+    # Converted before anything else: TensorRT takes bytes at a network's edge and nowhere else.
+    return pictures.to(dtype).permute(0, 3, 1, 2) * (2 / 255) - 1
+
+
+def blend(pixels: Tensor, edited: Tensor, strength: Tensor) -> Tensor:
+    """``strength`` of the way from the source to its edit, as (B, H, W, 3) uint8.
+
+    Args:
+        pixels: Source, (B, 3, H, W) in [-1, 1].
+        edited: The whole edit, same shape.
+        strength: (B,).
+    """
+    shown = pixels + strength.view(-1, 1, 1, 1).to(pixels.dtype) * (edited - pixels)
+    levels_of_grey = ((shown + 1) * 127.5).round().clamp(0, 255)
+    return levels_of_grey.permute(0, 2, 3, 1).to(torch.uint8)
