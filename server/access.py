@@ -78,7 +78,9 @@ class Access:
                     403, "this server answers to localhost and 127.0.0.1 only, unless it has a token"
                 )
             return None
-        if path in _OPEN_PATHS or path.startswith(_OPEN_FILES) or scope["method"] == "OPTIONS":
+        if path in _OPEN_PATHS or path.startswith(_OPEN_FILES):
+            return None
+        if scope["method"] == "OPTIONS" and bearer(headers) is None:
             return None
         if same_secret(bearer(headers), self._token):
             return None

@@ -2,7 +2,7 @@
 
 import re
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.routes.signalling import FRAGMENT_TYPE, SDP_TYPE
@@ -18,7 +18,7 @@ _EXPOSED = "Location, Link, ETag, Retry-After, Accept-Post, Accept-Patch"
 
 
 class OpenSignalling:
-    """Answers OPTIONS of WHIP and WHEP, and lets pages of any origin read the other answers.
+    """Answers preflights of WHIP and WHEP, and lets pages of any origin read the other answers.
 
     Nothing of a browser's own, as cookies, ever authorizes these calls, so the origin adds nothing to the bearer;
     `server.access` still keeps foreign pages from a server that asks for none.
@@ -44,7 +44,8 @@ class OpenSignalling:
                 headers["access-control-expose-headers"] = _EXPOSED
             await send(message)
 
-        if scope["method"] != "OPTIONS":
+        preflight = "access-control-request-method" in Headers(scope=scope)
+        if scope["method"] != "OPTIONS" or not (preflight or path["begun"]):
             await self._app(scope, receive, opened)
             return
         accepted = ("accept-patch", FRAGMENT_TYPE) if path["begun"] else ("accept-post", SDP_TYPE)

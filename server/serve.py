@@ -12,6 +12,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from server.app import create_app
 from server.engine import LiveEditor
@@ -38,8 +39,13 @@ def main(arguments: list[str]) -> int:
         settings = Settings(**{name: value for name, value in options.items() if value is not None})
     except ValidationError as error:
         for entry in error.errors():
-            where = "AFTERIMAGE_" + str(entry["loc"][0]).upper() + ": " if entry["loc"] else ""
+            name, *inside = map(str, entry["loc"]) if entry["loc"] else [""]
+            where = f"AFTERIMAGE_{name.upper()}: " if name else ""
+            where += f"{'.'.join(inside)}: " if inside else ""
             print(f"afterimage: {where}{entry['msg'].removeprefix('Value error, ')}", file=sys.stderr)
+        return USAGE_ERROR
+    except SettingsError as error:
+        print(f"afterimage: {error}: {error.__cause__}", file=sys.stderr)
         return USAGE_ERROR
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     return serve(settings, None)

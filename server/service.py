@@ -1,5 +1,6 @@
 """What the routes work with: one server's engine, sessions and settings."""
 
+import time
 from collections.abc import Callable
 from typing import Annotated
 
@@ -10,8 +11,10 @@ from server.access import bearer, same_secret
 from server.engine import Engine, LiveEditor
 from server.metrics import Totals, make_registry
 from server.problems import Problem
+from server.rtc.ice import GrantedIceServer, Network
 from server.session.edit_size import edit_size
-from server.session.session import Session, SessionLimits
+from server.session.limits import SessionLimits
+from server.session.session import Session
 from server.session.sessions import NoSuchSessionError, Sessions
 from server.settings import Settings
 
@@ -27,7 +30,8 @@ class Service:
     def __init__(self, settings: Settings, load: Callable[[], LiveEditor]) -> None:
         self.settings = settings
         self.engine = Engine(load, settings.max_batch)
-        self.limits = session_limits(settings)
+        self.network = network(settings)
+        self.limits = session_limits(settings, self.network)
         totals = Totals()
         self.sessions = Sessions(settings.model, self.engine, self.limits, settings.max_sessions, totals.add)
         self.metrics: CollectorRegistry = make_registry(self.sessions, self.engine, totals)
@@ -37,13 +41,27 @@ class Service:
         """The server's token, if it has one."""
         return None if self.settings.token is None else self.settings.token.get_secret_value()
 
+    def grant(self) -> tuple[GrantedIceServer, ...]:
+        """STUN and TURN servers with credentials that begin now."""
+        return self.network.grant(time.time())
+
     async def close(self) -> None:
         """End every session, then the engine."""
         await self.sessions.close("the server stops")
         await self.engine.close()
 
 
-def session_limits(settings: Settings) -> SessionLimits:
+def network(settings: Settings) -> Network:
+    """How peers reach the server."""
+    return Network(
+        ice_servers=settings.ice_servers,
+        credential_lifetime_s=settings.turn_credential_lifetime_s,
+        udp_ports=settings.udp_ports,
+        public_addresses=settings.public_address,
+    )
+
+
+def session_limits(settings: Settings, network: Network) -> SessionLimits:
     """What the settings say of each session."""
 
     def scale_to_edit(width: int, height: int) -> tuple[int, int]:
@@ -63,7 +81,7 @@ def session_limits(settings: Settings) -> SessionLimits:
         max_viewers=settings.max_viewers,
         edit_size=scale_to_edit,
         send_size=scale_to_send,
-        stun_urls=settings.stun_urls,
+        network=network,
     )
 
 

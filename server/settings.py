@@ -4,9 +4,10 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, SecretStr, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from server.rtc.ice import IceServer, PortRange, parse_addresses, parse_ice_servers, parse_port_range
 from server.session.edit_size import SIZE_MULTIPLE
 
 CLIENT_DIR = Path(__file__).parent.parent / "client_web" / "dist"
@@ -48,7 +49,17 @@ class Settings(BaseSettings):
     send_short_side: Annotated[int, Field(ge=64, le=2160, multiple_of=2)] | None = None
     """Scale the edit to this before sending it; it leaves at the size it was edited at otherwise."""
     max_bitrate_bps: Annotated[int, Field(ge=200_000, le=50_000_000)] = 3_000_000
-    stun_urls: tuple[str, ...] = ()
+
+    ice_servers: Annotated[tuple[IceServer, ...], NoDecode, BeforeValidator(parse_ice_servers)] = ()
+    """STUN and TURN servers, for browsers and for the server's own peers: a JSON list as
+    `[{"urls": "turn:turn.example.org:3478", "secret": "..."}]`, with `username` and `credential` in place of coturn's
+    `static-auth-secret`, or with neither for `stun:`."""
+    turn_credential_lifetime_s: Annotated[int, Field(ge=60, le=30 * 86_400)] = 86_400
+    """For how long a credential made of a TURN server's secret may open new relays."""
+    udp_ports: Annotated[PortRange | None, BeforeValidator(parse_port_range)] = None
+    """Where pictures come in, as `50000-50100`, one port and more for each connection; any free port otherwise."""
+    public_address: Annotated[tuple[str, ...], NoDecode, BeforeValidator(parse_addresses)] = ()
+    """Where the UDP ports can be reached from outside a NAT or a container; several with commas between."""
 
     @model_validator(mode="after")
     def _guarded_beyond_loopback(self) -> "Settings":

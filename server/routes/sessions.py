@@ -24,10 +24,12 @@ from server.messages import (
 )
 from server.problems import Problem
 from server.routes.signalling import RETRY_AFTER_S, SDP_TYPE, read_offer, refusals
+from server.rtc.ice import GrantedIceServer
 from server.service import Service, TheService, TheSession
 from server.session.edit_size import SIZE_MULTIPLE
 from server.session.frame import Picture
-from server.session.session import Session, SessionLimits
+from server.session.limits import SessionLimits
+from server.session.session import Session
 from server.session.sessions import ServerFullError
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
@@ -95,6 +97,8 @@ class OpenedSession(SessionSummary):
     """Asked for as a bearer by every call on the session."""
     view_url: str
     """A page that shows the edit and nothing else, as for OBS's Browser Source; it carries the token."""
+    ice_servers: tuple[GrantedIceServer, ...]
+    """STUN and TURN servers for a browser's RTCPeerConnection, with credentials for this session."""
 
 
 def summary(session: Session) -> SessionSummary:
@@ -103,8 +107,8 @@ def summary(session: Session) -> SessionSummary:
         id=session.id,
         state=session.state,
         model=session.model,
-        instruction=session.instruction,
-        strength=session.strength,
+        instruction=session.instructions.newest,
+        strength=session.instructions.strength,
         paused=session.paused,
         offer_url=f"/v1/sessions/{session.id}/offer",
         whip_url=f"/v1/sessions/{session.id}/whip",
@@ -121,7 +125,12 @@ async def open_session(
     asked = asked or NewSession()
     session = await open_instructed(service, asked.seed, _limits(asked, service), asked.instruction)
     response.headers["Location"] = f"/v1/sessions/{session.id}"
-    return OpenedSession(**summary(session).model_dump(), token=session.token, view_url=view_url(session))
+    return OpenedSession(
+        **summary(session).model_dump(),
+        token=session.token,
+        view_url=view_url(session),
+        ice_servers=service.grant(),
+    )
 
 
 async def open_instructed(
@@ -143,7 +152,7 @@ async def open_instructed(
         session.instruct_when_ready(instruction)
         return session
     try:
-        await session.instruct(instruction)
+        await session.instructions.take(instruction)
     except ValueError as error:
         session.end("its first instruction was refused")
         raise Problem(422, f"instruction: {error}") from error
@@ -171,10 +180,10 @@ async def show_session(session: TheSession) -> SessionSummary:
 async def change_session(session: TheSession, asked: SessionChange) -> SessionSummary:
     """Change the instruction, its strength, or hold the picture."""
     if asked.instruction is not None:
-        strength = asked.strength if asked.strength is not None else (session.strength or 1.0)
+        strength = asked.strength if asked.strength is not None else (session.instructions.strength or 1.0)
         await _instruct(session, asked.instruction, strength, 0.0)
     elif asked.strength is not None:
-        session.set_strength(asked.strength)
+        session.instructions.set_strength(asked.strength)
     if asked.paused is not None:
         session.set_paused(asked.paused)
     return summary(session)
@@ -262,7 +271,7 @@ def _limits(asked: NewSession, service: Service) -> SessionLimits | None:
 
 async def _instruct(session: Session, text: str, strength: float, transition_ms: float) -> InstructionTaken:
     try:
-        return await session.instruct(text, strength, transition_ms)
+        return await session.instructions.take(text, strength, transition_ms)
     except ValueError as error:
         raise Problem(422, f"text: {error}") from error
     except EditorUnavailableError as error:

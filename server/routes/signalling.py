@@ -8,6 +8,8 @@ from fastapi import Request, Response
 from server.problems import Problem
 from server.rtc.connection import Connection, IceRestartError
 from server.rtc.fragment import MalformedFragmentError, parse_fragment
+from server.rtc.gathering import NoPortError
+from server.rtc.ice import GrantedIceServer
 from server.rtc.offer import MalformedOfferError, UnusableOfferError
 from server.session.session import AlreadyConnectedError, Session, SessionClosedError
 from server.session.viewers import TooManyViewersError
@@ -36,6 +38,8 @@ def refusals() -> Iterator[None]:
         raise Problem(400, str(error)) from error
     except UnusableOfferError as error:
         raise Problem(422, str(error)) from error
+    except NoPortError as error:
+        raise Problem(503, str(error), {"Retry-After": str(RETRY_AFTER_S)}) from error
     except AlreadyConnectedError:
         raise Problem(409, "the session is already connected: open another") from None
     except TooManyViewersError:
@@ -47,13 +51,30 @@ def refusals() -> Iterator[None]:
 
 
 def created(
-    answer: str, location: str, session: Session, connection: Connection, stun_urls: Sequence[str]
+    answer: str,
+    location: str,
+    session: Session,
+    connection: Connection,
+    ice_servers: Sequence[GrantedIceServer],
 ) -> Response:
     """201 with an SDP answer, where to end what it began, and whose it is (RFC 9725, section 4.2)."""
     response = Response(answer, 201, {"Location": location, "ETag": entity_tag(connection)}, SDP_TYPE)
-    for url in stun_urls:
-        response.headers.append("Link", f'<{url}>; rel="ice-server"')
+    name_ice_servers(response, ice_servers)
     response.headers.append("Link", f'</v1/sessions/{session.id}>; rel="related"')
+    return response
+
+
+def name_ice_servers(response: Response, ice_servers: Sequence[GrantedIceServer]) -> None:
+    """Add a ``Link`` header for each address of each server (RFC 9725, section 4.6)."""
+    for server in ice_servers:
+        for link in server.links:
+            response.headers.append("Link", link)
+
+
+def options(ice_servers: Sequence[GrantedIceServer]) -> Response:
+    """What an endpoint takes, and the servers to set before an offer is made (RFC 9725, section 4.6)."""
+    response = Response(None, 204, {"Accept-Post": SDP_TYPE, "Cache-Control": "no-store"})
+    name_ice_servers(response, ice_servers)
     return response
 
 

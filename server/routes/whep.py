@@ -92,7 +92,7 @@ async def _watch(session: Session, path: str, request: Request, service: Service
     with refusals():
         viewer, answer = await session.view(offer)
     connection = viewer.connection
-    return created(answer, path + connection.id, session, connection, service.settings.stun_urls)
+    return created(answer, path + connection.id, session, connection, service.grant())
 
 
 def _newest_published(service: Service, given: str | None) -> Session:

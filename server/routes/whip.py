@@ -8,9 +8,9 @@ from server.access import bearer, same_secret
 from server.messages import InstructionText
 from server.problems import Problem
 from server.routes.sessions import open_instructed
-from server.routes.signalling import SDP_TYPE, created, read_offer, refusals, trickle
+from server.routes.signalling import SDP_TYPE, created, options, read_offer, refusals, trickle
 from server.rtc.connection import Connection
-from server.service import TheService, TheSession
+from server.service import TheService, TheSession, asked_session
 from server.session.session import Session
 
 router = APIRouter(tags=["whip"])
@@ -71,6 +71,26 @@ async def open_and_publish(
     return _created(answer, "/whip/", session, service)
 
 
+@router.options("/whip", include_in_schema=False)
+@router.options("/whep", include_in_schema=False)
+async def endpoint_options(request: Request, service: TheService) -> Response:
+    """What the endpoint takes; the ICE servers for whoever could also post to it."""
+    given = bearer(request.headers)
+    if service.token is not None and given is None:
+        return options(())
+    return options(service.grant())
+
+
+@router.options("/v1/sessions/{session_id}/whip", include_in_schema=False)
+@router.options("/v1/sessions/{session_id}/whep", include_in_schema=False)
+async def session_options(session_id: str, request: Request, service: TheService) -> Response:
+    """The same of one session."""
+    if bearer(request.headers) is None:
+        return options(())
+    asked_session(session_id, request, service)
+    return options(service.grant())
+
+
 def published(session: TheSession, publisher_id: str) -> Session:
     """The session that this publisher sends its picture to."""
     connection = session.published_by
@@ -124,7 +144,7 @@ async def stop_own(session: ItsOwnSession) -> Response:
 
 def _created(answer: str, path: str, session: Session, service: TheService) -> Response:
     connection = _connection(session)
-    return created(answer, path + connection.id, session, connection, service.settings.stun_urls)
+    return created(answer, path + connection.id, session, connection, service.grant())
 
 
 def _connection(session: Session) -> Connection:

@@ -3,15 +3,18 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateError, OperationError
 from aiortc.sdp import SessionDescription
 from aiortc.stats import RTCRemoteInboundRtpStreamStats, RTCTransportStats
 
+from server.rtc import hooks
 from server.rtc.fragment import IceFragment, MalformedFragmentError
+from server.rtc.gathering import Gathering, NoPortError
+from server.rtc.ice import Network
 from server.rtc.offer import UnusableOfferError, without_mdns
 
 logger = logging.getLogger(__name__)
@@ -39,7 +42,7 @@ class Connection:
     """Answers one offer and lasts until closed.
 
     Args:
-        stun_urls: Servers to ask for our public address; none on a local network.
+        network: How peers reach each other.
         on_state: Told the connection's state: connecting, connected, failed or closed.
 
     Attributes:
@@ -47,10 +50,10 @@ class Connection:
         ice_tag: Names its ICE session, in an entity tag; there is one, since ICE is never restarted.
     """
 
-    def __init__(self, stun_urls: Sequence[str], on_state: Callable[[str], None]) -> None:
+    def __init__(self, network: Network, on_state: Callable[[str], None]) -> None:
         self.id = secrets.token_urlsafe(16)
         self.ice_tag = secrets.token_urlsafe(9)
-        self._stun_urls, self._on_state = tuple(stun_urls), on_state
+        self._gathering, self._on_state = Gathering(network), on_state
         self._connection: RTCPeerConnection | None = None
         self._offered: SessionDescription | None = None
 
@@ -59,15 +62,20 @@ class Connection:
 
         Raises:
             UnusableOfferError: Nothing can come of it.
+            NoPortError: There is no UDP port left to carry it.
         """
-        servers = [RTCIceServer(list(self._stun_urls))] if self._stun_urls else []
-        connection = self._connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))
+        # Without a list aiortc would ask a server of its own choice.
+        connection = self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         connection.on("connectionstatechange", lambda: self._on_state(connection.connectionState))
         self._offered = SessionDescription.parse(offer_sdp)
         try:
             await connection.setRemoteDescription(RTCSessionDescription(without_mdns(offer_sdp), "offer"))
             wire(connection)
+            hooks.gather_with(connection, self._gathering)
             await connection.setLocalDescription(await connection.createAnswer())
+        except NoPortError:
+            await self.close()
+            raise
         except (ValueError, OperationError, InternalError, InvalidAccessError, InvalidStateError) as error:
             await self.close()
             raise UnusableOfferError(f"the offer cannot be answered: {error}") from error

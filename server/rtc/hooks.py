@@ -5,11 +5,14 @@ that moves them fails there and not in front of a visitor.
 """
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from struct import pack_into, unpack_from
 from typing import Protocol
 
-from aiortc import RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
+from aioice import Candidate
+from aioice.ice import Connection as IceConnection
+from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
 from aiortc.codecs.base import Encoder
 from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtp import RTCP_SR, AnyRtcpPacket, RtcpSrPacket, RtpPacket, is_rtcp
@@ -17,6 +20,7 @@ from aiortc.rtp import RTCP_SR, AnyRtcpPacket, RtcpSrPacket, RtpPacket, is_rtcp
 from server.rtc.clocks import SenderReport, unix_ms_to_ntp
 
 AIORTC_VERSION = "1.16.0"
+AIOICE_VERSION = "0.13.0"
 
 
 class Assembly(Protocol):
@@ -25,6 +29,23 @@ class Assembly(Protocol):
     def add(self, packet: RtpPacket) -> tuple[bool, JitterFrame | None]:
         """Take a packet; whether to ask for a key frame, and a whole frame for aiortc's decoder or None."""
         ...
+
+
+class FindCandidates(Protocol):
+    """What can take the place of aioice's gathering."""
+
+    async def __call__(self, ice: IceConnection, component: int, addresses: Sequence[str]) -> list[Candidate]:
+        """All candidates of a component, whose sockets are added to the connection."""
+        ...
+
+
+def gather_with(connection: RTCPeerConnection, find: FindCandidates) -> None:
+    """Have a peer's candidates found by ``find``, before its local description is set."""
+    transports = connection._RTCPeerConnection__iceTransports  # type: ignore[attr-defined]
+    for transport in transports:
+        ice: IceConnection = transport._connection
+        assert callable(ice.get_component_candidates)
+        ice.get_component_candidates = partial(find, ice)  # type: ignore[method-assign]
 
 
 def negotiated_codec(transceiver: RTCRtpTransceiver) -> str:

@@ -1,7 +1,7 @@
 """The peer connection a session's picture comes by: a browser's, which takes the edit back, or a publisher's."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from aiortc import RTCDataChannel, RTCPeerConnection, RTCRtpTransceiver
@@ -13,6 +13,7 @@ from server.rtc.connection import CLOSE_TIMEOUT_S, Connection, PeerHealth
 from server.rtc.decoding import DecoderThread
 from server.rtc.encoded import EncodedFrame
 from server.rtc.encoding import LiveEncoder
+from server.rtc.ice import Network
 from server.rtc.offer import as_baseline, parse_offer, parse_publish_offer, with_profiles
 from server.rtc.sound import SoundRelay
 from server.rtc.track import EditTrack
@@ -59,17 +60,17 @@ class Peer:
         downlink: For a browser; a publisher (WHIP) has none.
         events: Whom to tell.
         edit_size: (width, height) of a camera picture -> (width, height) to scale it to.
-        stun_urls: Servers to ask for our public address; none on a local network.
+        network: How peers reach each other.
 
     Attributes:
         capture_clock: When what came was captured.
     """
 
     def __init__(
-        self, downlink: Downlink | None, events: PeerEvents, edit_size: Size, stun_urls: Sequence[str]
+        self, downlink: Downlink | None, events: PeerEvents, edit_size: Size, network: Network
     ) -> None:
         self.capture_clock = CaptureClock()
-        self.connection = Connection(stun_urls, events.state)
+        self.connection = Connection(network, events.state)
         self._downlink, self._events, self._edit_size = downlink, events, edit_size
         self._loop = asyncio.get_running_loop()
         self._decoder: DecoderThread | None = None

@@ -1,7 +1,7 @@
 """One viewer's peer connection: edits and sound down, nothing up."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCRtpTransceiver
 from aiortc.codecs.base import Encoder
@@ -11,6 +11,7 @@ from server.rtc import hooks
 from server.rtc.broadcast import Broadcast, Seat
 from server.rtc.connection import Connection, PeerHealth
 from server.rtc.encoded import EncodedFrame, FrameQueue
+from server.rtc.ice import Network
 from server.rtc.offer import parse_view_offer
 
 
@@ -19,7 +20,7 @@ class Viewer:
 
     Args:
         broadcast: The session's.
-        stun_urls: Servers to ask for our public address.
+        network: How peers reach each other.
         on_state: Told the connection's state.
 
     Attributes:
@@ -28,9 +29,9 @@ class Viewer:
     """
 
     def __init__(
-        self, broadcast: Broadcast, stun_urls: Sequence[str], on_state: Callable[["Viewer", str], None]
+        self, broadcast: Broadcast, network: Network, on_state: Callable[["Viewer", str], None]
     ) -> None:
-        self.connection = Connection(stun_urls, lambda state: on_state(self, state))
+        self.connection = Connection(network, lambda state: on_state(self, state))
         self.began_s = self.heard_s = time.perf_counter()
         self.packets_heard = 0
         self.connected = False

@@ -5,47 +5,37 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from server import telemetry
-from server.engine import EditorUnavailableError, Engine, Seat
+from server.engine import Engine, Seat
 from server.messages import (
-    Ack,
-    ControlErrorMessage,
-    ControlMessage,
-    FrameMatch,
-    InstructionAck,
-    InstructionMessage,
-    InstructionTaken,
-    Message,
-    PauseMessage,
     PictureSizes,
-    PingAck,
     ReceiptMessage,
     SessionState,
     StateMessage,
     Stats,
-    StrengthMessage,
     WarningMessage,
 )
 from server.rtc.broadcast import Broadcast
-from server.rtc.connection import Connection
-from server.rtc.peer import Downlink, Peer, PeerEvents, Size
+from server.rtc.connection import Connection, PeerHealth
+from server.rtc.peer import Downlink, Peer, PeerEvents
 from server.rtc.viewer import Viewer
 from server.session.channels import Channels
+from server.session.control import follow
 from server.session.events import Events
 from server.session.frame import Frame, Picture
-from server.session.instruction import Instruction
+from server.session.instructions import Instructions
+from server.session.journey import Journey
+from server.session.limits import SessionLimits
 from server.session.mailbox import Mailbox
 from server.session.outlets import Outlets
+from server.session.presence import Presence
 from server.session.receipts import Receipts
 from server.session.viewers import Viewers
 from server.session.worker import Trouble, Worker
 from server.telemetry import DropReason, Telemetry
 
 logger = logging.getLogger(__name__)
-
-HEALTH_INTERVAL_S = 1.0
 
 
 class AlreadyConnectedError(Exception):
@@ -54,20 +44,6 @@ class AlreadyConnectedError(Exception):
 
 class SessionClosedError(Exception):
     """The session has ended."""
-
-
-@dataclass(frozen=True)
-class SessionLimits:
-    """How long, how large and how much."""
-
-    connect_timeout_s: float
-    gone_after_s: float
-    stall_after_s: float
-    max_bitrate_bps: int
-    max_viewers: int
-    edit_size: Size
-    send_size: Size
-    stun_urls: tuple[str, ...]
 
 
 class Session:
@@ -103,15 +79,13 @@ class Session:
         self.model = model
         self.events = Events()
         self.telemetry = Telemetry(clock)
-        self.instruction: InstructionTaken | None = None
         self._engine, self._limits, self._on_closed, self._clock = engine, limits, on_closed, clock
         self._began_s = clock()
         self._state: SessionState = "new"
-        self._connected = False
         self._trouble: Trouble | None = None
         self._inbox: Mailbox[Frame] = Mailbox(lambda: self.telemetry.count_dropped("inbox"))
         self._outlets = Outlets(self._take_handed_out)
-        self._receipts = Receipts()
+        receipts = Receipts()
         self._worker = Worker(
             self._inbox,
             self._outlets,
@@ -122,11 +96,12 @@ class Session:
             lambda: self.telemetry.count_dropped("paused"),
             clock,
         )
+        self.instructions = Instructions(engine, self._worker, receipts, self.telemetry, self._say, clock)
         self._peer: Peer | None = None
         self._publishes = False
         self._broadcast = Broadcast(
             self._outlets,
-            self._captured_ms,
+            lambda frame: self._journey.captured_ms(frame),
             limits.send_size,
             limits.max_bitrate_bps,
             self._take_handed_out,
@@ -136,7 +111,7 @@ class Session:
         self._viewers = Viewers(
             self._broadcast,
             limits.max_viewers,
-            limits.stun_urls,
+            limits.network,
             limits.connect_timeout_s,
             limits.gone_after_s,
         )
@@ -144,12 +119,20 @@ class Session:
             self.events,
             lambda: StateMessage(state=self._state),
             self.stats,
-            self._follow,
+            lambda message: follow(self, message),
             self.telemetry.add_client_report,
             self.end,
         )
-        self._instruct_order = asyncio.Lock()
-        self._clock_offset_ms: float | None = None
+        self._journey = Journey(self.telemetry, receipts, self._say, self._channels.add_match)
+        self._presence = Presence(
+            limits.connect_timeout_s,
+            limits.gone_after_s,
+            self._viewers,
+            self._health,
+            self._journey.take_round_trip,
+            self.end,
+            clock,
+        )
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing: asyncio.Task[None] | None = None
 
@@ -158,7 +141,7 @@ class Session:
         for work in (
             self._worker.run(),
             self._channels.follow_control(),
-            self._watch(),
+            self._presence.watch(),
             self._channels.tell_telemetry(),
         ):
             self._spawn(work)
@@ -167,11 +150,6 @@ class Session:
     def state(self) -> SessionState:
         """What the session is doing."""
         return self._state
-
-    @property
-    def strength(self) -> float | None:
-        """How much of the edit shows; None without an instruction."""
-        return None if self._worker.instruction is None else self._worker.instruction.strength
 
     @property
     def paused(self) -> bool:
@@ -264,15 +242,17 @@ class Session:
             frame=self._take_frame,
             sound=self._broadcast.put_sound,
             dropped=self._count_dropped,
-            sent=self._take_sent,
+            sent=self._journey.sent,
             channel=self._channels.take,
             state=self._take_connection_state,
         )
-        peer = self._peer = Peer(downlink, events, self._limits.edit_size, self._limits.stun_urls)
+        peer = self._peer = Peer(downlink, events, self._limits.edit_size, self._limits.network)
+        self._journey.capture_clock = peer.capture_clock
         try:
             answer = await peer.answer(offer_sdp)
         except BaseException:
             self._peer, self._publishes = None, False
+            self._journey.capture_clock = None
             await peer.close()
             raise
         if self._closing is not None:
@@ -281,69 +261,9 @@ class Session:
         self._update_state()
         return answer
 
-    async def instruct(
-        self, text: str, strength: float = 1.0, transition_ms: float = 0.0
-    ) -> InstructionTaken:
-        """Take a new instruction; a receipt follows with the first frame that carries it.
-
-        Raises:
-            ValueError: The text cannot be an instruction.
-            EditorUnavailableError: The model could not be loaded.
-        """
-        arrived_s, sent_before = self._clock(), self.telemetry.sent
-        self._worker.instruction_waits = True
-        try:
-            # In the order they came, however long each takes to be understood.
-            async with self._instruct_order:
-                conditioning = await self._engine.encode(text)
-                before = self._worker.instruction
-                instruction = Instruction(
-                    id=secrets.token_urlsafe(9),
-                    conditioning=conditioning,
-                    strength=strength,
-                    arrived_s=arrived_s,
-                    frames_sent_before=sent_before,
-                    understood_s=self._clock(),
-                    transition_s=transition_ms / 1000.0,
-                    previous=before.at(self._clock()) if before is not None and transition_ms > 0 else None,
-                )
-                self._worker.instruction = instruction
-                self._receipts.expect(instruction)
-        finally:
-            self._worker.instruction_waits = False
-        taken = self.instruction = InstructionTaken(
-            instruction_id=instruction.id,
-            text=conditioning.text,
-            family=conditioning.family,
-            known=conditioning.known,
-            confidence=conditioning.confidence,
-            nearest=conditioning.nearest,
-        )
-        if not conditioning.known:
-            self._say(
-                WarningMessage(
-                    code="unknown_instruction",
-                    detail=f"“{conditioning.text}” is unlike anything the model was taught.",
-                    nearest=conditioning.nearest,
-                )
-            )
-        return taken
-
     def instruct_when_ready(self, text: str) -> None:
         """Take an instruction as soon as the model is loaded."""
-
-        async def later() -> None:
-            try:
-                await self.instruct(text)
-            except (ValueError, EditorUnavailableError) as error:
-                self._say(WarningMessage(code="instruction_failed", detail=str(error)))
-
-        self._spawn(later())
-
-    def set_strength(self, strength: float) -> None:
-        """Show more or less of the edit; nothing happens without an instruction."""
-        if self._worker.instruction is not None:
-            self._worker.instruction = self._worker.instruction.with_strength(strength)
+        self._spawn(self.instructions.take_when_ready(text))
 
     def set_paused(self, paused: bool) -> None:
         """Hold the picture, or go on."""
@@ -405,15 +325,9 @@ class Session:
     # What the peer tells, all on the event loop.
 
     def _take_frame(self, frame: Frame) -> None:
-        if self._peer is None or self._state == "closed":
-            return
-        self.telemetry.add_decoded(frame)
-        capture_ms = self._peer.capture_clock.video.capture_ms(frame.rtp_timestamp)
-        if capture_ms is not None and self._clock_offset_ms is not None:
-            uplink_ms = unix_ms(frame.received_s) - (capture_ms + self._clock_offset_ms)
-            if uplink_ms >= 0:
-                self.telemetry.add_uplink(uplink_ms)
-        self._inbox.put(frame)
+        if self._peer is not None and self._state != "closed":
+            self._journey.decoded(frame)
+            self._inbox.put(frame)
 
     def _take_handed_out(self, frame: Frame) -> None:
         """A publisher's frame is encoded and with every viewer's sender, or nobody watches.
@@ -424,59 +338,24 @@ class Session:
             frame.sent_s = self._clock()
             if self._viewers:
                 frame.encoded_s = frame.sent_s
-            self._take_sent(frame, None)
+            self._journey.sent(frame, None)
 
     def _count_waited_too_long(self) -> None:
         if self._publishes:
             self.telemetry.count_dropped("outbox")
 
-    def _captured_ms(self, frame: Frame) -> float | None:
-        if self._peer is None:
-            return None
-        return self._peer.capture_clock.video_ms(frame.rtp_timestamp, unix_ms(frame.received_s))
-
-    def _take_sent(self, frame: Frame, out_rtp: int | None) -> None:
-        index = self.telemetry.sent
-        self.telemetry.add_sent(frame)
-        receipt = self._receipts.left(frame, index, out_rtp)
-        if receipt is not None:
-            self.telemetry.instruction_apply_ms = receipt.elapsed_ms
-            self._say(receipt)
-        if out_rtp is None or frame.kind == "repeated":
-            return
-        if self._peer is not None:
-            capture_ms = self._peer.capture_clock.video.capture_ms(frame.rtp_timestamp)
-            self._channels.add_match(
-                FrameMatch(out_rtp=out_rtp, in_rtp=frame.rtp_timestamp, capture_ms=capture_ms)
-            )
-
     def _count_dropped(self, reason: DropReason, count: int) -> None:
         self.telemetry.count_dropped(reason, count)
 
     def _take_connection_state(self, state: str) -> None:
-        self._connected = state == "connected"
+        self._presence.connected = state == "connected"
         if state in ("failed", "closed"):
             self.end(f"connection {state}")
         else:
             self._update_state()
 
-    async def _follow(self, message: ControlMessage) -> Message:
-        match message:
-            case InstructionMessage():
-                try:
-                    taken = await self.instruct(message.text, message.strength, message.transition_ms)
-                except ValueError as error:
-                    return ControlErrorMessage(id=message.id, code="bad_field", detail=f"text: {error}")
-                except EditorUnavailableError as error:
-                    return ControlErrorMessage(id=message.id, code="unavailable", detail=str(error))
-                return InstructionAck(id=message.id, **taken.model_dump(exclude={"text"}))
-            case StrengthMessage():
-                self.set_strength(message.value)
-            case PauseMessage():
-                self.set_paused(message.paused)
-            case _:
-                return PingAck(id=message.id, t=message.t, server_time_ms=time.time() * 1000.0)
-        return Ack(id=message.id)
+    async def _health(self) -> PeerHealth | None:
+        return None if self._peer is None else await self._peer.health()
 
     # What the session tells.
 
@@ -493,7 +372,7 @@ class Session:
         state: SessionState
         if self._peer is None:
             state = "new"
-        elif not self._connected:
+        elif not self._presence.connected:
             state = "connecting"
         elif self._worker.paused:
             state = "paused"
@@ -506,30 +385,6 @@ class Session:
     def _say(self, message: ReceiptMessage | WarningMessage | StateMessage) -> None:
         self.events.publish(message)
         self._channels.answer(message)
-
-    async def _watch(self) -> None:
-        """End the session when its browser never came, or has left without a word."""
-        heard, heard_s = -1, self._clock()
-        ever_connected = False
-        while True:
-            await asyncio.sleep(HEALTH_INTERVAL_S)
-            now_s = self._clock()
-            ever_connected |= self._connected
-            await self._viewers.end_lost(now_s)
-            if not ever_connected:
-                if now_s - self._began_s > self._limits.connect_timeout_s:
-                    self.end("no browser connected")
-                continue
-            if self._peer is None:
-                continue
-            health = await self._peer.health()
-            if health.packets_received != heard:
-                heard, heard_s = health.packets_received, now_s
-            elif now_s - heard_s > self._limits.gone_after_s:
-                self.end("nothing heard from the browser")
-            if health.round_trip_ms is not None:
-                self._clock_offset_ms = self._peer.capture_clock.video.offset_ms(health.round_trip_ms)
-                self.telemetry.add_downlink(health.round_trip_ms / 2)
 
     def _spawn(self, work: Awaitable[None]) -> None:
         async def guarded() -> None:
@@ -545,8 +400,3 @@ class Session:
             # A bug of ours: the session cannot go on as if nothing had happened, the others can.
             logger.error("session %s failed", self.id, exc_info=task.exception())
             self.end("an error of the server's")
-
-
-def unix_ms(stamp_s: float) -> float:
-    """A frame's stamp in Unix milliseconds."""
-    return time.time() * 1000.0 - 1000.0 * (time.perf_counter() - stamp_s)

@@ -2,10 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
 
 from server.messages import ViewerSummary
 from server.rtc.broadcast import Broadcast
+from server.rtc.ice import Network
 from server.rtc.viewer import Viewer
 
 
@@ -19,7 +19,7 @@ class Viewers:
     Args:
         broadcast: The session's.
         max_viewers: How many may watch.
-        stun_urls: Servers to ask for our public address.
+        network: How peers reach each other.
         connect_timeout_s: How long a viewer may take to connect.
         gone_after_s: How long a connected one may be silent.
     """
@@ -28,11 +28,11 @@ class Viewers:
         self,
         broadcast: Broadcast,
         max_viewers: int,
-        stun_urls: Sequence[str],
+        network: Network,
         connect_timeout_s: float,
         gone_after_s: float,
     ) -> None:
-        self._broadcast, self._max_viewers, self._stun_urls = broadcast, max_viewers, stun_urls
+        self._broadcast, self._max_viewers, self._network = broadcast, max_viewers, network
         self._connect_timeout_s, self._gone_after_s = connect_timeout_s, gone_after_s
         self._watching: dict[str, Viewer] = {}
         self._leaving: set[asyncio.Task[None]] = set()
@@ -66,7 +66,7 @@ class Viewers:
         """
         if len(self._watching) >= self._max_viewers:
             raise TooManyViewersError
-        viewer = Viewer(self._broadcast, self._stun_urls, self._take_state)
+        viewer = Viewer(self._broadcast, self._network, self._take_state)
         self._watching[viewer.connection.id] = viewer
         try:
             answer = await viewer.answer(offer_sdp)

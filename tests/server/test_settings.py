@@ -5,6 +5,7 @@ import sys
 import pytest
 from pydantic import ValidationError
 
+from server.rtc.ice import PortRange
 from server.settings import Settings, is_loopback
 
 
@@ -27,10 +28,10 @@ def test_an_empty_token_is_no_token() -> None:
 
 def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AFTERIMAGE_PORT", "9000")
-    monkeypatch.setenv("AFTERIMAGE_STUN_URLS", '["stun:stun.example.org"]')
+    monkeypatch.setenv("AFTERIMAGE_UDP_PORTS", "50000-50100")
     settings = Settings()
     assert settings.port == 9000
-    assert settings.stun_urls == ("stun:stun.example.org",)
+    assert settings.udp_ports == PortRange(50000, 50100)
 
 
 def test_is_loopback_knows_addresses() -> None:

@@ -53,7 +53,8 @@ async def test_the_answer_is_whole(http: httpx.AsyncClient) -> None:
 
 
 async def test_ice_servers_are_named(start_server: StartServer) -> None:
-    server = await start_server(stun_urls=("stun:127.0.0.1:9", "stun:127.0.0.1:10"))
+    servers = [{"urls": ("stun:127.0.0.1:9", "stun:127.0.0.1:10")}]
+    server = await start_server(ice_servers=servers)
     async with server.http() as http:
         session = await opened(http)
         async with Publisher(http, session["token"]) as publisher:

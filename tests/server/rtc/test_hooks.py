@@ -19,6 +19,7 @@ def test_the_hooks_are_for_this_version() -> None:
         "aiortc has changed: read server/rtc/hooks.py against its new sources, then move the version on"
     )
     assert aiortc.__version__ == hooks.AIORTC_VERSION
+    assert version("aioice") == hooks.AIOICE_VERSION
 
 
 async def test_what_is_reached_into_is_there() -> None:
