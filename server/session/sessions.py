@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable, Iterator
 
 from server.engine import Engine
-from server.session.session import Session, SessionLimits
+from server.session.limits import SessionLimits
+from server.session.session import Session
 
 
 class ServerFullError(Exception):

@@ -281,7 +281,7 @@ async def test_a_vanished_browser_is_noticed_and_the_others_go_on(start_server: 
 
 
 async def test_by_default_a_vanished_browser_is_gone_within_ten_seconds() -> None:
-    from server.session.session import HEALTH_INTERVAL_S
+    from server.session.presence import HEALTH_INTERVAL_S
     from server.settings import Settings
 
     assert Settings().gone_after_s + 2 * HEALTH_INTERVAL_S <= 10
