@@ -13,7 +13,6 @@ from engines import flow, guidance
 from engines.codecs import Codec
 from engines.prediction import PredictionType, to_clean
 
-
 Predict = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
 """One prediction from the noisy latent, the source, the memory, the timestep and the instruction code."""
 
