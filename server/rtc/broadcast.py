@@ -7,10 +7,8 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-import av
-
 from server.rtc.encoded import EncodedFrame, FrameQueue
-from server.rtc.encoding import TIME_BASE, LiveEncoder
+from server.rtc.encoding import LiveEncoder
 from server.session.frame import Frame
 from server.session.outlets import Outlets
 
@@ -198,12 +196,9 @@ class _Group:
             self._on_left(frame)
 
     def _encode(self, frame: Frame) -> EncodedFrame | None:
-        assert frame.picture is not None
-        video = av.VideoFrame.from_ndarray(frame.picture, format="rgb24")
-        video.pts, video.time_base = frame.pts, TIME_BASE
         # Cleared before: a wish that comes while this picture is encoded is the next picture's.
         key_wanted, self._key_wanted = self._key_wanted, False
-        payloads, timestamp = self._encoder.encode(video, key_wanted)
+        payloads, timestamp = self._encoder.encode(frame.video(), key_wanted)
         if not payloads:
             return None
         return EncodedFrame(tuple(payloads), timestamp, self._encoder.made_key_frame, self._capture_ms(frame))

@@ -116,6 +116,7 @@ class DecoderThread:
                 source_size=(decoded[-1].width, decoded[-1].height),
                 received_s=picture.received_s,
                 decoded_s=time.perf_counter(),
+                camera=decoded[-1],
             )
         )
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 import av
 from aiortc import MediaStreamTrack
 
-from server.rtc.encoding import TIME_BASE
 from server.session.frame import Frame
 from server.session.mailbox import Mailbox
 
@@ -32,11 +31,8 @@ class EditTrack(MediaStreamTrack):
         while frame.pts <= self._last_pts:
             # Encoders refuse time that stands still or goes back.
             frame = await self._outbox.take()
-        assert frame.picture is not None
         self.leaving, self._last_pts = frame, frame.pts
-        video = av.VideoFrame.from_ndarray(frame.picture, format="rgb24")
-        video.pts, video.time_base = frame.pts, TIME_BASE
-        return video
+        return frame.video()
 
     def encoded(self) -> None:
         """Stamp the leaving frame: encoded. Called in the encoding thread."""

@@ -1,13 +1,21 @@
 """The one object that carries a picture from the camera's last packet in to its edit's last packet out."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Literal
 
+import av
 import numpy as np
 from numpy.typing import NDArray
 
 Picture = NDArray[np.uint8]
 """(H, W, 3) RGB."""
+
+Picture420 = NDArray[np.uint8]
+"""(3 H / 2, W): the luma plane, then both colour planes at half the size, as I420 video has them; H, W even."""
+
+TIME_BASE = Fraction(1, 90_000)
+"""Of ``Frame.pts``."""
 
 FrameKind = Literal["edited", "passed", "repeated"]
 
@@ -32,14 +40,22 @@ class Frame:
     decoded_s: float
     """Decoded and scaled."""
 
+    camera: av.VideoFrame | None = None
+    """The camera's picture as decoded, at its own size."""
     picture: Picture | None = None
-    """What leaves."""
+    """What leaves, at the size it was edited at."""
+    guided: bool = True
+    """Whether the edit takes the camera's detail when it is enlarged."""
+    shown: Picture420 | None = None
+    """What leaves where that is larger than ``picture``."""
     kind: FrameKind = "passed"
     instruction_id: str | None = None
     """The instruction this edit carries."""
     drift: float | None = None
     edit_started_s: float | None = None
     edited_s: float | None = None
+    detailed_s: float | None = None
+    """Enlarged; None where it leaves at the size it was edited at."""
     encoded_s: float | None = None
     sent_s: float | None = None
     """Last packet out."""
@@ -48,6 +64,16 @@ class Frame:
     def edit_size(self) -> tuple[int, int]:
         """(width, height) of the source as it is edited."""
         return self.source.shape[1], self.source.shape[0]
+
+    def video(self) -> av.VideoFrame:
+        """What leaves, as encoders take it; a frame of its own for each, since they write on it."""
+        if self.shown is not None:
+            video = av.VideoFrame.from_ndarray(self.shown, format="yuv420p")
+        else:
+            assert self.picture is not None
+            video = av.VideoFrame.from_ndarray(self.picture, format="rgb24")
+        video.pts, video.time_base = self.pts, TIME_BASE
+        return video
 
     def let_through(self) -> "Frame":
         """The same frame, leaving untouched."""
