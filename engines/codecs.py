@@ -1,9 +1,14 @@
 """Codecs: pixels to the normalised latent in which flow and memory live, and back."""
 
-from typing import Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
+import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL, AutoencoderTiny
 
 
 class Codec(Protocol):
@@ -52,3 +57,56 @@ class PatchCodec:
     def limit(self, latent: Tensor) -> Tensor:
         """Clamped to [-1, 1]: a pixel out of range would be fed back by the memory."""
         return latent.clamp(-1, 1)
+
+
+class AutoencoderCodec(nn.Module):
+    """A learned autoencoder of diffusers, of either kind; scale and shift are applied here and nowhere else.
+
+    Latents are z' = (z - shift) * scale, of unit-like variance, so that a network expanded from one checkpoint sees
+    source and memory at the scale it knows the noisy latent at.
+
+    Args:
+        autoencoder: An AutoencoderKL or AutoencoderTiny (TAESD), 4 or 16 channels.
+    """
+
+    def __init__(self, autoencoder: "AutoencoderKL | AutoencoderTiny") -> None:
+        super().__init__()
+        config = autoencoder.config
+        self.autoencoder = autoencoder
+        self.channels: int = config.latent_channels
+        widths = config.get("block_out_channels") or config["encoder_block_out_channels"]
+        self.downscale: int = 2 ** (len(widths) - 1)
+        self.scale = float(config.scaling_factor)
+        self.shift = float(config.get("shift_factor") or 0.0)
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        """(B, 3, H, W) in [-1, 1] to (B, channels, H / downscale, W / downscale), the mean of a spread."""
+        encoded = self.autoencoder.encode(pixels)
+        # A draw from the spread would flicker from frame to frame.
+        z: Tensor = encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.mode()
+        return (z - self.shift) * self.scale
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """Latents to (B, 3, H, W) pixels, about [-1, 1]."""
+        pixels: Tensor = self.autoencoder.decode(latent / self.scale + self.shift, return_dict=False)[0]
+        return pixels
+
+    def limit(self, latent: Tensor) -> Tensor:
+        """As it is: a learned latent has no bounds."""
+        return latent
+
+
+def load_autoencoder(folder: Path, dtype: torch.dtype, variant: str | None = None) -> AutoencoderCodec:
+    """Read an autoencoder folder of diffusers.
+
+    Raises:
+        OSError: A file is missing.
+        ValueError: It holds another kind of autoencoder.
+    """
+    from diffusers import AutoencoderKL, AutoencoderTiny
+
+    kinds = {kind.__name__: kind for kind in (AutoencoderKL, AutoencoderTiny)}
+    name = AutoencoderKL.load_config(folder).get("_class_name")
+    if name not in kinds:
+        raise ValueError(f"{name} is not an autoencoder that can be used: {' or '.join(kinds)}")
+    return AutoencoderCodec(kinds[name].from_pretrained(folder, torch_dtype=dtype, variant=variant).eval())

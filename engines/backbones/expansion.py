@@ -1,0 +1,48 @@
+"""More inputs for a pretrained network: [noisy] or [noisy, source] becomes [noisy, source, memory]."""
+
+import copy
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+INPUTS = ("noisy", "source", "memory")
+"""What an RFDM network sees, in the order of its input channels."""
+
+
+def expand_input_weight(weight: Tensor, channels: int, scales: Sequence[float] = ()) -> Tensor:
+    """The first convolution's weight with all of :data:`INPUTS`; what was not there starts at zero.
+
+    With zeros the network does what it did before, whatever the new inputs hold, and training moves on from there
+    (InstructPix2Pix, Brooks et al. 2023, Sec. 3.2).
+
+    Args:
+        weight: (out, k channels, kh, kw), k of 1 to 3.
+        channels: Channels of one latent.
+        scales: Factor for the weights of each input present, ones where left out. A checkpoint whose source was
+            not normalised (InstructPix2Pix) takes a normalised one after its weights are scaled by the reciprocal.
+
+    Returns:
+        (out, 3 channels, kh, kw) in the weight's own type.
+
+    Raises:
+        ValueError: The weight does not hold 1 to 3 whole latents.
+    """
+    present, rest = divmod(weight.shape[1], channels)
+    if rest or not 1 <= present <= len(INPUTS):
+        raise ValueError(
+            f"a network of {weight.shape[1]} input channels cannot become one of {len(INPUTS)} latents of {channels}"
+        )
+    expanded = weight.new_zeros(weight.shape[0], len(INPUTS) * channels, *weight.shape[2:])
+    for index in range(present):
+        part = slice(index * channels, (index + 1) * channels)
+        scale = scales[index] if index < len(scales) else 1.0
+        expanded[:, part] = (weight[:, part].float() * scale).to(weight.dtype)
+    return expanded
+
+
+def expand_convolution(conv: nn.Conv2d, channels: int, scales: Sequence[float] = ()) -> nn.Conv2d:
+    """A first convolution that takes all of :data:`INPUTS`; see :func:`expand_input_weight`."""
+    expanded = copy.deepcopy(conv)
+    expanded.in_channels = len(INPUTS) * channels
+    expanded.weight = nn.Parameter(expand_input_weight(conv.weight.detach(), channels, scales))
+    return expanded
