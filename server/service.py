@@ -12,6 +12,7 @@ from server.engine import Engine, LiveEditor
 from server.metrics import Totals, make_registry
 from server.problems import Problem
 from server.rtc.ice import GrantedIceServer, Network
+from server.rtc.probe import Probes
 from server.session.edit_size import edit_size
 from server.session.limits import SessionLimits
 from server.session.session import Session
@@ -29,8 +30,9 @@ class Service:
 
     def __init__(self, settings: Settings, load: Callable[[], LiveEditor]) -> None:
         self.settings = settings
-        self.engine = Engine(load, settings.max_batch)
+        self.engine = Engine(load, settings.max_batch, settings.show_short_side)
         self.network = network(settings)
+        self.probes = Probes(self.network)
         self.limits = session_limits(settings, self.network)
         totals = Totals()
         self.sessions = Sessions(settings.model, self.engine, self.limits, settings.max_sessions, totals.add)
@@ -47,6 +49,7 @@ class Service:
 
     async def close(self) -> None:
         """End every session, then the engine."""
+        await self.probes.close()
         await self.sessions.close("the server stops")
         await self.engine.close()
 
@@ -67,12 +70,6 @@ def session_limits(settings: Settings, network: Network) -> SessionLimits:
     def scale_to_edit(width: int, height: int) -> tuple[int, int]:
         return edit_size(width, height, settings.edit_short_side)
 
-    def scale_to_send(width: int, height: int) -> tuple[int, int]:
-        if settings.send_short_side is None:
-            return width, height
-        factor = settings.send_short_side / min(width, height)
-        return round(width * factor / 2) * 2, round(height * factor / 2) * 2
-
     return SessionLimits(
         connect_timeout_s=settings.connect_timeout_s,
         gone_after_s=settings.gone_after_s,
@@ -80,7 +77,6 @@ def session_limits(settings: Settings, network: Network) -> SessionLimits:
         max_bitrate_bps=settings.max_bitrate_bps,
         max_viewers=settings.max_viewers,
         edit_size=scale_to_edit,
-        send_size=scale_to_send,
         network=network,
     )
 

@@ -46,8 +46,9 @@ class Settings(BaseSettings):
 
     edit_short_side: Annotated[int, Field(ge=64, le=1024, multiple_of=SIZE_MULTIPLE)] = 256
     max_edit_side: Annotated[int, Field(ge=64, le=4096, multiple_of=SIZE_MULTIPLE)] = 1024
-    send_short_side: Annotated[int, Field(ge=64, le=2160, multiple_of=2)] | None = None
-    """Scale the edit to this before sending it; it leaves at the size it was edited at otherwise."""
+    show_short_side: Annotated[int, Field(ge=0, le=2160, multiple_of=2)] = 480
+    """An edit is shown at its camera's own size, the camera's detail in it, but no larger than this; 0 shows it at
+    the size it was edited at."""
     max_bitrate_bps: Annotated[int, Field(ge=200_000, le=50_000_000)] = 3_000_000
 
     ice_servers: Annotated[tuple[IceServer, ...], NoDecode, BeforeValidator(parse_ice_servers)] = ()

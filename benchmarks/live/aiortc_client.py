@@ -206,7 +206,6 @@ class Client:
         encoder = LiveEncoder(
             hooks.negotiated_codec(transceiver),
             BROWSER_BITRATE_BPS,
-            _same_size,
             on_encoded=lambda: None,
             on_failed=lambda: None,
         )
@@ -391,7 +390,3 @@ async def _measure(client: Client, server: psutil.Process, schedule: Schedule) -
             "frames_timed": len(latencies),
         },
     )
-
-
-def _same_size(width: int, height: int) -> tuple[int, int]:
-    return width, height

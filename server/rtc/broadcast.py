@@ -18,8 +18,6 @@ MAX_WAITING_PICTURES = 30
 """A second: a viewer further behind had better see a new key frame than the past."""
 MAX_WAITING_SOUND = 50
 
-Size = Callable[[int, int], tuple[int, int]]
-
 
 class Broadcast:
     """Gives each viewer a queue of encoded pictures and one of sound.
@@ -27,7 +25,6 @@ class Broadcast:
     Args:
         outlets: Where the edits come from.
         capture_ms: When a frame was captured, by the clock that sound is dated with.
-        send_size: (width, height) of an edit -> (width, height) to send it at.
         max_bitrate_bps: Of each encoder.
         on_left: Called with a frame once it has been handed to its viewers.
         on_dropped: Called for a frame that waited too long for the only encoder.
@@ -38,13 +35,12 @@ class Broadcast:
         self,
         outlets: Outlets,
         capture_ms: Callable[[Frame], float | None],
-        send_size: Size,
         max_bitrate_bps: int,
         on_left: Callable[[Frame], None],
         on_dropped: Callable[[], None],
         on_failed: Callable[[], None],
     ) -> None:
-        self._outlets, self._capture_ms, self._send_size = outlets, capture_ms, send_size
+        self._outlets, self._capture_ms = outlets, capture_ms
         self._max_bitrate_bps = max_bitrate_bps
         self._on_left, self._on_dropped, self._on_failed = on_left, on_dropped, on_failed
         self._groups: dict[str, _Group] = {}
@@ -67,7 +63,6 @@ class Broadcast:
             encoder = LiveEncoder(
                 codec,
                 self._max_bitrate_bps,
-                self._send_size,
                 on_encoded=lambda: None,
                 on_failed=tell_failed,
             )

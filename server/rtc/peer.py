@@ -48,7 +48,6 @@ class Downlink:
     """How the edit goes back on the connection that its picture came by."""
 
     outbox: Mailbox[Frame]
-    send_size: Size
     """(width, height) of an edit -> (width, height) to send it at."""
     max_bitrate_bps: int
 
@@ -158,7 +157,6 @@ class Peer:
         encoder = LiveEncoder(
             hooks.negotiated_codec(camera),
             downlink.max_bitrate_bps,
-            downlink.send_size,
             on_encoded=track.encoded,
             on_failed=lambda: self._on_loop(self._events.dropped, "encode", 1),
         )

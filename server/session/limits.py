@@ -16,5 +16,4 @@ class SessionLimits:
     max_bitrate_bps: int
     max_viewers: int
     edit_size: Size
-    send_size: Size
     network: Network

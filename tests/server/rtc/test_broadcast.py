@@ -22,7 +22,6 @@ class Stage:
         self.broadcast = Broadcast(
             self.outlets,
             lambda frame: float(frame.rtp_timestamp),
-            lambda *size: size,
             1_000_000,
             self.left.append,
             lambda: None,

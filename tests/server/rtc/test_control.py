@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.messages import InstructionMessage, PingMessage
+from server.asks import InstructionMessage, PingMessage
 from server.rtc.control import MAX_MESSAGE_BYTES, ControlError, parse_client_report, parse_control
 
 

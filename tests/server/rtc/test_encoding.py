@@ -29,8 +29,8 @@ def portrait(shift: int = 0, size: tuple[int, int] = (256, 192)) -> av.VideoFram
     return frame
 
 
-def encoder(codec: str, send_size: tuple[int, int] | None = None) -> LiveEncoder:
-    return LiveEncoder(codec, 2_000_000, lambda *size: send_size or size, Counted(), Counted())
+def encoder(codec: str) -> LiveEncoder:
+    return LiveEncoder(codec, 2_000_000, Counted(), Counted())
 
 
 def payload(codec: str, packets: list[bytes]) -> bytes:
@@ -76,13 +76,6 @@ def test_a_new_size_begins_with_a_key_frame(codec: str) -> None:
     assert is_key_frame(codec, payload(codec, packets))
 
 
-def test_an_edit_is_scaled_only_when_asked_to_be() -> None:
-    encodes = encoder("VP8", send_size=(128, 96))
-    packets, _ = encodes.encode(portrait())
-    decoded = av.CodecContext.create("vp8", "r").decode(av.Packet(payload("VP8", packets)))
-    assert (decoded[0].width, decoded[0].height) == (128, 96)
-
-
 def test_the_bitrate_stays_within_its_bounds() -> None:
     encodes = encoder("VP8")
     encodes.target_bitrate = 50_000_000
@@ -100,7 +93,7 @@ class OutOfMemory:
 
 def test_a_failing_encoder_gives_nothing_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     failed = Counted()
-    encodes = LiveEncoder("VP8", 2_000_000, lambda *size: size, Counted(), failed)
+    encodes = LiveEncoder("VP8", 2_000_000, Counted(), failed)
     monkeypatch.setattr(encodes, "_codec", OutOfMemory())
     assert encodes.encode(portrait(5)) == ([], 15_000)
     assert failed.count == 1
