@@ -50,7 +50,7 @@ def test_ssim_is_that_of_scikit_image() -> None:
     luma = [
         (p[0] * torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(0).numpy() for p in (first, second)
     ]
-    _, similarity = structural_similarity(
+    _, similarity = structural_similarity(  # type: ignore[no-untyped-call]
         *luma, data_range=1.0, gaussian_weights=True, use_sample_covariance=False, full=True
     )
 
