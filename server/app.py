@@ -12,7 +12,7 @@ from server.access import Access, BodyLimit
 from server.cors import OpenSignalling
 from server.engine import LiveEditor, load_warm_editor
 from server.problems import ProblemDetails, install_problems
-from server.routes import health, models, page, sessions, whep, whip
+from server.routes import health, models, network, page, sessions, whep, whip
 from server.service import Service
 from server.settings import Settings
 
@@ -67,7 +67,7 @@ def create_app(settings: Settings, load: Callable[[], LiveEditor] | None = None)
         responses={"4XX": {"model": ProblemDetails, "content": {"application/problem+json": {}}}},
     )
     install_problems(app)
-    for part in (sessions, whip, whep, models, health, page):
+    for part in (sessions, whip, whep, models, network, health, page):
         app.include_router(part.router)
     page.mount_files(app, settings.client_dir)
     return app

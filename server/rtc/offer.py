@@ -63,6 +63,19 @@ def parse_view_offer(text: str) -> SessionDescription:
     return offer
 
 
+def parse_probe_offer(text: str) -> SessionDescription:
+    """Read an offer of a data channel.
+
+    Raises:
+        MalformedOfferError: The text is not SDP.
+        UnusableOfferError: It offers none, or leaves out what WebRTC requires.
+    """
+    offer = _read(text)
+    if not any(media.kind == "application" for media in offer.media):
+        raise UnusableOfferError("the offer has no data channel to send back what comes")
+    return offer
+
+
 def as_baseline(text: str) -> tuple[str, dict[int, str]]:
     """The offer with every H.264 profile said to be Constrained Baseline, and what each was, by payload type.
 

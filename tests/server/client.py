@@ -73,10 +73,11 @@ class Visitor:
         size: tuple[int, int] = (320, 240),
         audio: bool = False,
         fps: float = 30.0,
+        configuration: RTCConfiguration | None = None,
     ) -> None:
         self.http, self.codec = http, codec
         self.camera = Camera(colour, size, fps)
-        self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.peer = RTCPeerConnection(configuration or RTCConfiguration(iceServers=[]))
         self.control = self.peer.createDataChannel("control")
         self.telemetry = self.peer.createDataChannel("telemetry", ordered=False, maxRetransmits=0)
         self.pictures: list[Picture] = []
