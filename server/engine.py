@@ -11,13 +11,16 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 
+from server.session.detail import Detail
 from server.session.edit_size import edit_size
 from server.session.frame import Frame
+from server.session.layer import AppliedLayer
+from server.session.layered import LayeredEdit, Seat, edit_layers
 
 if TYPE_CHECKING:
     # Importing these loads torch, which takes seconds; the port opens before that.
@@ -75,33 +78,12 @@ def load_warm_editor(model: str, compiler: str, device: str, steps: int, short_s
     return editor
 
 
-@dataclass(eq=False)
-class Seat:
-    """One session's place at the editor: its stream's memory lives here and dies with it."""
-
-    seed: int = 0
-    _state: "EditState | None" = field(default=None, repr=False)
-    _shape: tuple[int, ...] = ()
-
-    def forget(self) -> None:
-        """Begin the stream anew at the next frame."""
-        self._state = None
-
-    def state(self, editor: LiveEditor, shape: tuple[int, ...]) -> "EditState":
-        """The memory for pictures of this shape; a camera that changes its size begins anew."""
-        if self._state is None or shape != self._shape:
-            self._state, self._shape = editor.open(self.seed), shape
-        return self._state
-
-
 @dataclass(frozen=True, eq=False)
 class Job:
     """A frame and what is to become of it."""
 
     frame: Frame
-    conditioning: "Conditioning"
-    strength: float
-    instruction_id: str
+    layers: tuple[AppliedLayer, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,9 +101,16 @@ class Engine:
         load: Makes the editor; takes seconds.
         max_batch: Frames in one step, at most; None leaves it to the device. Two cores edit two frames in twice
             the time of one, so together both would only wait for each other.
+        show_short_side: Of the largest picture an edit is shown at, in pixels; 0 shows it at the size it was made.
+
+    Attributes:
+        detail: Brings edits to the size they are shown at.
     """
 
-    def __init__(self, load: Callable[[], LiveEditor], max_batch: int | None) -> None:
+    def __init__(
+        self, load: Callable[[], LiveEditor], max_batch: int | None, show_short_side: int = 0
+    ) -> None:
+        self.detail = Detail(show_short_side)
         self._load, self._max_batch = load, max_batch
         self._editor: LiveEditor | None = None
         self._failure: str | None = None
@@ -148,6 +137,7 @@ class Engine:
         self._turns.clear()
         self._thread.shutdown(wait=False, cancel_futures=True)
         self._reader.shutdown(wait=False, cancel_futures=True)
+        self.detail.close()
 
     @property
     def ready(self) -> bool:
@@ -273,27 +263,13 @@ class Engine:
 
     def _step(self, jobs: list[tuple[Seat, Job]]) -> list[EditorCrashError | None]:
         """Edit the frames together; where that fails, each alone, so that only the culprit's session notices."""
-        from engines.editor import EditRequest
-
         editor = self._editor
         assert editor is not None
         started_s = time.perf_counter()
         try:
-            requests = [
-                EditRequest(
-                    job.frame.source,
-                    job.conditioning,
-                    seat.state(editor, job.frame.source.shape),
-                    job.strength,
-                )
-                for seat, job in jobs
-            ]
-            results = editor.step(requests)
-            if len(results) != len(jobs):
-                raise RuntimeError(f"{len(results)} edits for {len(jobs)} frames")
-            for (_, job), result in zip(jobs, results, strict=True):
-                if result.picture.shape != job.frame.source.shape:
-                    raise RuntimeError(f"{result.picture.shape} edited from {job.frame.source.shape}")
+            results = edit_layers(
+                editor, [LayeredEdit(job.frame.source, job.layers, seat) for seat, job in jobs]
+            )
         except Exception as error:
             # An editor may fail in any way (memory, device, a bug); the live picture must outlast all of them.
             if len(jobs) > 1:
@@ -306,6 +282,7 @@ class Engine:
         for (_, job), result in zip(jobs, results, strict=True):
             frame = job.frame
             frame.picture, frame.kind, frame.drift = result.picture, "edited", result.drift
-            frame.instruction_id = job.instruction_id
+            frame.evaluations = result.evaluations
+            frame.instruction_ids = tuple(layer.id for layer in job.layers)
             frame.edit_started_s, frame.edited_s = started_s, edited_s
         return [None] * len(jobs)

@@ -1,67 +1,16 @@
 """What the server says and hears besides pictures: on data channels, as server-sent events, as JSON."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-MAX_INSTRUCTION_LENGTH = 500
-
-SessionState = Literal["new", "connecting", "live", "paused", "degraded", "closed"]
-
-InstructionText = Annotated[str, Field(max_length=MAX_INSTRUCTION_LENGTH, pattern=r"\S")]
-Strength = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
-TransitionMs = Annotated[float, Field(ge=0.0, le=60_000.0, allow_inf_nan=False)]
+SessionState = Literal["new", "connecting", "live", "frozen", "degraded", "closed"]
 
 
 class Message(BaseModel):
     """A value that travels as JSON."""
 
     model_config = ConfigDict(frozen=True, protected_namespaces=())
-
-
-# Said by a browser on the `control` channel.
-
-
-class Heard(BaseModel):
-    """A control message; `id` comes back with its acknowledgement."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
-
-    v: Literal[1]
-    id: Annotated[str, Field(min_length=1, max_length=128)]
-
-
-class InstructionMessage(Heard):
-    """A new instruction."""
-
-    type: Literal["instruction"]
-    text: InstructionText
-    strength: Strength = 1.0
-    transition_ms: TransitionMs = 0.0
-
-
-class StrengthMessage(Heard):
-    """How much of the edit shows."""
-
-    type: Literal["strength"]
-    value: Strength
-
-
-class PauseMessage(Heard):
-    """Hold the picture, or go on."""
-
-    type: Literal["pause"]
-    paused: bool
-
-
-class PingMessage(Heard):
-    """Asks for the server's clock."""
-
-    type: Literal["ping"]
-    t: Annotated[float, Field(allow_inf_nan=False)]
-
-
-ControlMessage = InstructionMessage | StrengthMessage | PauseMessage | PingMessage
 
 
 class Percentiles(Message):
@@ -100,6 +49,32 @@ class InstructionTaken(Message):
     nearest: tuple[str, ...] | None = None
 
 
+class LayerSummary(InstructionTaken):
+    """An instruction on the stack."""
+
+    strength: float
+    enabled: bool
+
+
+class EditsSummary(Message):
+    """What is asked of the picture: a stack of instructions, the first applied first."""
+
+    layers: tuple[LayerSummary, ...]
+    can_undo: bool
+    can_redo: bool
+    bypassed: bool
+    """The original shows."""
+    frozen: bool
+    """The picture is held."""
+
+
+class EditsMessage(EditsSummary):
+    """What is asked of the picture has changed."""
+
+    v: Literal[1] = 1
+    type: Literal["edits"] = "edits"
+
+
 class Ack(Message):
     """Answer to a control message that asks for nothing back."""
 
@@ -118,6 +93,12 @@ class InstructionAck(Ack):
     nearest: tuple[str, ...]
 
 
+class RecordAck(Ack):
+    """Answer to the wish to record."""
+
+    recording_id: str
+
+
 class PingAck(Ack):
     """Answer to a ping."""
 
@@ -126,7 +107,7 @@ class PingAck(Ack):
 
 
 ControlErrorCode = Literal[
-    "bad_json", "binary", "unknown_type", "bad_field", "too_large", "too_many", "unavailable"
+    "bad_json", "binary", "unknown_type", "bad_field", "too_large", "too_many", "unavailable", "refused"
 ]
 
 
@@ -176,6 +157,38 @@ class StateMessage(Message):
     reason: str | None = None
 
 
+RecordingState = Literal["recording", "ended", "interrupted"]
+RecordingFile = Literal["edited.mp4", "original.mp4", "instructions.jsonl"]
+
+
+class RecordingSummary(Message):
+    """A recording, under way or kept."""
+
+    id: str
+    session_id: str
+    state: RecordingState
+    """``interrupted``: the server ended before the recording did; what it wrote is whole up to its last second."""
+    reason: str | None
+    """Why it ended."""
+    started_at: AwareDatetime
+    duration_s: float
+    frames: int
+    """In the edited file."""
+    dropped: int
+    """Frames that came before the last one was written."""
+    bytes: int
+    """Of all its files."""
+    files: tuple[RecordingFile, ...]
+
+
+class RecordingMessage(Message):
+    """A recording has begun or ended."""
+
+    v: Literal[1] = 1
+    type: Literal["recording"] = "recording"
+    recording: RecordingSummary
+
+
 class Dropped(Message):
     """Frames that never left, by reason."""
 
@@ -189,7 +202,8 @@ class Dropped(Message):
     """A newer one came before the encoder's turn."""
     encode: int
     """The encoder could not write it."""
-    paused: int
+    frozen: int
+    """The picture was held."""
 
 
 class FrameCounts(Message):
@@ -277,6 +291,10 @@ class Stats(Message):
     precision: str | None
     device: str | None
     steps: int | None
+    evaluations: int | None
+    """Of the network for the newest edited frame, all layers together."""
+    layers: int
+    """Instructions that show."""
     drift: float | None
     instruction_apply_ms: float | None
     size: PictureSizes
@@ -310,4 +328,4 @@ class FramesMessage(Message):
     frames: tuple[FrameMatch, ...]
 
 
-EventMessage = ReceiptMessage | WarningMessage | StateMessage | StatsMessage
+EventMessage = ReceiptMessage | WarningMessage | StateMessage | EditsMessage | RecordingMessage | StatsMessage

@@ -24,7 +24,7 @@ WINDOW_S = 10.0
 RATE_WINDOW_S = 2.0
 CLIENT_REPORT_AGE_S = 5.0
 
-DropReason = Literal["network", "decode", "inbox", "outbox", "encode", "paused"]
+DropReason = Literal["network", "decode", "inbox", "outbox", "encode", "frozen"]
 
 Stage = Literal["uplink", "decode", "wait", "edit", "encode", "downlink"]
 STAGES: tuple[Stage, ...] = ("uplink", "decode", "wait", "edit", "encode", "downlink")
@@ -92,6 +92,7 @@ class Telemetry:
         self.camera_size: tuple[int, int] | None = None
         self.edit_size: tuple[int, int] | None = None
         self.drift: float | None = None
+        self.evaluations: int | None = None
         self.instruction_apply_ms: float | None = None
         self._stages = {stage: Window(clock) for stage in STAGES}
         self._server = Window(clock)
@@ -135,7 +136,7 @@ class Telemetry:
             self._stages["wait"].add(1000.0 * (frame.edit_started_s - frame.decoded_s))
             self._stages["edit"].add(1000.0 * (frame.edited_s - frame.edit_started_s))
             begun_s = frame.edited_s
-            self.drift = frame.drift
+            self.drift, self.evaluations = frame.drift, frame.evaluations
         if frame.encoded_s is not None:
             self._stages["encode"].add(1000.0 * (frame.encoded_s - begun_s))
 
@@ -158,7 +159,7 @@ class Telemetry:
                 inbox=dropped["inbox"],
                 outbox=dropped["outbox"],
                 encode=dropped["encode"],
-                paused=dropped["paused"],
+                frozen=dropped["frozen"],
             ),
         )
 

@@ -32,7 +32,7 @@ let file: File | null = null;
 const live = new LiveView({
   apply: (text) => visit?.apply(text),
   setStrength: (strength) => visit?.setStrength(strength),
-  setPaused: (paused) => visit?.setPaused(paused),
+  setFrozen: (frozen) => visit?.setFrozen(frozen),
   remedy,
 });
 const start = new StartView({
@@ -216,8 +216,8 @@ function visitWords(visit: Visit): [string, Tone] {
       return ["Connecting…", "quiet"];
     case "live":
       return ["Live", "good"];
-    case "paused":
-      return ["Paused", "quiet"];
+    case "frozen":
+      return ["Frozen", "quiet"];
     case "degraded":
       return ["Editor recovering", "bad"];
     case "waiting":

@@ -17,7 +17,7 @@ export const SESSION_STATES = [
   "new",
   "connecting",
   "live",
-  "paused",
+  "frozen",
   "degraded",
   "closed",
 ] as const;
@@ -63,7 +63,7 @@ export type ControlRequest =
       readonly transition_ms?: number;
     }
   | { readonly type: "strength"; readonly value: number }
-  | { readonly type: "pause"; readonly paused: boolean }
+  | { readonly type: "freeze"; readonly frozen: boolean }
   | { readonly type: "ping"; readonly t: number };
 
 export interface Ack {

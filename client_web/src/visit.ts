@@ -11,7 +11,7 @@ import { describe, type Trouble } from "./troubles";
 export type VisitState =
   | "connecting"
   | "live"
-  | "paused"
+  | "frozen"
   | "degraded"
   /** Something is in the way; the page tries again by itself, or says what to do. */
   | "waiting"
@@ -76,7 +76,7 @@ export class Visit {
   retryAt: number | null = null;
   warning: Warning | null = null;
   strength = 1;
-  paused = false;
+  frozen = false;
   /** Newest first. */
   readonly history: Entry[] = [];
   readonly receipts: (Receipt & { readonly shown_after_ms: number | null })[] = [];
@@ -159,9 +159,9 @@ export class Visit {
     this.onChange();
   }
 
-  setPaused(paused: boolean): void {
-    this.paused = paused;
-    this.tell({ type: "pause", paused });
+  setFrozen(frozen: boolean): void {
+    this.frozen = frozen;
+    this.tell({ type: "freeze", frozen });
     this.settleState();
   }
 
@@ -253,7 +253,7 @@ export class Visit {
 
     if (this.current !== null) void this.send(this.current);
     if (this.strength !== 1) this.tell({ type: "strength", value: this.strength });
-    if (this.paused) this.tell({ type: "pause", paused: true });
+    if (this.frozen) this.tell({ type: "freeze", frozen: true });
     this.settleState();
     try {
       await ended;
@@ -387,7 +387,7 @@ export class Visit {
       if (this.state !== "waiting") this.state = "connecting";
     } else {
       this.trouble = null;
-      if (this.paused || this.serverState === "paused") this.state = "paused";
+      if (this.frozen || this.serverState === "frozen") this.state = "frozen";
       else if (this.serverState === "degraded") this.state = "degraded";
       else this.state = "live";
     }

@@ -38,10 +38,10 @@ afterEach(() => {
 });
 
 it("answers each request by its id, whatever the order", async () => {
-  const first = control.ask({ type: "pause", paused: true });
+  const first = control.ask({ type: "freeze", frozen: true });
   const second = control.ask({ type: "instruction", text: "make it night", strength: 1 });
   const [a, b] = wire.sent;
-  expect(a).toMatchObject({ v: 1, type: "pause", paused: true });
+  expect(a).toMatchObject({ v: 1, type: "freeze", frozen: true });
   wire.say({ v: 1, id: b?.["id"], type: "ack", instruction_id: "i9", known: true });
   wire.say({ v: 1, id: a?.["id"], type: "ack" });
   expect((await second).instruction_id).toBe("i9");

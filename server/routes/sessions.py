@@ -11,16 +11,14 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from server.asks import InstructionFields, InstructionText, Strength
 from server.engine import EditorUnavailableError
 from server.messages import (
     InstructionTaken,
-    InstructionText,
     SessionState,
     StateMessage,
     Stats,
     StatsMessage,
-    Strength,
-    TransitionMs,
 )
 from server.problems import Problem
 from server.routes.signalling import RETRY_AFTER_S, SDP_TYPE, read_offer, refusals
@@ -62,15 +60,11 @@ class SessionChange(Asked):
 
     instruction: InstructionText | None = None
     strength: Strength | None = None
-    paused: bool | None = None
+    frozen: bool | None = None
 
 
-class NewInstruction(Asked):
+class NewInstruction(InstructionFields, Asked):
     """An instruction."""
-
-    text: InstructionText
-    strength: Strength = 1.0
-    transition_ms: TransitionMs = 0.0
 
 
 class SessionSummary(BaseModel):
@@ -81,7 +75,7 @@ class SessionSummary(BaseModel):
     model: str
     instruction: InstructionTaken | None
     strength: float | None
-    paused: bool
+    frozen: bool
     offer_url: str
     whip_url: str
     """For a publisher, as OBS, in place of a browser's offer."""
@@ -108,13 +102,18 @@ def summary(session: Session) -> SessionSummary:
         state=session.state,
         model=session.model,
         instruction=session.instructions.newest,
-        strength=session.instructions.strength,
-        paused=session.paused,
+        strength=_strength(session),
+        frozen=session.frozen,
         offer_url=f"/v1/sessions/{session.id}/offer",
         whip_url=f"/v1/sessions/{session.id}/whip",
         whep_url=f"/v1/sessions/{session.id}/whep",
         events_url=f"/v1/sessions/{session.id}/events",
     )
+
+
+def _strength(session: Session) -> float | None:
+    topmost = session.instructions.topmost
+    return None if topmost is None else topmost.strength
 
 
 @router.post("", status_code=201)
@@ -152,7 +151,7 @@ async def open_instructed(
         session.instruct_when_ready(instruction)
         return session
     try:
-        await session.instructions.take(instruction)
+        await session.instructions.take(InstructionFields(text=instruction))
     except ValueError as error:
         session.end("its first instruction was refused")
         raise Problem(422, f"instruction: {error}") from error
@@ -180,12 +179,12 @@ async def show_session(session: TheSession) -> SessionSummary:
 async def change_session(session: TheSession, asked: SessionChange) -> SessionSummary:
     """Change the instruction, its strength, or hold the picture."""
     if asked.instruction is not None:
-        strength = asked.strength if asked.strength is not None else (session.instructions.strength or 1.0)
-        await _instruct(session, asked.instruction, strength, 0.0)
+        strength = asked.strength if asked.strength is not None else (_strength(session) or 1.0)
+        await _instruct(session, InstructionFields(text=asked.instruction, strength=strength))
     elif asked.strength is not None:
         session.instructions.set_strength(asked.strength)
-    if asked.paused is not None:
-        session.set_paused(asked.paused)
+    if asked.frozen is not None:
+        session.freeze(asked.frozen)
     return summary(session)
 
 
@@ -212,7 +211,7 @@ async def answer_offer(session: TheSession, request: Request) -> Response:
 @router.post("/{session_id}/instructions", status_code=202)
 async def instruct(session: TheSession, asked: NewInstruction) -> InstructionTaken:
     """Take an instruction; a receipt follows with the first frame that carries it."""
-    return await _instruct(session, asked.text, asked.strength, asked.transition_ms)
+    return await _instruct(session, asked)
 
 
 @router.get(
@@ -269,9 +268,9 @@ def _limits(asked: NewSession, service: Service) -> SessionLimits | None:
     return replace(service.limits, edit_size=lambda *_: (width, height))
 
 
-async def _instruct(session: Session, text: str, strength: float, transition_ms: float) -> InstructionTaken:
+async def _instruct(session: Session, asked: InstructionFields) -> InstructionTaken:
     try:
-        return await session.instructions.take(text, strength, transition_ms)
+        return await session.instructions.take(asked)
     except ValueError as error:
         raise Problem(422, f"text: {error}") from error
     except EditorUnavailableError as error:

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from server.access import bearer, same_secret
-from server.messages import InstructionText
+from server.asks import InstructionText
 from server.problems import Problem
 from server.routes.sessions import open_instructed
 from server.routes.signalling import SDP_TYPE, created, options, read_offer, refusals, trickle

@@ -1,26 +1,17 @@
 """What a browser says on the `control` channel, read before anything follows it."""
 
 import json
+from typing import get_args
 
 from pydantic import TypeAdapter, ValidationError
 
-from server.messages import (
-    ClientReport,
-    ControlErrorCode,
-    ControlMessage,
-    InstructionMessage,
-    PauseMessage,
-    PingMessage,
-    StrengthMessage,
-)
+from server.asks import ControlMessage
+from server.messages import ClientReport, ControlErrorCode
 
 MAX_MESSAGE_BYTES = 16 * 1024
 
 _MESSAGES: dict[str, TypeAdapter[ControlMessage]] = {
-    "instruction": TypeAdapter(InstructionMessage),
-    "strength": TypeAdapter(StrengthMessage),
-    "pause": TypeAdapter(PauseMessage),
-    "ping": TypeAdapter(PingMessage),
+    get_args(kind.model_fields["type"].annotation)[0]: TypeAdapter(kind) for kind in get_args(ControlMessage)
 }
 
 

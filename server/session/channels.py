@@ -5,10 +5,10 @@ from collections.abc import Awaitable, Callable
 
 from aiortc import RTCDataChannel
 
+from server.asks import ControlMessage
 from server.messages import (
     ClientReport,
     ControlErrorMessage,
-    ControlMessage,
     FrameMatch,
     FramesMessage,
     Message,

@@ -3,18 +3,24 @@
 import time
 from typing import TYPE_CHECKING
 
-from server.engine import EditorUnavailableError
-from server.messages import (
-    Ack,
-    ControlErrorMessage,
+from server.asks import (
+    BypassMessage,
+    ClearMessage,
     ControlMessage,
-    InstructionAck,
+    FreezeMessage,
     InstructionMessage,
-    Message,
-    PauseMessage,
-    PingAck,
+    LayerMessage,
+    PresetMessage,
+    RecordMessage,
+    RedoMessage,
+    RemoveMessage,
+    StopRecordingMessage,
     StrengthMessage,
+    UndoMessage,
 )
+from server.engine import EditorUnavailableError
+from server.messages import Ack, ControlErrorMessage, InstructionAck, Message, PingAck
+from server.session.stack import MAX_LAYERS, NoSuchLayerError, NothingToUndoError, StackFullError
 
 if TYPE_CHECKING:
     from server.session.session import Session
@@ -22,19 +28,50 @@ if TYPE_CHECKING:
 
 async def follow(session: "Session", message: ControlMessage) -> Message:
     """Do what a message asks for; its answer."""
+    try:
+        return await _followed(session, message)
+    except EditorUnavailableError as error:
+        return ControlErrorMessage(id=message.id, code="unavailable", detail=str(error))
+    except NoSuchLayerError:
+        return ControlErrorMessage(
+            id=message.id, code="refused", detail="instruction_id: no such instruction is on the stack"
+        )
+    except StackFullError:
+        return ControlErrorMessage(
+            id=message.id, code="refused", detail=f"the stack holds {MAX_LAYERS} instructions already"
+        )
+    except NothingToUndoError:
+        return ControlErrorMessage(
+            id=message.id, code="refused", detail=f"there is nothing to {message.type}"
+        )
+    except ValueError as error:
+        return ControlErrorMessage(id=message.id, code="bad_field", detail=f"text: {error}")
+
+
+async def _followed(session: "Session", message: ControlMessage) -> Message:
+    edits = session.instructions
     match message:
         case InstructionMessage():
-            try:
-                taken = await session.instructions.take(message.text, message.strength, message.transition_ms)
-            except ValueError as error:
-                return ControlErrorMessage(id=message.id, code="bad_field", detail=f"text: {error}")
-            except EditorUnavailableError as error:
-                return ControlErrorMessage(id=message.id, code="unavailable", detail=str(error))
+            taken = await edits.take(message)
             return InstructionAck(id=message.id, **taken.model_dump(exclude={"text"}))
         case StrengthMessage():
-            session.instructions.set_strength(message.value)
-        case PauseMessage():
-            session.set_paused(message.paused)
+            edits.set_strength(message.value)
+        case LayerMessage():
+            edits.change(message.instruction_id, message)
+        case RemoveMessage():
+            edits.remove(message.instruction_id, message.transition_ms)
+        case ClearMessage():
+            await edits.replace((), message.transition_ms)
+        case UndoMessage():
+            edits.undo()
+        case RedoMessage():
+            edits.redo()
+        case BypassMessage():
+            edits.bypass(message.bypassed)
+        case FreezeMessage():
+            session.freeze(message.frozen)
+        case PresetMessage() | RecordMessage() | StopRecordingMessage():
+            raise NotImplementedError
         case _:
             return PingAck(id=message.id, t=message.t, server_time_ms=time.time() * 1000.0)
     return Ack(id=message.id)

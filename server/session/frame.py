@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import av
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from server.session.layer import Edits
 
 Picture = NDArray[np.uint8]
 """(H, W, 3) RGB."""
@@ -49,8 +52,12 @@ class Frame:
     shown: Picture420 | None = None
     """What leaves where that is larger than ``picture``."""
     kind: FrameKind = "passed"
-    instruction_id: str | None = None
-    """The instruction this edit carries."""
+    instruction_ids: tuple[str, ...] = ()
+    """The instructions this edit carries, in the order they were applied."""
+    edits: "Edits | None" = None
+    """What was asked of the picture when this one's turn came."""
+    evaluations: int | None = None
+    """Of the network."""
     drift: float | None = None
     edit_started_s: float | None = None
     edited_s: float | None = None

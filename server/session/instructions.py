@@ -2,29 +2,36 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
+from server.asks import InstructionFields, LayerChangeFields, LayerFields
 from server.engine import EditorUnavailableError, Engine
-from server.messages import InstructionTaken, WarningMessage
-from server.session.instruction import Instruction
-from server.session.receipts import Receipts
+from server.messages import EditsMessage, EditsSummary, InstructionTaken, LayerSummary, WarningMessage
+from server.session.layer import Layer
+from server.session.receipts import Awaited, Receipts
+from server.session.stack import Stack
 from server.session.worker import Worker
 from server.telemetry import Telemetry
 
+if TYPE_CHECKING:
+    from engines.conditioning import Conditioning
+
+Say = Callable[[EditsMessage | WarningMessage], None]
+
 
 class Instructions:
-    """Has instructions understood, in the order they came, and gives them to the worker.
+    """Has instructions understood, in the order they came, and keeps the stack that the worker follows.
+
+    REST and the `control` channel call the same methods.
 
     Args:
         engine: Understands them.
         worker: Follows them.
         receipts: Wait for their first frames.
         telemetry: Knows how many frames have left.
-        warn: Told what a person should read.
+        say: Told every change, and what a person should read.
         clock: Monotonic seconds.
-
-    Attributes:
-        newest: As it was taken; None before the first.
     """
 
     def __init__(
@@ -33,73 +40,174 @@ class Instructions:
         worker: Worker,
         receipts: Receipts,
         telemetry: Telemetry,
-        warn: Callable[[WarningMessage], None],
+        say: Say,
         clock: Callable[[], float],
     ) -> None:
-        self.newest: InstructionTaken | None = None
         self._engine, self._worker, self._receipts = engine, worker, receipts
-        self._telemetry, self._warn, self._clock = telemetry, warn, clock
+        self._telemetry, self._say, self._clock = telemetry, say, clock
+        self._stack = Stack(clock, self._take_change)
         self._order = asyncio.Lock()
 
     @property
-    def strength(self) -> float | None:
-        """How much of the edit shows; None without an instruction."""
-        return None if self._worker.instruction is None else self._worker.instruction.strength
+    def summary(self) -> EditsSummary:
+        """The stack as of now."""
+        return EditsSummary(
+            layers=tuple(
+                LayerSummary(
+                    **_taken(layer).model_dump(),
+                    strength=layer.strength,
+                    enabled=layer.enabled,
+                )
+                for layer in self._stack.layers
+            ),
+            can_undo=self._stack.can_undo,
+            can_redo=self._stack.can_redo,
+            bypassed=self._stack.edits.bypassed,
+            frozen=self._stack.edits.frozen,
+        )
 
-    async def take(self, text: str, strength: float = 1.0, transition_ms: float = 0.0) -> InstructionTaken:
+    @property
+    def topmost(self) -> Layer | None:
+        """The instruction that is applied last."""
+        return self._stack.layers[-1] if self._stack.layers else None
+
+    @property
+    def newest(self) -> InstructionTaken | None:
+        """The instruction that is applied last, as it was taken."""
+        return None if self.topmost is None else _taken(self.topmost)
+
+    async def take(self, asked: InstructionFields) -> InstructionTaken:
         """Take a new instruction; a receipt follows with the first frame that carries it.
 
         Raises:
             ValueError: The text cannot be an instruction.
             EditorUnavailableError: The model could not be loaded.
+            StackFullError: There is no room on top.
         """
+
+        def put(layers: Sequence[Layer]) -> None:
+            self._stack.put(layers[0], asked.place, asked.transition_ms / 1000.0)
+
+        return (await self._understand([LayerFields(text=asked.text, strength=asked.strength)], put))[0]
+
+    async def take_when_ready(self, text: str) -> None:
+        """Take an instruction as soon as the model is loaded; a warning says why it could not be."""
+        try:
+            await self.take(InstructionFields(text=text))
+        except (ValueError, EditorUnavailableError) as error:
+            self._say(WarningMessage(code="instruction_failed", detail=str(error)))
+
+    async def replace(self, asked: Sequence[LayerFields], transition_ms: float = 0.0) -> None:
+        """Put these instructions in the place of all others.
+
+        Raises:
+            ValueError: A text cannot be an instruction.
+            EditorUnavailableError: The model could not be loaded.
+            StackFullError: They are too many.
+        """
+        if not asked:
+            self._stack.replace((), transition_ms / 1000.0)
+            return
+        await self._understand(asked, lambda layers: self._stack.replace(layers, transition_ms / 1000.0))
+
+    def change(self, instruction_id: str, asked: LayerChangeFields) -> None:
+        """Change how much of an instruction shows, whether it does, and where it stands.
+
+        Raises:
+            NoSuchLayerError: It is not on the stack.
+        """
+        self._stack.change(
+            instruction_id,
+            strength=asked.strength,
+            enabled=asked.enabled,
+            position=asked.position,
+            transition_s=asked.transition_ms / 1000.0,
+        )
+
+    def set_strength(self, strength: float) -> None:
+        """Show more or less of the topmost instruction; nothing happens where there is none."""
+        if self.topmost is not None:
+            self._stack.change(self.topmost.id, strength=strength)
+
+    def remove(self, instruction_id: str, transition_ms: float = 0.0) -> None:
+        """Take an instruction off the stack.
+
+        Raises:
+            NoSuchLayerError: It is not on it.
+        """
+        self._stack.remove(instruction_id, transition_ms / 1000.0)
+
+    def undo(self) -> None:
+        """Take back the last change of the stack.
+
+        Raises:
+            NothingToUndoError: There is none.
+        """
+        self._stack.undo()
+
+    def redo(self) -> None:
+        """Do the change again that was taken back last.
+
+        Raises:
+            NothingToUndoError: There is none.
+        """
+        self._stack.redo()
+
+    def bypass(self, bypassed: bool) -> None:
+        """Show the original, or the edit again."""
+        if bypassed != self._stack.edits.bypassed:
+            self._stack.bypass(bypassed)
+
+    def freeze(self, frozen: bool) -> None:
+        """Hold the picture, or go on."""
+        if frozen != self._stack.edits.frozen:
+            self._stack.freeze(frozen)
+
+    async def _understand(
+        self, asked: Sequence[LayerFields], put: Callable[[Sequence[Layer]], None]
+    ) -> list[InstructionTaken]:
         arrived_s, sent_before = self._clock(), self._telemetry.sent
         self._worker.instruction_waits = True
         try:
             # In the order they came, however long each takes to be understood.
             async with self._order:
-                conditioning = await self._engine.encode(text)
-                before = self._worker.instruction
-                instruction = Instruction(
-                    id=secrets.token_urlsafe(9),
-                    conditioning=conditioning,
-                    strength=strength,
-                    arrived_s=arrived_s,
-                    frames_sent_before=sent_before,
-                    understood_s=self._clock(),
-                    transition_s=transition_ms / 1000.0,
-                    previous=before.at(self._clock()) if before is not None and transition_ms > 0 else None,
-                )
-                self._worker.instruction = instruction
-                self._receipts.expect(instruction)
+                understood = [await self._engine.encode(each.text) for each in asked]
+                layers = [
+                    Layer(secrets.token_urlsafe(9), conditioning, each.strength, each.enabled)
+                    for each, conditioning in zip(asked, understood, strict=True)
+                ]
+                put(layers)
+                for layer in layers:
+                    self._receipts.expect(Awaited(layer.id, layer.conditioning.text, arrived_s, sent_before))
         finally:
             self._worker.instruction_waits = False
-        taken = self.newest = InstructionTaken(
-            instruction_id=instruction.id,
-            text=conditioning.text,
-            family=conditioning.family,
-            known=conditioning.known,
-            confidence=conditioning.confidence,
-            nearest=conditioning.nearest,
-        )
-        if not conditioning.known:
-            self._warn(
-                WarningMessage(
-                    code="unknown_instruction",
-                    detail=f"“{conditioning.text}” is unlike anything the model was taught.",
-                    nearest=conditioning.nearest,
-                )
-            )
-        return taken
+        for conditioning in understood:
+            if not conditioning.known:
+                self._say(_unknown(conditioning))
+        return [_taken(layer) for layer in layers]
 
-    async def take_when_ready(self, text: str) -> None:
-        """Take an instruction as soon as the model is loaded; a warning says why it could not be."""
-        try:
-            await self.take(text)
-        except (ValueError, EditorUnavailableError) as error:
-            self._warn(WarningMessage(code="instruction_failed", detail=str(error)))
+    def _take_change(self) -> None:
+        edits = self._stack.edits
+        self._worker.follow(edits)
+        self._receipts.keep({layer.id for layer in self._stack.layers})
+        self._say(EditsMessage(**dict(self.summary)))
 
-    def set_strength(self, strength: float) -> None:
-        """Show more or less of the edit; nothing happens without an instruction."""
-        if self._worker.instruction is not None:
-            self._worker.instruction = self._worker.instruction.with_strength(strength)
+
+def _taken(layer: Layer) -> InstructionTaken:
+    conditioning = layer.conditioning
+    return InstructionTaken(
+        instruction_id=layer.id,
+        text=conditioning.text,
+        family=conditioning.family,
+        known=conditioning.known,
+        confidence=conditioning.confidence,
+        nearest=conditioning.nearest,
+    )
+
+
+def _unknown(conditioning: "Conditioning") -> WarningMessage:
+    return WarningMessage(
+        code="unknown_instruction",
+        detail=f"“{conditioning.text}” is unlike anything the model was taught.",
+        nearest=conditioning.nearest,
+    )

@@ -60,8 +60,7 @@ class Journey:
         """A frame has left, under this RTP timestamp where there is one for all."""
         index = self._telemetry.sent
         self._telemetry.add_sent(frame)
-        receipt = self._receipts.left(frame, index, out_rtp)
-        if receipt is not None:
+        for receipt in self._receipts.left(frame, index, out_rtp):
             self._telemetry.instruction_apply_ms = receipt.elapsed_ms
             self._on_receipt(receipt)
         if out_rtp is not None and frame.kind != "repeated" and self.capture_clock is not None:

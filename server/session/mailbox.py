@@ -16,6 +16,12 @@ class Mailbox(Generic[Item]):
         self._newest: Item | None = None
         self._filled = asyncio.Event()
 
+    def discard(self) -> None:
+        """Drop the item that waits."""
+        if self.take_nowait() is not None:
+            self.dropped += 1
+            self._on_drop()
+
     def put(self, item: Item) -> None:
         """Leave an item; one that was not taken yet is dropped and counted."""
         if self._newest is not None:

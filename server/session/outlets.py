@@ -27,6 +27,13 @@ class Outlets:
         """Leave nothing more in this mailbox."""
         self._open.remove(mailbox)
 
+    def recall_edits(self) -> None:
+        """Take back the edits that wait to leave; the original comes next."""
+        for mailbox in self._open:
+            frame = mailbox.peek()
+            if frame is not None and frame.kind == "edited":
+                mailbox.discard()
+
     def put(self, frame: Frame) -> None:
         """A frame is ready to leave."""
         for mailbox in self._open:

@@ -7,8 +7,9 @@ import time
 from collections.abc import Awaitable, Callable
 
 from server import telemetry
-from server.engine import Engine, Seat
+from server.engine import Engine
 from server.messages import (
+    EditsMessage,
     PictureSizes,
     ReceiptMessage,
     SessionState,
@@ -26,6 +27,7 @@ from server.session.events import Events
 from server.session.frame import Frame, Picture
 from server.session.instructions import Instructions
 from server.session.journey import Journey
+from server.session.layered import Seat
 from server.session.limits import SessionLimits
 from server.session.mailbox import Mailbox
 from server.session.outlets import Outlets
@@ -93,7 +95,7 @@ class Session:
             Seat(seed),
             limits.stall_after_s,
             self._take_trouble,
-            lambda: self.telemetry.count_dropped("paused"),
+            lambda: self.telemetry.count_dropped("frozen"),
             clock,
         )
         self.instructions = Instructions(engine, self._worker, receipts, self.telemetry, self._say, clock)
@@ -102,7 +104,6 @@ class Session:
         self._broadcast = Broadcast(
             self._outlets,
             lambda frame: self._journey.captured_ms(frame),
-            limits.send_size,
             limits.max_bitrate_bps,
             self._take_handed_out,
             self._count_waited_too_long,
@@ -152,9 +153,9 @@ class Session:
         return self._state
 
     @property
-    def paused(self) -> bool:
+    def frozen(self) -> bool:
         """Whether the picture is held."""
-        return self._worker.paused
+        return self._worker.edits.frozen
 
     @property
     def last_source(self) -> Picture | None:
@@ -178,9 +179,7 @@ class Session:
         self._require_free()
         outbox = self._outlets.open(lambda: self.telemetry.count_dropped("outbox"))
         try:
-            return await self._open_peer(
-                offer_sdp, Downlink(outbox, self._limits.send_size, self._limits.max_bitrate_bps)
-            )
+            return await self._open_peer(offer_sdp, Downlink(outbox, self._limits.max_bitrate_bps))
         except BaseException:
             self._outlets.close(outbox)
             raise
@@ -265,9 +264,9 @@ class Session:
         """Take an instruction as soon as the model is loaded."""
         self._spawn(self.instructions.take_when_ready(text))
 
-    def set_paused(self, paused: bool) -> None:
+    def freeze(self, frozen: bool) -> None:
         """Hold the picture, or go on."""
-        self._worker.paused = paused
+        self.instructions.freeze(frozen)
         self._update_state()
 
     def stats(self) -> Stats:
@@ -288,6 +287,8 @@ class Session:
             precision=None if runs is None else runs.precision,
             device=None if runs is None else runs.device,
             steps=None if runs is None else runs.steps,
+            evaluations=telemetry_.evaluations,
+            layers=len(self._worker.edits.applied(self._clock())),
             drift=telemetry_.drift,
             instruction_apply_ms=telemetry_.instruction_apply_ms,
             size=PictureSizes(received=telemetry_.camera_size, edit=telemetry_.edit_size),
@@ -374,15 +375,15 @@ class Session:
             state = "new"
         elif not self._presence.connected:
             state = "connecting"
-        elif self._worker.paused:
-            state = "paused"
+        elif self._worker.edits.frozen:
+            state = "frozen"
         else:
             state = "live" if self._trouble is None else "degraded"
         if state != self._state:
             self._state = state
             self._say(StateMessage(state=state))
 
-    def _say(self, message: ReceiptMessage | WarningMessage | StateMessage) -> None:
+    def _say(self, message: ReceiptMessage | WarningMessage | StateMessage | EditsMessage) -> None:
         self.events.publish(message)
         self._channels.answer(message)
 

@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from server.engine import EditorCrashError, Engine, Job, Seat
-from server.session.frame import Frame, Picture
-from server.session.instruction import Instruction
+from server.engine import EditorCrashError, Engine, Job
+from server.session.frame import Frame, Picture, Picture420
+from server.session.layer import Edits
+from server.session.layered import Seat
 from server.session.mailbox import Mailbox
 from server.session.outlets import Outlets
 
@@ -46,9 +47,8 @@ class Worker:
         clock: Monotonic seconds.
 
     Attributes:
-        instruction: What the picture is to become; None leaves it as it is.
+        edits: What is asked of the picture.
         instruction_waits: One has arrived and is not understood yet.
-        paused: Hold the picture.
         last_source, last_edit: The newest pictures, for snapshots.
     """
 
@@ -63,11 +63,11 @@ class Worker:
         on_held: Callable[[], None],
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self.instruction: Instruction | None = None
+        self.edits = Edits()
         self.instruction_waits = False
-        self.paused = False
         self.last_source: Picture | None = None
         self.last_edit: Picture | None = None
+        self._last_shown: Picture420 | None = None
         self._inbox, self._outlets, self._engine, self._seat = inbox, outlets, engine, seat
         self._stall_after_s, self._clock = stall_after_s, clock
         self._on_trouble, self._on_held = on_trouble, on_held
@@ -80,17 +80,27 @@ class Worker:
         """Loop until cancelled."""
         while True:
             await self._inbox.wait()
-            if self.paused:
+            if self.edits.frozen:
                 self._hold()
-            elif self.instruction is None:
+            elif self.edits.bypassed:
+                await self._let_through()
+            elif not self.edits.applied(self._clock()):
                 self._set_trouble(
                     MODEL_LOADING if self.instruction_waits and not self._engine.ready else None
                 )
-                self._let_through()
+                await self._let_through()
             elif self._clock() < self._retry_at_s:
-                self._let_through()
+                await self._let_through()
             else:
                 await self._edit()
+
+    def follow(self, edits: Edits) -> None:
+        """Follow this from the next frame on; a bypass, from the frame that is being edited on."""
+        if edits.bypassed and not self.edits.bypassed:
+            self._outlets.recall_edits()
+            # By the time the edit shows again, what was remembered is of another picture.
+            self._seat.forget()
+        self.edits = edits
 
     async def _edit(self) -> None:
         edit = asyncio.ensure_future(self._engine.edit(self._seat, self._inbox.peek, self._take))
@@ -110,8 +120,7 @@ class Worker:
             return
         self._set_trouble(None)
         self._retry_after_s = FIRST_RETRY_S
-        self.last_edit = frame.picture
-        self._outlets.put(frame)
+        await self._leave(frame)
 
     async def _outlast(self, edit: "asyncio.Future[Frame | None]") -> None:
         """Wait for an edit; let frames through while it takes too long."""
@@ -125,21 +134,29 @@ class Worker:
             )
         )
         while not edit.done():
-            self._let_through()
+            await self._let_through()
             await asyncio.wait({edit}, timeout=STALLED_PASS_S)
 
     def _take(self) -> Job | None:
-        frame, instruction = self._inbox.take_nowait(), self.instruction
-        if frame is None or instruction is None:
+        layers = self.edits.applied(self._clock())
+        frame = self._inbox.take_nowait() if layers else None
+        if frame is None:
             return None
-        self.last_source = frame.source
-        return Job(frame, instruction.at(self._clock()), instruction.strength, instruction.id)
+        self.last_source, frame.edits = frame.source, self.edits
+        return Job(frame, layers)
 
-    def _let_through(self) -> None:
+    async def _let_through(self) -> None:
         frame = self._inbox.take_nowait()
         if frame is not None:
-            self.last_source = self.last_edit = frame.source
-            self._outlets.put(frame.let_through())
+            self.last_source = frame.source
+            await self._leave(frame.let_through())
+
+    async def _leave(self, frame: Frame) -> None:
+        await self._engine.detail.restore(frame)
+        if self.edits.bypassed and frame.kind == "edited":
+            await self._engine.detail.restore(frame.let_through())
+        self.last_edit, self._last_shown = frame.picture, frame.shown
+        self._put(frame)
 
     def _hold(self) -> None:
         """Show the last picture again in place of this one; it keeps this one's timing."""
@@ -151,7 +168,11 @@ class Worker:
             self._on_held()
             return
         self._repeated_s = now_s
-        frame.picture, frame.kind = self.last_edit, "repeated"
+        frame.picture, frame.shown, frame.kind = self.last_edit, self._last_shown, "repeated"
+        self._put(frame)
+
+    def _put(self, frame: Frame) -> None:
+        frame.edits = frame.edits or self.edits
         self._outlets.put(frame)
 
     def _fail(self, error: EditorCrashError) -> None:

@@ -129,19 +129,19 @@ async def test_an_unknown_instruction_offers_the_nearest_known(server: ServerPro
     await visitor.page.get_by_test_id("unknown-instruction").wait_for(state="hidden")
 
 
-async def test_pausing_holds_the_picture(server: ServerProcess, visit: Visit) -> None:
+async def test_freezing_holds_the_picture(server: ServerProcess, visit: Visit) -> None:
     visitor = await visit(server)
     await visitor.go_live(NEGATIVE)
 
-    await visitor.page.get_by_test_id("pause").click()
-    paused = await visitor.until(
-        lambda now: now["state"] == "paused" and now["stats"]["frames"]["dropped"]["paused"]
+    await visitor.page.get_by_test_id("freeze").click()
+    frozen = await visitor.until(
+        lambda now: now["state"] == "frozen" and now["stats"]["frames"]["dropped"]["frozen"]
     )
-    held = paused["stats"]["frames"]["edited"]
-    later = await visitor.until(lambda now: now["stats"]["frames"]["dropped"]["paused"] > 10)
+    held = frozen["stats"]["frames"]["edited"]
+    later = await visitor.until(lambda now: now["stats"]["frames"]["dropped"]["frozen"] > 10)
     assert later["stats"]["frames"]["edited"] <= held + 2
 
-    await visitor.page.get_by_test_id("pause").click()
+    await visitor.page.get_by_test_id("freeze").click()
     await visitor.until(lambda now: now["state"] == "live" and now["stats"]["frames"]["edited"] > held + 5)
 
 

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from engines.conditioning import Conditioning
-from server.engine import EditorCrashError, EditorUnavailableError, Engine, Job, LiveEditor, Seat
+from server.engine import EditorCrashError, EditorUnavailableError, Engine, Job, LiveEditor
+from server.session.layer import AppliedLayer
+from server.session.layered import Seat
 from server.session.frame import Frame
 from server.session.mailbox import Mailbox
 from tests.server.fakes import InvertingEditor
@@ -26,7 +28,7 @@ class Stream:
 
     def _take(self) -> Job | None:
         taken = self.inbox.take_nowait()
-        return None if taken is None else Job(taken, self._conditioning, 1.0, "i")
+        return None if taken is None else Job(taken, (AppliedLayer("i", self._conditioning, 1.0),))
 
 
 @pytest.fixture
@@ -50,7 +52,7 @@ async def test_an_edit_runs_in_the_engines_own_thread(engine: Engine, editor: In
     assert edited is not None
     assert edited.picture is not None
     assert (edited.picture == 155).all()
-    assert (edited.kind, edited.instruction_id) == ("edited", "i")
+    assert (edited.kind, edited.instruction_ids) == ("edited", ("i",))
     assert edited.edit_started_s is not None
     assert edited.edited_s is not None
     assert edited.edit_started_s <= edited.edited_s
@@ -131,12 +133,27 @@ async def test_a_stream_keeps_its_memory_until_its_size_changes(
     engine: Engine, editor: InvertingEditor
 ) -> None:
     seat = Seat(seed=3)
-    first = seat.state(editor, (16, 32, 3))
-    assert seat.state(editor, (16, 32, 3)) is first
-    other = seat.state(editor, (32, 32, 3))
-    assert other is not first
+    layers = [AppliedLayer(name, editor.encode(name), 1.0) for name in ("a", "b")]
+    first = seat.states(editor, (16, 32, 3), layers)
+    assert first[0] is not first[1]
+    assert seat.states(editor, (16, 32, 3), layers[::-1]) == first[::-1]
+    assert seat.states(editor, (16, 32, 3), layers[:1]) == first[:1]
+    back = seat.states(editor, (16, 32, 3), layers)
+    assert (back[0] is first[0], back[1] is first[1]) == (True, False)
+    other = seat.states(editor, (32, 32, 3), layers)
+    assert other[0] is not first[0]
     seat.forget()
-    assert seat.state(editor, (32, 32, 3)) is not other
+    assert seat.states(editor, (32, 32, 3), layers)[0] is not other[0]
+
+
+async def test_layers_are_edited_one_after_another(engine: Engine, editor: InvertingEditor) -> None:
+    twice = (AppliedLayer("a", editor.encode("a"), 1.0), AppliedLayer("b", editor.encode("b"), 1.0))
+    taken = frame(value=100)
+    edited = await engine.edit(Seat(), lambda: taken, lambda: Job(taken, twice))
+    assert edited is not None
+    assert edited.picture is not None
+    assert edited.picture[0, 0, 0] == 100
+    assert (edited.instruction_ids, edited.evaluations) == (("a", "b"), 2)
 
 
 async def test_a_stream_that_gives_up_its_turn_leaves_its_frame(

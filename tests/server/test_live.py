@@ -214,19 +214,19 @@ async def test_a_model_that_cannot_be_loaded_is_said(start_server: StartServer) 
         assert answer["code"] == "unavailable"
 
 
-async def test_a_paused_picture_is_held_and_repeated(server: RunningServer) -> None:
+async def test_a_frozen_picture_is_held_and_repeated(server: RunningServer) -> None:
     async with server.visitor(colour=RED) as visitor:
         await visitor.connect(instruction="invert")
         await visitor.sees_colour(CYAN)
-        assert (await visitor.say(type="pause", paused=True))["type"] == "ack"
+        assert (await visitor.say(type="freeze", frozen=True))["type"] == "ack"
         visitor.camera.colour = (40, 200, 40)
         await asyncio.sleep(0.2)
         assert is_colour(await visitor.sees(2), CYAN)
         stats = await visitor.stats()
         assert stats["frames"]["repeated"] >= 2
-        assert stats["frames"]["dropped"]["paused"] > 0
-        await visitor.heard(lambda said: said.get("state") == "paused")
-        await visitor.say(type="pause", paused=False)
+        assert stats["frames"]["dropped"]["frozen"] > 0
+        await visitor.heard(lambda said: said.get("state") == "frozen")
+        await visitor.say(type="freeze", frozen=False)
         await visitor.sees_colour((215, 55, 215))
 
 
@@ -340,7 +340,7 @@ async def test_garbage_on_the_data_channels_is_answered_and_harms_nobody(server:
             ('{"v": 1, "id": "b", "type": "instruction", "text": "  "}', "bad_field", "b"),
             ('{"v": 1, "id": "c", "type": "instruction", "text": "' + "x" * 10_000 + '"}', "bad_field", "c"),
             ('{"v": 1, "id": "d", "type": "strength", "value": "much"}', "bad_field", "d"),
-            ('{"v": 2, "id": "e", "type": "pause", "paused": true}', "bad_field", "e"),
+            ('{"v": 2, "id": "e", "type": "freeze", "frozen": true}', "bad_field", "e"),
             ('{"v": 1, "type": "ping", "t": 1}', "bad_field", None),
             ("x" * 20_000, "too_large", None),
         ]

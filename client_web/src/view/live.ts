@@ -12,7 +12,7 @@ import { TroubleBox } from "./trouble";
 export interface LiveActions {
   apply(text: string): void;
   setStrength(strength: number): void;
-  setPaused(paused: boolean): void;
+  setFrozen(frozen: boolean): void;
   remedy(remedy: Remedy): void;
 }
 
@@ -30,14 +30,14 @@ export class LiveView {
   private readonly ideas = byId("ideas", HTMLDivElement);
   private readonly strength = byId("strength", HTMLInputElement);
   private readonly compareButton = byId("compare", HTMLButtonElement);
-  private readonly pauseButton = byId("pause", HTMLButtonElement);
+  private readonly freezeButton = byId("freeze", HTMLButtonElement);
   private readonly box: InstructionBox;
   private readonly history: HistoryView;
   private readonly trouble: TroubleBox;
   private readonly telemetry = new TelemetryView();
   private families: readonly Family[] = [];
   private comparing = false;
-  private paused = false;
+  private frozen = false;
   private objected: string | null = null;
   private unknownShown = "";
   private idle = 0;
@@ -64,8 +64,8 @@ export class LiveView {
     this.strength.addEventListener("input", () => {
       this.actions.setStrength(Number(this.strength.value) / 100);
     });
-    this.pauseButton.addEventListener("click", () => this.togglePause());
-    byId("paused-mark", HTMLButtonElement).addEventListener("click", () => this.togglePause());
+    this.freezeButton.addEventListener("click", () => this.toggleFrozen());
+    byId("frozen-mark", HTMLButtonElement).addEventListener("click", () => this.toggleFrozen());
     this.holdToCompare();
     this.toggles();
     this.shape();
@@ -92,7 +92,7 @@ export class LiveView {
   }
 
   show(visit: Visit, sourceTrouble: Trouble | null): void {
-    this.paused = visit.paused;
+    this.frozen = visit.frozen;
     this.source(visit);
     this.veil(visit);
     this.words(visit);
@@ -154,7 +154,7 @@ export class LiveView {
       write(byId("veil-words", HTMLParagraphElement), words);
     }
     this.stage.dataset["state"] = visit.state;
-    byId("paused-mark", HTMLButtonElement).hidden = visit.state !== "paused";
+    byId("frozen-mark", HTMLButtonElement).hidden = visit.state !== "frozen";
 
     const tag = byId("degraded-tag", HTMLParagraphElement);
     tag.hidden = visit.state !== "degraded";
@@ -223,9 +223,9 @@ export class LiveView {
     if (document.activeElement !== this.strength) this.strength.value = String(percent);
     this.strength.style.setProperty("--share", `${percent}%`);
     write(byId("strength-value", HTMLOutputElement), `${percent} %`);
-    this.pauseButton.setAttribute("aria-pressed", String(visit.paused));
-    write(byId("pause-label", HTMLSpanElement), visit.paused ? "Resume" : "Pause");
-    byId("pause-icon", SVGUseElement).setAttribute("href", visit.paused ? "#i-play" : "#i-pause");
+    this.freezeButton.setAttribute("aria-pressed", String(visit.frozen));
+    write(byId("freeze-label", HTMLSpanElement), visit.frozen ? "Go on" : "Freeze");
+    byId("freeze-icon", SVGUseElement).setAttribute("href", visit.frozen ? "#i-play" : "#i-pause");
     const { current } = visit;
     for (const button of this.ideas.children) {
       const inForce = current !== null && button.getAttribute("data-text") === current.text;
@@ -233,8 +233,8 @@ export class LiveView {
     }
   }
 
-  private togglePause(): void {
-    this.actions.setPaused(!this.paused);
+  private toggleFrozen(): void {
+    this.actions.setFrozen(!this.frozen);
   }
 
   private compare(on: boolean): void {
@@ -341,7 +341,7 @@ export class LiveView {
         this.compare(true);
         return;
       case "p":
-        this.togglePause();
+        this.toggleFrozen();
         return;
       case "o":
         byId("overlay", HTMLButtonElement).click();

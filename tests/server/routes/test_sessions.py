@@ -243,10 +243,10 @@ async def test_a_patch_changes_what_it_names(visitor: Visitor) -> None:
         changed: dict[str, object] = response.json()
         return changed
 
-    assert (await patch(paused=True))["paused"] is True
+    assert (await patch(frozen=True))["frozen"] is True
     assert (await patch(instruction="invert"))["strength"] == 1.0
     changed = await patch(strength=0.25)
-    assert (changed["strength"], changed["paused"]) == (0.25, True)
+    assert (changed["strength"], changed["frozen"]) == (0.25, True)
     response = await visitor.http.patch(visitor.url, json={"strength": 2}, headers=visitor.authorization)
     assert "strength" in is_problem(response, 422)
 

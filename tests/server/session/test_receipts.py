@@ -1,59 +1,40 @@
-from dataclasses import replace
-
-import torch
-
-from engines.conditioning import Conditioning
-from server.session.instruction import Instruction
-from server.session.receipts import Receipts
+from server.session.receipts import Awaited, Receipts
 from tests.server.frames import frame
 
 
-def conditioning(text: str, value: float = 0.0) -> Conditioning:
-    return Conditioning(text, torch.full((4,), value), "negative", 1.0, True, ())
-
-
-def instruction(name: str = "a") -> Instruction:
-    return Instruction(
-        id=name,
-        conditioning=conditioning(name),
-        strength=1.0,
-        arrived_s=10.0,
-        frames_sent_before=5,
-        understood_s=10.0,
-    )
+def awaited(name: str) -> Awaited:
+    return Awaited(name, f"text of {name}", arrived_s=10.0, frames_sent_before=5)
 
 
 def test_the_first_frame_that_carries_an_instruction_gets_the_receipt() -> None:
     receipts = Receipts()
-    receipts.expect(instruction())
+    receipts.expect(awaited("a"))
     before, first, second = frame(), frame(), frame()
     for index, each in enumerate((before, first, second)):
         each.sent_s = 10.0 + 0.04 * (index + 1)
-    first.instruction_id = second.instruction_id = "a"
-    assert receipts.left(before, 5, 111) is None
-    receipt = receipts.left(first, 6, 222)
-    assert receipt is not None
+    first.instruction_ids = second.instruction_ids = ("a",)
+    assert receipts.left(before, 5, 111) == ()
+    (receipt,) = receipts.left(first, 6, 222)
     assert (receipt.instruction_id, receipt.frame_index, receipt.rtp_timestamp) == ("a", 6, 222)
+    assert receipt.text == "text of a"
     assert receipt.frames_waited == 1
     assert receipt.elapsed_ms == 80.0
-    assert receipts.left(second, 7, 333) is None
+    assert receipts.left(second, 7, 333) == ()
 
 
-def test_an_instruction_replaced_before_it_showed_gets_none() -> None:
+def test_each_of_several_instructions_gets_its_own() -> None:
     receipts = Receipts()
-    receipts.expect(instruction("a"))
-    receipts.expect(instruction("b"))
+    receipts.expect(awaited("a"))
+    receipts.expect(awaited("b"))
+    both = frame()
+    both.instruction_ids, both.sent_s = ("a", "b"), 10.1
+    assert [receipt.instruction_id for receipt in receipts.left(both, 6, None)] == ["a", "b"]
+
+
+def test_an_instruction_taken_back_before_it_showed_gets_none() -> None:
+    receipts = Receipts()
+    receipts.expect(awaited("a"))
+    receipts.keep({"b"})
     late = frame()
-    late.instruction_id, late.sent_s = "a", 11.0
-    assert receipts.left(late, 6, 0) is None
-
-
-def test_a_transition_ends_where_it_leads() -> None:
-    begun = replace(
-        instruction(), conditioning=conditioning("to", 1.0), previous=conditioning("from"), transition_s=2.0
-    )
-    assert begun.at(10.0).code.tolist() == [0.0] * 4
-    assert begun.at(11.0).code.tolist() == [0.5] * 4
-    assert begun.at(11.0).text == "to"
-    assert begun.at(12.0) is begun.conditioning
-    assert instruction().at(0.0).text == "a"
+    late.instruction_ids, late.sent_s = ("a",), 11.0
+    assert receipts.left(late, 6, 0) == ()
