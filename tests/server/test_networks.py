@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from tests.server.namespaces import Namespaces, in_namespace, require_namespaces
-from tests.server.turn import SECRET, Coturn, free_port
+from tests.server.turn import SECRET, Coturn
 
-TOKEN = "sesame"  # noqa: S105
+TOKEN = "sesame"
 VISITOR, TURN_OUTSIDE, TURN_INSIDE, SERVER = "10.77.1.2", "10.77.1.1", "10.77.2.1", "10.77.2.2"
 PORT = 8080
 

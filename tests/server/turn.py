@@ -12,7 +12,7 @@ from typing import Self
 
 import pytest
 
-SECRET, USERNAME, PASSWORD = "a secret of the test's own", "visitor", "let me out"  # noqa: S105
+SECRET, USERNAME, PASSWORD = "a secret of the test's own", "visitor", "let me out"
 READY = "Total General servers"
 START_TIMEOUT_S = 20.0
 RELAY_PORTS = (52_000, 52_199)

@@ -46,7 +46,7 @@ async def test_browsers_are_given_servers_with_credentials_of_their_own(start_se
 
 @pytest.mark.parametrize("endpoint", ["/whip", "/whep"])
 async def test_options_name_the_servers_to_whoever_may_post(start_server: StartServer, endpoint: str) -> None:
-    server = await start_server(ice_servers=SERVERS, token="secret", turn_credential_lifetime_s=600)  # noqa: S106
+    server = await start_server(ice_servers=SERVERS, token="secret", turn_credential_lifetime_s=600)
     async with server.http() as http:
         unknown = await http.options(endpoint)
         assert (unknown.status_code, unknown.headers["accept-post"]) == (204, "application/sdp")
