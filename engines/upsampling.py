@@ -24,18 +24,22 @@ _LUMA_601 = (65.481 / 255, 128.553 / 255, 24.966 / 255)
 _BLACK = 16.0
 
 
-def studio_luma(picture: NDArray[np.uint8]) -> Tensor:
+Luma = NDArray[np.uint8] | NDArray[np.float32]
+
+
+def studio_luma(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Luma of an (H, W, 3) RGB picture as video carries it (ITU-R BT.601, 16 to 235), (H, W) float32."""
-    return torch.from_numpy(picture).float() @ torch.tensor(_LUMA_601) + _BLACK
+    luma = torch.from_numpy(picture).float() @ torch.tensor(_LUMA_601) + _BLACK
+    return np.asarray(luma, np.float32)
 
 
-def guided_luma(source: NDArray[np.uint8], small_source: Tensor, small_edit: Tensor) -> NDArray[np.uint8]:
+def guided_luma(source: NDArray[np.uint8], small_source: Luma, small_edit: Luma) -> NDArray[np.uint8]:
     """The edit's luma at the source's full size.
 
     Args:
-        source: Full-size luma of the source, (H, W), 16 to 235.
-        small_source: Luma of the source as it was edited, (h, w) float32 on the same scale.
-        small_edit: Luma of its edit, (h, w) float32.
+        source: Full-size luma of the source, (H, W).
+        small_source: Luma of the source as it was edited, (h, w), on the same scale.
+        small_edit: Luma of its edit, (h, w), likewise.
 
     Returns:
         (H, W) uint8.
@@ -45,14 +49,19 @@ def guided_luma(source: NDArray[np.uint8], small_source: Tensor, small_edit: Ten
     """
     if small_source.shape != small_edit.shape:
         raise ValueError(
-            f"an edit of {tuple(small_edit.shape)} for a source of {tuple(small_source.shape)}: they must match"
+            f"an edit of {small_edit.shape} for a source of {small_source.shape}: they must match"
         )
-    slope, offset = _local_line(small_source, small_edit)
+    slope, offset = _local_line(_floats(small_source), _floats(small_edit))
     lines = F.interpolate(
         torch.stack([slope, offset])[None], size=source.shape, mode="bilinear", align_corners=False
     )[0]
-    full = torch.addcmul(lines[1], lines[0], torch.from_numpy(source).float())
+    full = torch.addcmul(lines[1], lines[0], _floats(source))
     return full.add_(0.5).clamp_(0, 255).to(torch.uint8).numpy()
+
+
+def _floats(plane: Luma) -> Tensor:
+    # A plane whose rows are padded, or that must not be written, cannot be shared with torch.
+    return torch.from_numpy(plane.astype(np.float32))
 
 
 def _local_line(s: Tensor, e: Tensor) -> tuple[Tensor, Tensor]:

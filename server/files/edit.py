@@ -6,7 +6,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -168,7 +168,7 @@ def _edited(
     for item in decoded:
         if isinstance(item, Picture):
             (result,) = editor.step([EditRequest(item.pixels, conditioning, state, edit.strength)])
-            yield Picture(result.picture, item.pts, item.duration)
+            yield replace(item, pixels=result.picture, guided=True)
         else:
             yield item
 

@@ -15,6 +15,7 @@ from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation
+from numpy.typing import NDArray
 
 from server.files.source import EXACT_COLOURS, FileError, Item, Picture, VideoSource
 
@@ -117,18 +118,51 @@ class VideoSink:
         return added, is_copied
 
     def _frame(self, picture: Picture) -> VideoFrame:
+        frame = self._yuv(picture.pixels, self._size)
+        if picture.guided:
+            self._take_detail(frame, picture)
+        frame.pts, frame.duration, frame.time_base = picture.pts, picture.duration, self._source.time_base
+        return frame
+
+    def _yuv(self, pixels: NDArray[np.uint8], size: tuple[int, int] | None = None) -> VideoFrame:
+        """Upright RGB as the file stores it: turned back, in its colours, at its own size if no other is given."""
         colours = self._source.colours
-        stored = np.ascontiguousarray(np.rot90(picture.pixels, -self._source.quarter_turns))
-        frame = VideoFrame.from_ndarray(stored, format="rgb24").reformat(
-            *self._size,
+        stored = VideoFrame.from_ndarray(
+            np.ascontiguousarray(np.rot90(pixels, -self._source.quarter_turns)), format="rgb24"
+        )
+        return stored.reformat(
+            *(size or (stored.width, stored.height)),
             format="yuv420p",
             dst_colorspace=colours.matrix,
             dst_color_range=colours.range,
             interpolation=Interpolation.LANCZOS | EXACT_COLOURS,
             threads=1,
         )
-        frame.pts, frame.duration, frame.time_base = picture.pts, picture.duration, self._source.time_base
-        return frame
+
+    def _take_detail(self, frame: VideoFrame, picture: Picture) -> None:
+        # Loads torch, which the editor has done by now.
+        from engines.upsampling import guided_luma
+
+        colours = self._source.colours
+        guide = picture.stored.reformat(
+            *self._size,
+            format="yuv420p",
+            src_colorspace=colours.matrix,
+            src_color_range=colours.range,
+            dst_colorspace=colours.matrix,
+            dst_color_range=colours.range,
+            interpolation=Interpolation.LANCZOS | EXACT_COLOURS,
+            threads=1,
+        )
+        small_source, small_edit = (luma(self._yuv(pixels)) for pixels in (picture.small, picture.pixels))
+        luma(frame)[:] = guided_luma(luma(guide), small_source, small_edit)
+
+
+def luma(frame: VideoFrame) -> NDArray[np.uint8]:
+    """The luma plane of a yuv420p frame, (H, W), sharing its memory."""
+    plane = frame.planes[0]
+    rows: NDArray[np.uint8] = np.frombuffer(memoryview(plane), np.uint8).reshape(frame.height, -1)
+    return rows[:, : frame.width]
 
 
 @contextmanager

@@ -70,6 +70,12 @@ class Picture:
     """Presentation time in the source's video time base."""
     duration: int
     """In the same unit; 0 where the source does not say."""
+    stored: VideoFrame
+    """The frame as it came from the file, at its full size."""
+    small: NDArray[np.uint8]
+    """The source's ``pixels`` as they are edited."""
+    guided: bool = False
+    """Whether ``pixels`` take the detail of ``stored`` when they are enlarged."""
 
 
 Item: TypeAlias = "Picture | Packet[AudioStream]"
@@ -138,7 +144,8 @@ class VideoSource:
                     # AVI keeps no presentation times; its frames come in order at the times they are stored.
                     time = first_stored if self.container.format.name == "avi" else frame.pts
                     pts = self._pts(time, frame.duration, last_pts)
-                    yield Picture(self._pixels(frame, stored), pts, frame.duration)
+                    pixels = self._pixels(frame, stored)
+                    yield Picture(pixels, pts, frame.duration, frame, pixels)
                     decoded, last_pts = decoded + 1, pts
         except av.FFmpegError as error:
             raise FileError(f"{self.path} is damaged at frame {decoded + 1}: {error.strerror}") from error

@@ -162,6 +162,23 @@ def test_a_large_picture_is_edited_small_and_written_at_its_size(tmp_path: Path)
     assert (decode(target)[0].width, decode(target)[0].height) == (320, 180)
 
 
+@pytest.mark.parametrize("rotation", [0, 90])
+@pytest.mark.parametrize("full_range", [False, True])
+def test_a_picture_edited_small_takes_the_detail_of_its_source(
+    tmp_path: Path, rotation: int, full_range: bool
+) -> None:
+    source, target = tmp_path / "in.mp4", tmp_path / "out.mp4"
+    make_clip(source, size=(320, 192), count=2, rotation=rotation, full_range=full_range)
+
+    assert run_edit([source, target, *NEGATIVE, "--short-side", "96"], Recording()) == 0
+
+    before, after = decode(source)[0], decode(target)[0]
+    small = before.reformat(160, 96, interpolation=Interpolation.AREA)
+    enlarged = small.reformat(320, 192, interpolation=Interpolation.BICUBIC)
+    exact, blurred = 255 - rgb([before]), 255 - rgb([enlarged])
+    assert psnr_db(exact, rgb([after])) > psnr_db(exact, blurred) + 4
+
+
 def test_an_odd_size_grows_by_a_line(tmp_path: Path) -> None:
     source, target = tmp_path / "in.gif", tmp_path / "out.mp4"
     with av.open(str(source), "w") as container:
