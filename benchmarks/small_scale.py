@@ -32,7 +32,9 @@ from engines.training.targets import edit, gaussian_blur
 
 SIZE = 64
 DETERMINISTIC = ("sepia", "night", "pencil_sketch")
-MANIFOLD = ("patina", "frost")
+_COATS = {"patina": (0.25, 0.55, 0.5), "frost": (0.92, 0.95, 1.0)}
+MANIFOLD = tuple(_COATS)
+"""Families of many right answers."""
 FAMILIES = (*DETERMINISTIC, *MANIFOLD)
 CONFIG = TinyConfig(
     code_length=len(FAMILIES), widths=(32, 48, 64), blocks=(1, 1, 2), condition_width=64, detail_width=32
@@ -102,11 +104,14 @@ def film(
     for family in families:
         photo = photos[int(torch.randint(len(photos), (), generator=generator))]
         path = camera_path((frames - 1) * lag + 1, generator)[::lag]
-        texture = _texture(photo.shape[-2:], generator)
-        seen = view(torch.cat([photo, texture]), path, (SIZE, SIZE)).clamp(0, 1)
-        pane = _texture((SIZE, SIZE), generator).expand(frames, 1, -1, -1)
+        name = FAMILIES[family]
+        layers = torch.cat([photo, _texture(photo.shape[-2:], generator)]) if name == "patina" else photo
+        seen = view(layers, path, (SIZE, SIZE)).clamp(0, 1)
+        texture = seen[:, 3:] if name == "patina" else torch.zeros(frames, 1, 1, 1)
+        if name == "frost":
+            texture = _texture((SIZE, SIZE), generator).expand(frames, -1, -1, -1)
         sources.append(seen[:, :3])
-        targets.append(_target(FAMILIES[family], seen[:, :3], seen[:, 3:], pane))
+        targets.append(_target(name, seen[:, :3], texture))
     codec = PatchCodec(2)
     x, y = (torch.stack([codec.encode(clip * 2 - 1) for clip in clips], 1) for clips in (sources, targets))
     return Clips(x, y, F.one_hot(torch.tensor(families), len(FAMILIES)).float())
@@ -118,11 +123,10 @@ def _texture(size: tuple[int, int] | torch.Size, generator: torch.Generator) -> 
     return torch.sigmoid(4 * field / field.std())
 
 
-def _target(family: str, pictures: Tensor, patina: Tensor, frost: Tensor) -> Tensor:
-    if family == "patina":
-        return torch.lerp(pictures, pictures.new_tensor([0.25, 0.55, 0.5]).view(3, 1, 1), 0.7 * patina)
-    if family == "frost":
-        return torch.lerp(pictures, pictures.new_tensor([0.92, 0.95, 1.0]).view(3, 1, 1), 0.7 * frost)
+def _target(family: str, pictures: Tensor, texture: Tensor) -> Tensor:
+    """Exact edits of (T, 3, H, W) pictures; the texture is (T, 1, H, W), 0 where the family has none."""
+    if family in _COATS:
+        return torch.lerp(pictures, pictures.new_tensor(_COATS[family]).view(3, 1, 1), 0.7 * texture)
     count = len(pictures)
     return edit(family, pictures, torch.ones(count, 1, 1, 1), torch.zeros(count, 3, 1, 1))
 
