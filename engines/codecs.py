@@ -101,12 +101,14 @@ def load_autoencoder(folder: Path, dtype: torch.dtype, variant: str | None = Non
 
     Raises:
         OSError: A file is missing.
-        ValueError: It holds another kind of autoencoder.
+        ValueError: It holds another kind of autoencoder, or a weight is missing.
     """
     from diffusers import AutoencoderKL, AutoencoderTiny
+
+    from engines.pretrained.weights import load_whole
 
     kinds = {kind.__name__: kind for kind in (AutoencoderKL, AutoencoderTiny)}
     name = AutoencoderKL.load_config(folder).get("_class_name")
     if name not in kinds:
         raise ValueError(f"{name} is not an autoencoder that can be used: {' or '.join(kinds)}")
-    return AutoencoderCodec(kinds[name].from_pretrained(folder, torch_dtype=dtype, variant=variant).eval())
+    return AutoencoderCodec(load_whole(kinds[name], folder, torch_dtype=dtype, variant=variant).eval())

@@ -4,7 +4,17 @@ Pure functions on predictions of any one kind (clean, noise or velocity): guidan
 conversions between them.
 """
 
+from dataclasses import dataclass
+
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class GuidanceScales:
+    """Scales of :func:`three_branch`: w_x for the source, w_p for the instruction."""
+
+    source: float
+    instruction: float
 
 
 def three_branch(

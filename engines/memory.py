@@ -18,16 +18,18 @@ SCENE_CUT_THRESHOLD = 0.20
 _SAMPLE_EVERY = 16
 
 
-def is_key_frame(frames_since_anchor: int, interval: int) -> bool:
+def is_key_frame(frames_since_anchor: int, interval: int | None) -> bool:
     """Whether the output of this frame becomes the memory.
 
     Args:
         frames_since_anchor: 0 for the first frame after the memory was emptied.
-        interval: The paper's Δ: 1 remembers every output, 0 only the first.
+        interval: The paper's Δ: 1 remembers every output, 0 only the first, None none at all.
 
     Raises:
         ValueError: The interval is negative.
     """
+    if interval is None:
+        return False
     if interval < 0:
         raise ValueError(f"a key-frame interval cannot be {interval}")
     if interval == 0:
@@ -90,7 +92,7 @@ class EditState:
             self.anchor()
         self.previous, self.text = now, text
 
-    def remember(self, latent: Tensor, interval: int) -> bool:
+    def remember(self, latent: Tensor, interval: int | None) -> bool:
         """Take in the frame's output latent (C, h, w); returns whether it became the memory."""
         key_frame = is_key_frame(self.frames_since_anchor, interval)
         if key_frame:

@@ -1,15 +1,26 @@
 """A model on disk: a diffusers-style folder, what it says of itself, and its parts loaded."""
 
 import json
-from dataclasses import dataclass
+import os
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from engines.backbones.tiny import TinyDenoiser, load_denoiser
-from engines.codecs import PatchCodec
+import torch
+from torch import Tensor, nn
+
+from engines.backbones.tiny import load_denoiser
+from engines.codecs import Codec, PatchCodec
 from engines.conditioning import InstructionEncoder
+from engines.families import EXAMPLES, FAMILIES, LABELS
+from engines.guidance import GuidanceScales
+from engines.prediction import PredictionType
+from engines.schedules import PlainFlow, Schedule
 
 FORMAT_VERSION = 1
 SHIPPED_MODELS = Path(__file__).parent / "models"
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 class ModelError(RuntimeError):
@@ -32,12 +43,14 @@ class ModelDescription:
     Attributes:
         name: As asked for, e.g. "rfdm-tiny".
         version: Of the weights.
-        families: What it was taught.
+        families: What it was taught; empty where any text is an instruction.
         steps: Sampler steps for a frame.
         evaluations: Network evaluations for a frame, guidance branches included.
         compiler: What runs it.
         precision: The floating-point type it runs in.
         device: Where it runs.
+        size_multiple: Both sides of a picture are multiples of this, in pixels.
+        short_side: At which frames are edited unless the server is told otherwise, in pixels.
     """
 
     name: str
@@ -48,32 +61,82 @@ class ModelDescription:
     compiler: str
     precision: str
     device: str
+    size_multiple: int = 16
+    short_side: int = 256
+
+
+def taught_families() -> tuple[Family, ...]:
+    """The families of the embedded model."""
+    return tuple(Family(name, LABELS[name], EXAMPLES[name]) for name in FAMILIES)
 
 
 @dataclass(frozen=True, eq=False)
 class ModelParts:
-    """The parts of a model folder, loaded on the CPU."""
+    """The parts of a loaded model folder.
+
+    Attributes:
+        name: Of the model.
+        version: Of its weights.
+        key_frame_interval: Frames between two key frames; None where the weights never learned to use a memory.
+        denoiser: Called as (noisy, source, memory, timestep, code), with a ``code_length``.
+        codec: Pixels to latents and back.
+        instruction_encoder: Text to codes of that length.
+        schedule: Noise levels it was trained at.
+        prediction: What the denoiser predicts.
+        steps: Sampler steps for a frame unless told otherwise.
+        guidance: Scales of the three branches, None where one evaluation is a prediction.
+        silence: The code of no instruction, for guidance; zeros where it is None.
+        families: What it was taught; empty where any text is an instruction.
+        size_multiple: Both sides of a picture are multiples of this, in pixels.
+        short_side: At which frames are edited unless told otherwise, in pixels.
+    """
 
     name: str
     version: str
-    key_frame_interval: int
-    denoiser: TinyDenoiser
-    codec: PatchCodec
+    key_frame_interval: int | None
+    denoiser: nn.Module
+    codec: Codec
     instruction_encoder: InstructionEncoder
+    schedule: Schedule = field(default_factory=PlainFlow)
+    prediction: PredictionType = "sample"
+    steps: int = 1
+    guidance: GuidanceScales | None = None
+    silence: Tensor | None = None
+    families: tuple[Family, ...] = field(default_factory=taught_families)
+    size_multiple: int = 16
+    short_side: int = 256
+
+
+def models_folder() -> Path:
+    """Where models that were not shipped are looked for by name: below ``XDG_DATA_HOME``."""
+    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(data) / "afterimage" / "models"
 
 
 def find_model(name: str | Path) -> Path:
-    """The folder of a shipped model's name or of a path.
+    """The folder of a model by its name, its path or its id on the Hugging Face hub.
+
+    Weights that are only on the hub are downloaded, to where its own tools keep them.
 
     Raises:
-        ModelError: There is no such model.
+        ModelError: There is no such model, or it cannot be had; one line says why.
     """
-    for folder in (SHIPPED_MODELS / name, Path(name)):
+    for folder in (SHIPPED_MODELS / name, models_folder() / name, Path(name)):
         if (folder / "model_index.json").is_file():
             return folder
-    shipped = sorted(path.parent.name for path in SHIPPED_MODELS.glob("*/model_index.json"))
+    if not Path(name).exists() and _HUB_ID.fullmatch(str(name)):
+        # Imported here: the embedded model needs no hub.
+        from engines.pretrained.hub import download
+
+        return download(str(name))
+    known = sorted(
+        path.parent.name
+        for folder in (SHIPPED_MODELS, models_folder())
+        for path in folder.glob("*/model_index.json")
+    )
     raise ModelError(
-        f"no model {str(name)!r}: neither shipped ({', '.join(shipped) or 'none'}) nor a model folder"
+        f"no model {str(name)!r}: neither installed ({', '.join(known) or 'none'}), nor a model folder,"
+        " nor an id on the hub as owner/name"
     )
 
 
@@ -94,23 +157,42 @@ def write_index(folder: Path, *, name: str, version: str, key_frame_interval: in
     (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
 
 
-def load_parts(name: str | Path) -> ModelParts:
-    """Load a model folder onto the CPU.
+def load_parts(
+    name: str | Path, device: torch.device | None = None, dtype: torch.dtype = torch.float32
+) -> ModelParts:
+    """Load a model folder.
+
+    Args:
+        name: As :func:`find_model` takes it.
+        device: Where a large model is to run, the CPU where it is None; the embedded one is always loaded there.
+        dtype: What a large model's weights are kept in; the embedded one's are float32.
 
     Raises:
         ModelError: It does not exist, is of another format or version, or its weights do not fit.
     """
-    # Imported here: the encoder reads this module's ModelError.
-    from engines.instructions import load_instruction_encoder
-
     folder = find_model(name)
     try:
         index = json.loads((folder / "model_index.json").read_text())
-        if index["_class_name"] != "RFDMEditor" or index["_format_version"] != FORMAT_VERSION:
-            raise ModelError(
-                f"{folder} is {index['_class_name']} format {index['_format_version']},"
-                f" this version reads RFDMEditor format {FORMAT_VERSION}"
-            )
+        embedded = index["_class_name"] == "RFDMEditor" and "backbone" not in index
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{folder} cannot be loaded: {_first_line(error)}") from error
+    if embedded:
+        return _load_embedded(folder, index)
+    from engines.pretrained.loading import load_large
+
+    return load_large(folder, str(name), device or torch.device("cpu"), dtype)
+
+
+def _load_embedded(folder: Path, index: dict[str, Any]) -> ModelParts:
+    # Imported here: the encoder reads this module's ModelError.
+    from engines.instructions import load_instruction_encoder
+
+    if index.get("_format_version") != FORMAT_VERSION:
+        raise ModelError(
+            f"{folder} is RFDMEditor format {index.get('_format_version')},"
+            f" this version reads RFDMEditor format {FORMAT_VERSION}"
+        )
+    try:
         return ModelParts(
             name=index["name"],
             version=index["version"],
@@ -122,5 +204,8 @@ def load_parts(name: str | Path) -> ModelParts:
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         if isinstance(error, ModelError):
             raise
-        first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(f"{folder} cannot be loaded: {first_line}") from error
+        raise ModelError(f"{folder} cannot be loaded: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -5,6 +5,7 @@ does a frame. The steps and their levels are constants of the program; what chan
 """
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,9 @@ from torch import Tensor, nn
 from engines import flow, guidance
 from engines.codecs import Codec
 from engines.prediction import PredictionType, to_clean
+
+if TYPE_CHECKING:
+    from engines.model import ModelParts
 
 Predict = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
 """One prediction from the noisy latent, the source, the memory, the timestep and the instruction code."""
@@ -170,3 +174,21 @@ def blend(pixels: Tensor, edited: Tensor, strength: Tensor) -> Tensor:
     shown = pixels + strength.view(-1, 1, 1, 1).to(pixels.dtype) * (edited - pixels)
     levels_of_grey = ((shown + 1) * 127.5).round().clamp(0, 255)
     return levels_of_grey.permute(0, 2, 3, 1).to(torch.uint8)
+
+
+def frame_program(parts: "ModelParts", steps: int | None = None) -> FrameProgram:
+    """The program of a loaded model.
+
+    Args:
+        parts: Of the model.
+        steps: Sampler steps for a frame; the model's own where it is None.
+
+    Raises:
+        ValueError: The schedule cannot be walked in so many steps.
+    """
+    predict: Direct | ThreeBranch = Direct(parts.denoiser)
+    if parts.guidance is not None:
+        scales = parts.guidance
+        predict = ThreeBranch(parts.denoiser, scales.source, scales.instruction, parts.silence)
+    levels = parts.schedule.levels(parts.steps if steps is None else steps)
+    return FrameProgram(predict, parts.codec, levels, parts.prediction)

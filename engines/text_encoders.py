@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from engines.conditioning import Conditioning, InstructionError
 from engines.instructions import MAX_CHARACTERS
+from engines.pretrained.checkpoint import Component
+from engines.pretrained.weights import load_whole
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -156,46 +158,46 @@ class FreeInstructionEncoder:
         return Conditioning(text=text, code=code, family="", confidence=1.0, known=True, nearest=())
 
 
-def load_clip(folder: Path, suffix: str, dtype: torch.dtype, device: torch.device) -> TextTower:
-    """SD 1.5's CLIP: ``text_encoder`` and ``tokenizer`` of a folder, each with a suffix.
+def load_clip(encoder: Component, tokenizer: Path, dtype: torch.dtype, device: torch.device) -> TextTower:
+    """SD 1.5's CLIP.
 
     Raises:
         OSError: A file is missing.
+        ValueError: A weight is missing.
     """
-    from transformers import CLIPTextModel
+    from transformers import CLIPTextModel, CLIPTokenizer
 
-    return _tower(CLIPTextModel, folder, suffix, dtype, device)
+    model = load_whole(CLIPTextModel, encoder.folder, dtype=dtype, variant=encoder.variant)
+    length = int(model.config.max_position_embeddings)
+    return TextTower(CLIPTokenizer.from_pretrained(tokenizer), model, length, device)
 
 
-def load_projected_clip(folder: Path, suffix: str, dtype: torch.dtype, device: torch.device) -> TextTower:
+def load_projected_clip(
+    encoder: Component, tokenizer: Path, dtype: torch.dtype, device: torch.device
+) -> TextTower:
     """One of SD 3.5's CLIPs, which also project the whole text into one vector.
 
     Raises:
         OSError: A file is missing.
+        ValueError: A weight is missing.
     """
-    from transformers import CLIPTextModelWithProjection
+    from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 
-    return _tower(CLIPTextModelWithProjection, folder, suffix, dtype, device)
+    model = load_whole(CLIPTextModelWithProjection, encoder.folder, dtype=dtype, variant=encoder.variant)
+    length = int(model.config.max_position_embeddings)
+    return TextTower(CLIPTokenizer.from_pretrained(tokenizer), model, length, device)
 
 
-def load_t5(folder: Path, tokens: int, dtype: torch.dtype, device: torch.device) -> TextTower:
+def load_t5(
+    encoder: Component, tokenizer: Path, tokens: int, dtype: torch.dtype, device: torch.device
+) -> TextTower:
     """SD 3.5's third encoder.
 
     Raises:
         OSError: A file is missing.
+        ValueError: A weight is missing.
     """
-    from transformers import AutoTokenizer, T5EncoderModel
+    from transformers import T5EncoderModel, T5TokenizerFast
 
-    tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer_3")
-    model = T5EncoderModel.from_pretrained(folder / "text_encoder_3", dtype=dtype)
-    return TextTower(tokenizer, model, tokens, device)
-
-
-def _tower(
-    kind: "type[PreTrainedModel]", folder: Path, suffix: str, dtype: torch.dtype, device: torch.device
-) -> TextTower:
-    from transformers import CLIPTokenizer
-
-    tokenizer = CLIPTokenizer.from_pretrained(folder / f"tokenizer{suffix}")
-    model = kind.from_pretrained(folder / f"text_encoder{suffix}", dtype=dtype)
-    return TextTower(tokenizer, model, int(model.config.max_position_embeddings), device)
+    model = load_whole(T5EncoderModel, encoder.folder, dtype=dtype, variant=encoder.variant)
+    return TextTower(T5TokenizerFast.from_pretrained(tokenizer), model, tokens, device)

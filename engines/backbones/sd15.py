@@ -11,6 +11,7 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
 from engines.backbones.expansion import INPUTS, expand_convolution
+from engines.pretrained.weights import load_whole
 
 
 class UnetDenoiser(nn.Module):
@@ -73,7 +74,7 @@ def load_unet(
 
     Raises:
         OSError: A file is missing.
-        ValueError: Its channels are not 1 to 3 latents.
+        ValueError: A weight is missing, or its channels are not 1 to 3 latents.
     """
-    unet = UNet2DConditionModel.from_pretrained(folder, torch_dtype=dtype, variant=variant)
+    unet = load_whole(UNet2DConditionModel, folder, torch_dtype=dtype, variant=variant)
     return expand_unet(unet, scales).eval()

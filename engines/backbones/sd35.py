@@ -11,6 +11,7 @@ from diffusers import SD3Transformer2DModel
 from torch import Tensor, nn
 
 from engines.backbones.expansion import INPUTS, expand_convolution
+from engines.pretrained.weights import load_whole
 
 
 class TransformerDenoiser(nn.Module):
@@ -78,7 +79,7 @@ def load_transformer(
 
     Raises:
         OSError: A file is missing.
-        ValueError: Its channels are not 1 to 3 latents.
+        ValueError: A weight is missing, or its channels are not 1 to 3 latents.
     """
-    transformer = SD3Transformer2DModel.from_pretrained(folder, torch_dtype=dtype, variant=variant)
+    transformer = load_whole(SD3Transformer2DModel, folder, torch_dtype=dtype, variant=variant)
     return expand_transformer(transformer, scales).eval()

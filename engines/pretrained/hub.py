@@ -1,0 +1,125 @@
+"""Checkpoints from the Hugging Face hub: only what is needed of one, and a clear line where it cannot be had."""
+
+import errno
+import os
+import shutil
+from fnmatch import fnmatch
+from pathlib import Path
+
+from engines.model import ModelError
+from engines.pretrained.checkpoint import KINDS
+from engines.pretrained.needs import gigabytes
+
+_FOLDERS = sorted({*(name for kind in KINDS for name in (kind.denoiser, *kind.text, *kind.tokenizers))})
+PATTERNS = (
+    "model_index.json",
+    *(
+        f"{folder}/{files}"
+        for folder in (*_FOLDERS, "scheduler", "vae")
+        for files in ("*.json", "*.txt", "spiece.model", "*.safetensors")
+    ),
+)
+"""Files of a repository that any backbone reads; code and pickled weights are never among them."""
+
+
+def download(repository: str) -> Path:
+    """The folder of a repository's checkpoint, downloaded unless it is there already.
+
+    Args:
+        repository: As owner/name.
+
+    Raises:
+        ModelError: It cannot be had; one line says why and what to do.
+    """
+    try:
+        import huggingface_hub
+        from huggingface_hub import errors
+    except ImportError as error:
+        raise ModelError(
+            f"{repository} is not a folder, and fetching it needs the package huggingface_hub:"
+            " pip install 'afterimage[backbones]'"
+        ) from error
+    try:
+        planned = huggingface_hub.snapshot_download(repository, allow_patterns=list(PATTERNS), dry_run=True)
+        wanted = _wanted({file.filename: file.file_size or 0 for file in planned})
+        if "model_index.json" not in wanted:
+            raise ModelError(
+                f"{repository} on the hub is no diffusers checkpoint: it has no model_index.json"
+            )
+        missing = sum(
+            file.file_size or 0 for file in planned if file.will_download and file.filename in wanted
+        )
+        _check_disk(repository, missing, Path(huggingface_hub.constants.HF_HUB_CACHE))
+        return Path(huggingface_hub.snapshot_download(repository, allow_patterns=sorted(wanted)))
+    except errors.GatedRepoError as error:
+        raise ModelError(
+            f"{repository} is gated: accept its licence on its page on the hub, then sign in with `hf auth login`"
+        ) from error
+    except errors.RepositoryNotFoundError as error:
+        raise ModelError(
+            f"no model {repository!r}: no such folder here, and on the hub it does not exist or is private"
+            " (`hf auth login` signs in)"
+        ) from error
+    except (errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError, ConnectionError) as error:
+        return _kept(repository, error)
+    except errors.HfHubHTTPError as error:
+        raise ModelError(f"the hub refused {repository}: {_first_line(error)}") from error
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise ModelError(f"no space is left on the disk for {repository}") from error
+        raise ModelError(f"{repository} cannot be downloaded: {_first_line(error)}") from error
+
+
+def _kept(repository: str, error: Exception) -> Path:
+    """What an earlier download left, where the hub cannot be reached."""
+    import huggingface_hub
+    from huggingface_hub import errors
+
+    try:
+        return Path(huggingface_hub.snapshot_download(repository, local_files_only=True))
+    except (errors.LocalEntryNotFoundError, OSError):
+        raise ModelError(
+            f"{repository} is neither a folder here nor downloaded yet, and the hub cannot be reached"
+        ) from error
+
+
+def _wanted(sizes: dict[str, int]) -> set[str]:
+    """Of each component its plain weights, or else its half-precision ones; never several sets of the same."""
+    chosen = {name for name in sizes if not name.endswith((".safetensors", ".safetensors.index.json"))}
+    chosen = {name for name in chosen if not fnmatch(name, "*.safetensors.index.*.json")}
+    folders = {os.path.dirname(name) for name in sizes}
+    for folder in folders:
+        weights = {name for name in sizes if os.path.dirname(name) == folder} - chosen
+        for tag in ("", ".fp16"):
+            found = {name for name in weights if _is_of_variant(os.path.basename(name), tag)}
+            if any(name.endswith(".safetensors") for name in found):
+                chosen |= found
+                break
+    return chosen
+
+
+def _is_of_variant(name: str, tag: str) -> bool:
+    """Whether a weight file is of the plain set (no tag) or of the tagged one; others, as non_ema, are of neither."""
+    return any(
+        fnmatch(name, pattern)
+        for stem in ("model", "diffusion_pytorch_model")
+        for pattern in (
+            f"{stem}{tag}.safetensors",
+            f"{stem}{tag}-[0-9]*-of-[0-9]*.safetensors",
+            f"{stem}-[0-9]*-of-[0-9]*{tag}.safetensors",
+            f"{stem}.safetensors.index{tag}.json",
+        )
+    )
+
+
+def _check_disk(repository: str, needed: int, cache: Path) -> None:
+    existing = next(folder for folder in (cache, *cache.parents) if folder.is_dir())
+    free = shutil.disk_usage(existing).free
+    if needed > free:
+        raise ModelError(
+            f"{repository} needs {gigabytes(needed)} on the disk, {gigabytes(free)} are free below {existing}"
+        )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

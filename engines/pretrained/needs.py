@@ -1,0 +1,72 @@
+"""What a checkpoint needs of a machine, and whether this one has it."""
+
+from dataclasses import dataclass
+
+import psutil
+import torch
+
+from engines.model import ModelError
+from engines.pretrained.checkpoint import Checkpoint
+
+_LAYERS_ALIVE = 4
+"""Picture-sized layers of the decoder that are alive at once: a residual block's input, two inside, its output."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Bytes of memory that running a checkpoint takes, about.
+
+    Attributes:
+        device: On the device that runs the denoiser.
+        host: In main memory beside it; the text encoders stay there.
+    """
+
+    device: int
+    host: int
+
+
+@dataclass(frozen=True)
+class Room:
+    """Bytes of memory that are free here."""
+
+    device: int
+    host: int
+
+
+def needs_of(checkpoint: Checkpoint, dtype: torch.dtype, device: torch.device, short_side: int) -> Needs:
+    """Weights in the given precision, and the widest layers of one picture of ``short_side`` squared."""
+    text = checkpoint.text_parameters * dtype.itemsize
+    rest = sum(component.parameters for component in checkpoint.components.values()) * dtype.itemsize - text
+    codec = checkpoint.components["vae"].config
+    widths = codec.get("block_out_channels") or codec.get("decoder_block_out_channels") or [128]
+    working = _LAYERS_ALIVE * 2 * widths[0] * short_side**2 * dtype.itemsize
+    if device.type == "cpu":
+        return Needs(device=0, host=text + rest + working)
+    return Needs(device=rest + working, host=text)
+
+
+def room_on(device: torch.device) -> Room:
+    """What is free on a device and in main memory."""
+    host: int = psutil.virtual_memory().available
+    if device.type == "cpu":
+        return Room(device=0, host=host)
+    return Room(device=torch.cuda.mem_get_info(device)[0], host=host)
+
+
+def check_room(name: str, needs: Needs, room: Room) -> None:
+    """Refuse what would not fit.
+
+    Raises:
+        ModelError: There is too little memory; one line says how much of which.
+    """
+    for needed, free, where in (
+        (needs.device, room.device, "on the GPU"),
+        (needs.host, room.host, "of main memory"),
+    ):
+        if needed > free:
+            raise ModelError(f"{name} needs about {gigabytes(needed)} {where}, {gigabytes(free)} are free")
+
+
+def gigabytes(count: int) -> str:
+    """Bytes for a person, in powers of a thousand."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
