@@ -14,9 +14,6 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-WINDOW = 3
-"""Side of the window in pixels of the small picture: the smallest there is gives the sharpest result."""
-
 NOISE_VARIANCE = 1e-4 * 255**2
 """Variance of luma, in squared 8-bit levels, below which a window is taken for flat: camera noise, not detail."""
 
@@ -66,7 +63,14 @@ def _floats(plane: Luma) -> Tensor:
 
 def _local_line(s: Tensor, e: Tensor) -> tuple[Tensor, Tensor]:
     """Slope of the line around every pixel, and what it leaves to the edit there: e = slope * s + offset exactly."""
-    padded = F.pad(torch.stack([s, e, s * s, s * e])[None], (WINDOW // 2,) * 4, mode="replicate")
-    mean_s, mean_e, mean_ss, mean_se = F.avg_pool2d(padded, WINDOW, stride=1)[0]
+    mean_s, mean_e, mean_ss, mean_se = _window_mean(torch.stack([s, e, s * s, s * e]))
     slope = (mean_se - mean_s * mean_e) / (mean_ss - mean_s * mean_s + NOISE_VARIANCE)
     return slope, e - slope * s
+
+
+def _window_mean(planes: Tensor) -> Tensor:
+    """Mean of every 3 x 3 window, edges replicated: the smallest window there is gives the sharpest result."""
+    # Six sums of shifted planes; the pooling layer takes ten times as long.
+    padded = F.pad(planes[None], (1, 1, 1, 1), mode="replicate")[0]
+    rows = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
+    return (rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]) / 9

@@ -50,13 +50,14 @@ class Detail:
         if frame.camera is None or self._size(frame) == frame.edit_size:
             return
         loop = asyncio.get_running_loop()
-        frame.shown = await loop.run_in_executor(self._thread, self._restored, frame)
+        frame.shown = await loop.run_in_executor(self._thread, self.enlarge, frame)
         frame.detailed_s = time.perf_counter()
 
     def _size(self, frame: Frame) -> Size:
         return shown_size(frame.source_size, frame.edit_size, self._short_side)
 
-    def _restored(self, frame: Frame) -> Picture420:
+    def enlarge(self, frame: Frame) -> Picture420:
+        """What an edited or untouched frame is shown as; takes a few milliseconds of the calling thread."""
         # Loads torch, which the editor has done by now.
         from engines.upsampling import guided_luma, studio_luma
 

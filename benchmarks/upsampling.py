@@ -1,0 +1,218 @@
+"""``python -m benchmarks.upsampling``: what an edit gains by the detail of its full-size source.
+
+Every family edits photographs at the size the live path edits at; the edits are then enlarged to the camera's size
+by bicubic interpolation and by :mod:`engines.upsampling`, in 4:2:0 like everything the live path sends, and compared
+with the family's exact target at full size. Edits are the targets of the small pictures, so that the model's own
+error stands in neither column; ``--model`` takes the model's edits instead. Lengths in the targets are pixels: a
+sketch's lines are finer in a larger picture, so for drawn families both columns are low and only their order tells.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import cast
+
+import av
+import numpy as np
+import torch
+from av.video.reformatter import Interpolation, VideoReformatter
+from numpy.typing import NDArray
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+from skimage import data
+
+from engines.editor import EditRequest, load_editor
+from engines.families import EXAMPLES, FAMILIES
+from engines.training.media import PHOTO_SUFFIXES, evaluation_files
+from engines.training.targets import edit
+from engines.upsampling import guided_luma, studio_luma
+from server.session.detail import Detail
+from server.session.edit_size import edit_size
+from server.session.frame import Frame
+
+Picture = NDArray[np.uint8]
+Edit = Callable[[str, Picture], Picture]
+
+SIZES = ((640, 480), (1280, 720))
+SHORT_SIDE = 256
+_BLUE = (0.1, 0.25, 0.95)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One family at one camera size, means over the photographs.
+
+    Attributes:
+        family: Its name.
+        width: Of the camera's picture.
+        height: Likewise.
+        bicubic_db: PSNR of the enlarged edit against the full-size target.
+        guided_db: The same with the source's detail.
+        gain_db: What the detail adds.
+    """
+
+    family: str
+    width: int
+    height: int
+    bicubic_db: float
+    guided_db: float
+    gain_db: float
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What bringing one frame to a camera's size takes, with the conversion and the interpolation.
+
+    Attributes:
+        width: Of the camera's picture.
+        height: Likewise.
+        guided_p50_ms: Median of `server.session.detail` with the detail.
+        bicubic_p50_ms: The same without.
+    """
+
+    width: int
+    height: int
+    guided_p50_ms: float
+    bicubic_p50_ms: float
+
+
+def photographs(media: Path | None, count: int) -> list[Image.Image]:
+    """Evaluation photographs of a media folder, or scikit-image's own where none is given."""
+    if media is None:
+        names = ("astronaut", "chelsea", "coffee", "rocket")
+        return [Image.fromarray(getattr(data, name)()) for name in names]
+    files = [path for path in evaluation_files(media) if path.suffix.lower() in PHOTO_SUFFIXES]
+    if not files:
+        raise FileNotFoundError(f"no photographs in {media}")
+    return [Image.open(path).convert("RGB") for path in files[:count]]
+
+
+def camera_frame(photograph: Image.Image, width: int, height: int) -> av.VideoFrame:
+    """A photograph as a camera of that size would send it: filling the frame, in 4:2:0."""
+    scale = max(width / photograph.width, height / photograph.height)
+    size = (max(width, round(photograph.width * scale)), max(height, round(photograph.height * scale)))
+    left, top = (size[0] - width) // 2, (size[1] - height) // 2
+    fitted = photograph.resize(size, Image.Resampling.LANCZOS).crop((left, top, left + width, top + height))
+    return av.VideoFrame.from_ndarray(np.asarray(fitted), format="rgb24").reformat(format="yuv420p")
+
+
+def exact_edit(family: str, picture: Picture) -> Picture:
+    """The family's target of an (H, W, 3) picture, said plainly, blue where it takes a colour."""
+    pixels = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255
+    rgb = torch.tensor(_BLUE).view(1, 3, 1, 1)
+    target = edit(family, pixels, torch.ones(1, 1, 1, 1), rgb)
+    return cast(Picture, (target[0].permute(1, 2, 0) * 255).round().to(torch.uint8).numpy())
+
+
+def model_edit(model: str) -> Edit:
+    """Edits by a model, each picture as the first of its stream."""
+    editor = load_editor(model)
+
+    def by_model(family: str, picture: Picture) -> Picture:
+        conditioning = editor.encode(EXAMPLES[family][0])
+        return editor.step([EditRequest(picture, conditioning, editor.open())])[0].picture
+
+    return by_model
+
+
+def compare(family: str, cameras: Sequence[av.VideoFrame], make: Edit) -> Row:
+    """Enlarge a family's edits both ways and compare with its full-size targets."""
+    scores = []
+    scaler = VideoReformatter()
+    for camera in cameras:
+        width, height = edit_size(camera.width, camera.height, SHORT_SIDE)
+        small = scaler.reformat(camera, width, height, "rgb24", interpolation=Interpolation.AREA)
+        source = np.ascontiguousarray(cast(Picture, small.to_ndarray()))
+        edited = np.ascontiguousarray(make(family, source))
+        plain = av.VideoFrame.from_ndarray(edited, format="rgb24").reformat(
+            camera.width, camera.height, "yuv420p", interpolation=Interpolation.BICUBIC
+        )
+        planes = cast(Picture, plain.to_ndarray())
+        luma = cast(Picture, camera.to_ndarray())[: camera.height]
+        planes[: camera.height] = guided_luma(luma, studio_luma(source), studio_luma(edited))
+        guided = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+        target = exact_edit(family, cast(Picture, camera.to_ndarray(format="rgb24")))
+        scores.append([_psnr_db(video, target) for video in (plain, guided)])
+    bicubic_db, guided_db = np.mean(scores, 0).tolist()
+    first = cameras[0]
+    return Row(family, first.width, first.height, bicubic_db, guided_db, guided_db - bicubic_db)
+
+
+def _psnr_db(video: av.VideoFrame, target: Picture) -> float:
+    shown = cast(Picture, video.to_ndarray(format="rgb24"))
+    error = np.square(shown.astype(np.float32) - target).mean() / 255**2
+    return float(-10 * np.log10(error + 1e-10))
+
+
+def time_detail(camera: av.VideoFrame, frames: int) -> Cost:
+    """Time the live path's own step; guided and plain frames take turns."""
+    size = edit_size(camera.width, camera.height, SHORT_SIDE)
+    source = np.ascontiguousarray(cast(Picture, camera.reformat(*size, "rgb24").to_ndarray()))
+    detail = Detail(min(camera.width, camera.height))
+    spent: dict[bool, list[float]] = {True: [], False: []}
+    for index in range(2 * frames):
+        guided = index % 2 == 0
+        frame = Frame(
+            0, 0, source, (camera.width, camera.height), 0.0, 0.0, camera=camera, kind="edited", guided=guided
+        )
+        frame.picture = np.asarray(255 - source)
+        begun_s = time.perf_counter()
+        detail.enlarge(frame)
+        spent[guided].append(1000 * (time.perf_counter() - begun_s))
+    detail.close()
+    guided_ms, plain_ms = (float(np.median(spent[guided])) for guided in (True, False))
+    return Cost(camera.width, camera.height, guided_ms, plain_ms)
+
+
+def main(arguments: list[str]) -> int:
+    """Measure and print; 0 on success, 2 where the input is wrong."""
+    parser = argparse.ArgumentParser(prog="benchmarks.upsampling", description=__doc__.splitlines()[0])
+    parser.add_argument("--media", type=Path, metavar="DIR", help="photographs (default: scikit-image's)")
+    parser.add_argument("--photographs", type=int, default=8, help="at most so many (default: 8)")
+    parser.add_argument("--model", help="enlarge this model's edits, not the exact targets")
+    parser.add_argument("--frames", type=int, default=50, help="frames timed (default: 50)")
+    parser.add_argument("--json", action="store_true", help="print JSON alone on standard output")
+    options = parser.parse_args(arguments)
+    try:
+        pictures = photographs(options.media, options.photographs)
+    except OSError as error:
+        print(f"benchmarks.upsampling: {error}", file=sys.stderr)
+        return 2
+    make = exact_edit if options.model is None else model_edit(options.model)
+    rows: list[Row] = []
+    costs: list[Cost] = []
+    for size in SIZES:
+        cameras = [camera_frame(picture, *size) for picture in pictures]
+        rows += [compare(family, cameras, make) for family in FAMILIES]
+        costs.append(time_detail(cameras[0], options.frames))
+    if options.json:
+        print(json.dumps({"rows": [asdict(row) for row in rows], "costs": [asdict(cost) for cost in costs]}))
+    else:
+        _print(rows, costs, len(pictures))
+    return 0
+
+
+def _print(rows: Sequence[Row], costs: Sequence[Cost], photographs: int) -> None:
+    console = Console()
+    for cost in costs:
+        table = Table(title=f"{cost.width}x{cost.height}, {photographs} photographs")
+        for column in ("family", "bicubic dB", "guided dB", "gain dB"):
+            table.add_column(column, justify="left" if column == "family" else "right")
+        for row in rows:
+            if (row.width, row.height) == (cost.width, cost.height):
+                table.add_row(
+                    row.family, f"{row.bicubic_db:.1f}", f"{row.guided_db:.1f}", f"{row.gain_db:+.1f}"
+                )
+        console.print(table)
+        console.print(
+            f"p50 of a frame: {cost.guided_p50_ms:.1f} ms guided, {cost.bicubic_p50_ms:.1f} ms bicubic alone"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
