@@ -28,12 +28,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from engines.backbones.tiny import TinyConfig, TinyDenoiser
 from engines.codecs import PatchCodec
-from engines.compilers.blobs import BlobCache
 from engines.compilers.cpu import cpu_flags, cpu_name, has_bfloat16, has_int8
 from engines.compilers.eager import EagerCompiler
 from engines.compilers.interface import Compiler, FrameShape, Precision
-from engines.compilers.openvino import OpenVinoCompiler, example_inputs
+from engines.compilers.openvino import OpenVinoCompiler
+from engines.compilers.parts import program_inputs
 from engines.compilers.quantisation import ActivationRanges, measure_ranges
+from engines.compilers.store import EngineStore
 from engines.conditioning import Conditioning, instruction_code
 from engines.editor import Editor, EditRequest
 from engines.families import FAMILIES
@@ -92,19 +93,19 @@ def parts() -> ModelParts:
     return ModelParts("rfdm-tiny", "random", 3, denoiser, PatchCodec(2), _OneInstruction())
 
 
-def compilers(program: FrameProgram, ranges: ActivationRanges, cache: BlobCache) -> list[Compiler]:
+def compilers(program: FrameProgram, ranges: ActivationRanges, store: EngineStore) -> list[Compiler]:
     """Everything this CPU can run, PyTorch in float32 first."""
     cpu = torch.device("cpu")
     found: list[Compiler] = [
         EagerCompiler(program, cpu, torch.float32),
-        OpenVinoCompiler(program, "float32", cache),
+        OpenVinoCompiler(program, "float32", store),
     ]
     rest: Precision = "float32"
     if has_bfloat16(cpu_flags()):
         rest = "bfloat16"
-        found += [EagerCompiler(program, cpu, torch.bfloat16), OpenVinoCompiler(program, rest, cache)]
+        found += [EagerCompiler(program, cpu, torch.bfloat16), OpenVinoCompiler(program, rest, store)]
     if has_int8(cpu_flags()):
-        found.append(OpenVinoCompiler(program, "int8", cache, rest=rest, ranges=ranges))
+        found.append(OpenVinoCompiler(program, "int8", store, rest=rest, ranges=ranges))
     return found
 
 
@@ -114,16 +115,16 @@ def measure_size(size: str, frames: int) -> list[Timing]:
     own = parts()
     program = FrameProgram(Direct(own.denoiser), own.codec, flow_levels(1))
     shape = FrameShape(1, height, width)
-    ranges = measure_ranges(program, [example_inputs(program, shape)])
+    ranges = measure_ranges(program, [program_inputs(program, shape)])
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        program(*example_inputs(program, shape))
+        program(*program_inputs(program, shape))
     gigaflop = counter.get_total_flops() / 1e9
 
     with tempfile.TemporaryDirectory() as folder:
-        cache = BlobCache(Path(folder))
-        candidates = compilers(program, ranges, cache)
+        store = EngineStore(Path(folder))
+        candidates = compilers(program, ranges, store)
         compile_s = [_timed_s(partial(each.compile, shape)) for each in candidates]
-        anew = compilers(program, ranges, cache)
+        anew = compilers(program, ranges, store)
         again_s = [_timed_s(partial(each.compile, shape)) for each in anew]
         steps = [_stepper(Editor(own, program, each, "cpu"), height, width) for each in anew]
         wall_s, cpu_s = _take_turns(steps, frames)

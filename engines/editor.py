@@ -12,15 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engines.compilers.choose import choose_compiler, eager_compiler
-from engines.compilers.interface import Compiler, CompilerName, FrameShape
-from engines.compilers.programs import Programs
+from engines.compilers.interface import Compiler, CompilerName, Footprint, FrameShape, Precision
+from engines.compilers.programs import Build, Programs
 from engines.compilers.quantisation import load_ranges
+from engines.compilers.store import EngineStore, default_folder
 from engines.conditioning import Conditioning, InstructionEncoder
-from engines.families import EXAMPLES, FAMILIES, LABELS
-from engines.flow import flow_levels
 from engines.memory import EditState
-from engines.model import Family, ModelDescription, ModelError, ModelParts, find_model, load_parts
-from engines.program import Direct, FrameProgram
+from engines.model import ModelDescription, ModelError, ModelParts, find_model, load_parts
+from engines.program import FrameProgram, frame_program
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,23 +61,34 @@ class EditResult:
 class Editor:
     """Edits frames of any number of streams; holds no stream's state itself."""
 
-    size_multiple = 16
-
     def __init__(self, parts: ModelParts, program: FrameProgram, compiler: Compiler, device: str) -> None:
         self.description = ModelDescription(
             name=parts.name,
             version=parts.version,
-            families=tuple(Family(name, LABELS[name], EXAMPLES[name]) for name in FAMILIES),
+            families=parts.families,
             steps=len(program.sigmas) - 1,
             evaluations=program.evaluations,
             compiler=compiler.name,
             precision=compiler.precision,
             device=device,
+            size_multiple=parts.size_multiple,
+            short_side=parts.short_side,
         )
+        self.size_multiple = parts.size_multiple
         self._encoder: InstructionEncoder = parts.instruction_encoder
         self._codec, self._interval = parts.codec, parts.key_frame_interval
-        self._largest_batch = compiler.largest_batch
+        self._largest_batch = compiler.batches[-1]
         self._programs = Programs(compiler, lambda: eager_compiler(program, torch.device(device)))
+
+    @property
+    def build(self) -> Build | None:
+        """What is being compiled behind the frames, or failed to be; None where all is well."""
+        return self._programs.build
+
+    @property
+    def footprint(self) -> Footprint:
+        """Memory of the device that the model holds, without its streams."""
+        return self._programs.footprint()
 
     def open(self, seed: int = 0) -> EditState:
         """The empty memory of a new stream."""
@@ -164,7 +174,11 @@ def _stack(pictures: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
 
 def _batch(tensors: list[Tensor]) -> Tensor:
     # A single latent is not copied: a megabyte for every frame.
-    return tensors[0][None] if len(tensors) == 1 else torch.stack(tensors)
+    if len(tensors) == 1:
+        return tensors[0][None]
+    # A stream's first memory is made on the CPU, its later ones where the model runs.
+    device = next((each.device for each in tensors if each.device.type != "cpu"), tensors[0].device)
+    return torch.stack([each.to(device, tensors[0].dtype) for each in tensors])
 
 
 def _memory(state: EditState, latent_shape: tuple[int, int, int]) -> Tensor:
@@ -182,24 +196,38 @@ def load_editor(
     *,
     compiler: CompilerName | Literal["auto"] = "auto",
     device: str = "auto",
-    steps: int = 1,
+    steps: int | None = None,
+    precision: Precision | Literal["auto"] = "auto",
+    engines: Path | None = None,
 ) -> Editor:
     """Load a model and make it ready to edit.
 
     Args:
-        model: Name of a shipped model, or a model folder.
+        model: Name of an installed model, a model folder, or an id on the Hugging Face hub.
         compiler: What runs it; "auto" takes the fastest measured for the device.
         device: "cpu", "cuda" or "auto".
-        steps: Sampler steps for a frame; the embedded model is trained for 1.
+        steps: Sampler steps for a frame; the model's own where it is None.
+        precision: What it computes in; "auto" takes the compiler's usual one for the device.
+        engines: Folder of compiled engines, those of ``afterimage compile`` among them; the user's cache if None.
 
     Raises:
         ModelError: The model, compiler or device cannot be used; one line says why.
     """
-    parts = load_parts(model)
-    program = FrameProgram(Direct(parts.denoiser), parts.codec, flow_levels(steps))
     chosen_device = choose_device(device)
+    # A large model in float32 would not fit beside its own half-precision copy.
+    dtype = torch.bfloat16 if chosen_device.type == "cuda" else torch.float32
+    parts = load_parts(model, chosen_device, dtype)
+    try:
+        program = frame_program(parts, steps)
+    except ValueError as error:
+        raise ModelError(f"{parts.name}: {error}") from error
     chosen = choose_compiler(
-        compiler, program, chosen_device, lambda: load_ranges(find_model(model) / "denoiser")
+        compiler,
+        program,
+        chosen_device,
+        lambda: load_ranges(find_model(model) / "denoiser"),
+        EngineStore(engines or default_folder()),
+        precision=precision,
     )
     return Editor(parts, program, chosen, str(chosen_device))
 

@@ -2,67 +2,160 @@
 
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import torch
 
-from engines.compilers.blobs import BlobCache, default_folder
 from engines.compilers.cpu import cpu_flags, has_bfloat16, has_int8
 from engines.compilers.eager import EagerCompiler
 from engines.compilers.interface import Compiler, CompilerName, Precision
 from engines.compilers.quantisation import ActivationRanges
+from engines.compilers.store import EngineStore
 from engines.model import ModelError
 from engines.program import FrameProgram
+
+Ranges = Callable[[], ActivationRanges | None]
 
 
 def choose_compiler(
     name: CompilerName | Literal["auto"],
     program: FrameProgram,
     device: torch.device,
-    ranges: Callable[[], ActivationRanges | None],
+    ranges: Ranges,
+    store: EngineStore,
+    *,
+    precision: Precision | Literal["auto"] = "auto",
+    sizes: tuple[tuple[int, int], ...] = (),
+    batches: tuple[int, ...] | None = None,
+    target: str | None = None,
 ) -> Compiler:
-    """The compiler of a setting, in the fastest precision of the device that keeps the picture.
+    """The compiler of a setting.
 
-    "auto" is OpenVINO on a CPU and PyTorch on a GPU (measured; docs/decisions.md).
+    Each computes in the fastest precision of the device that keeps the picture, unless told otherwise.
 
     Args:
-        name: A compiler's name or "auto".
+        name: A compiler's name, or "auto" for :func:`usual_compiler`.
         program: In float32 on the CPU.
         device: Where it is to run.
         ranges: Reads the model's activation ranges, for eight bits; None where it was never calibrated.
+        store: Where compiled engines are kept.
+        precision: What to compute in; "auto" is the compiler's usual one for the device.
+        sizes: Picture sizes, (height, width), whose TensorRT engines are made together.
+        batches: Batch sizes of TensorRT engines, rising; all of them where it is None.
+        target: Compute capability of the GPU to build for, as "sm89"; the present one where it is None.
 
     Raises:
-        ModelError: There is no such compiler, or not for this device or installation.
+        ModelError: There is no such compiler, or not for this device, precision or installation.
     """
     if name == "auto":
-        name = "openvino" if device.type == "cpu" else "eager"
+        name = usual_compiler(device)
+    if name not in get_args(CompilerName):
+        raise ModelError(f"no compiler {name!r}: auto, {', '.join(get_args(CompilerName))}")
     if name == "eager":
-        return eager_compiler(program, device)
-    if name == "openvino":
-        return _openvino_compiler(program, device, ranges)
-    raise ModelError(f"no compiler {name!r}: auto, {' or '.join(get_args(CompilerName))}")
+        if precision == "auto":
+            return eager_compiler(program, device)
+        return EagerCompiler(program, device, _floating(name, precision))
+    if name == "inductor":
+        from engines.compilers.inductor import InductorCompiler
+
+        dtype = _native_dtype(device) if precision == "auto" else _floating(name, precision)
+        return InductorCompiler(program, device, dtype, store)
+    if name in ("openvino", "onnxruntime"):
+        _need_cpu(name, device)
+        _need_package(name)
+        if name == "openvino":
+            return _openvino_compiler(program, ranges, store, precision)
+        if precision not in ("auto", "float32"):
+            raise ModelError(f"compiler onnxruntime computes in float32, not in {precision}")
+        _need_package("onnx")
+        from engines.compilers.onnxruntime import OnnxRuntimeCompiler
+
+        return OnnxRuntimeCompiler(program, store)
+    # Imported here, as above: each of them takes a while, which the others need not wait for.
+    _need_package("onnx")
+    from engines.compilers.tensorrt import BATCHES, TensorRtCompiler
+    from engines.compilers.tensorrt_library import FLAVOURS
+
+    chosen: Precision = "float16" if precision == "auto" else precision
+    measured = ranges() if chosen in ("int8", "fp8") else None
+    return TensorRtCompiler(
+        program,
+        FLAVOURS[name],
+        chosen,
+        store,
+        sizes=sizes,
+        batches=batches or BATCHES,
+        target=target,
+        ranges=measured,
+    )
+
+
+def usual_compiler(device: torch.device) -> CompilerName:
+    """The compiler of a device where none is asked for.
+
+    OpenVINO on a CPU (measured; docs/decisions.md). On a GPU the first that can be had there: TensorRT for its kind,
+    PyTorch's own compiler, PyTorch as it is. Whichever it is, frames are edited by PyTorch until it is built.
+    """
+    if device.type == "cpu":
+        return "openvino"
+    # Imported here: the CPU's way need not wait for it.
+    from engines.compilers.inductor import missing_toolchain
+    from engines.compilers.tensorrt_library import (
+        TENSORRT,
+        TENSORRT_RTX,
+        TensorRtLibrary,
+        missing,
+        present_target,
+    )
+
+    if find_spec("onnx") is not None:
+        if missing(TENSORRT_RTX) is None and present_target() in TensorRtLibrary(TENSORRT_RTX).targets():
+            return "tensorrt-rtx"
+        if missing(TENSORRT) is None:
+            return "tensorrt"
+    return "eager" if missing_toolchain(device) else "inductor"
 
 
 def eager_compiler(program: FrameProgram, device: torch.device) -> EagerCompiler:
     """PyTorch in bfloat16 where the device multiplies it, else in float32."""
+    return EagerCompiler(program, device, _native_dtype(device))
+
+
+def _native_dtype(device: torch.device) -> torch.dtype:
     native = device.type == "cuda" or has_bfloat16(cpu_flags())
-    return EagerCompiler(program, device, torch.bfloat16 if native else torch.float32)
+    return torch.bfloat16 if native else torch.float32
+
+
+def _floating(name: CompilerName, precision: Precision) -> torch.dtype:
+    if precision in ("int8", "fp8"):
+        raise ModelError(f"compiler {name} does not round to {precision}")
+    return cast(torch.dtype, getattr(torch, precision))
+
+
+def _need_cpu(name: CompilerName, device: torch.device) -> None:
+    if device.type != "cpu":
+        raise ModelError(f"compiler {name} runs on the CPU, not on {device.type}")
+
+
+def _need_package(name: str) -> None:
+    if find_spec(name) is None:
+        raise ModelError(
+            f"the package {name} is not installed, which this compiler needs: pip install {name}"
+        )
 
 
 def _openvino_compiler(
-    program: FrameProgram, device: torch.device, ranges: Callable[[], ActivationRanges | None]
+    program: FrameProgram, ranges: Ranges, store: EngineStore, precision: Precision | Literal["auto"]
 ) -> Compiler:
-    if device.type != "cpu":
-        raise ModelError(f"compiler openvino runs on the CPU, not on {device.type}")
-    if find_spec("openvino") is None:
-        raise ModelError("compiler openvino was asked for, but the package openvino is not installed")
-    # Imported here: it takes a third of a second, which the other compilers need not wait for.
     from engines.compilers.openvino import OpenVinoCompiler
 
     flags = cpu_flags()
     rest: Precision = "bfloat16" if has_bfloat16(flags) else "float32"
-    measured = ranges() if has_int8(flags) else None
-    cache = BlobCache(default_folder())
-    if measured is None:
-        return OpenVinoCompiler(program, rest, cache)
-    return OpenVinoCompiler(program, "int8", cache, rest=rest, ranges=measured)
+    if precision == "fp8":
+        raise ModelError("compiler openvino does not round to fp8")
+    if precision not in ("auto", "int8"):
+        return OpenVinoCompiler(program, precision, store)
+    measured = ranges() if precision == "int8" or has_int8(flags) else None
+    if measured is None and precision == "auto":
+        return OpenVinoCompiler(program, rest, store)
+    return OpenVinoCompiler(program, "int8", store, rest=rest, ranges=measured)

@@ -33,6 +33,12 @@ def cpu_name(cpu_info: str | None = None) -> str:
     return platform.machine()
 
 
+def cpu_identity() -> str:
+    """The processor as far as compiled code depends on it: its name and its vector instructions."""
+    vectors = sorted(flag for flag in cpu_flags() if flag.startswith(("avx", "amx", "fma")))
+    return " ".join((cpu_name(), *vectors))
+
+
 def has_bfloat16(flags: frozenset[str]) -> bool:
     """Whether products of bfloat16 are one instruction; emulated they are slower than float32."""
     return not flags.isdisjoint({"avx512_bf16", "amx_bf16"})

@@ -6,7 +6,15 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from engines.compilers.interface import CompiledProgram, CompilerName, FrameShape, Precision
+from engines.compilers.interface import (
+    CompiledProgram,
+    CompilerName,
+    Footprint,
+    FrameShape,
+    Precision,
+    Report,
+    unreported,
+)
 from engines.program import FrameProgram
 
 
@@ -14,18 +22,27 @@ class EagerCompiler:
     """Runs the program by PyTorch, in one floating-point type throughout."""
 
     name: CompilerName = "eager"
+    patience_s = 60.0
 
     def __init__(self, program: FrameProgram, device: torch.device, dtype: torch.dtype) -> None:
         self.precision = cast(Precision, str(dtype).removeprefix("torch."))
         # Two cores edit two frames together no faster than one after the other.
-        self.largest_batch = 1 if device.type == "cpu" else 8
+        self.batches: tuple[int, ...] = (1,) if device.type == "cpu" else (1, 2, 4, 8, 16)
         self._dtype, self._device = dtype, device
         self._program = copy.deepcopy(program).to(device, dtype).eval()
         self._program.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def compile(self, shape: FrameShape) -> CompiledProgram:
+    def compile(self, shape: FrameShape, report: Report = unreported) -> CompiledProgram:
         """Nothing to do: one program runs every shape."""
         return self._run
+
+    def expected_s(self, shape: FrameShape) -> float | None:
+        """No time at all."""
+        return 0.0
+
+    def footprint(self) -> Footprint:
+        """Its copy of the weights; activations come and go."""
+        return Footprint(weights_bytes=weights_bytes(self._program))
 
     @torch.inference_mode()
     def _run(
@@ -38,3 +55,8 @@ class EagerCompiler:
             pictures.to(self._device), here(memory), here(noise), here(code), here(strength)
         )
         return edited.cpu(), latent
+
+
+def weights_bytes(program: FrameProgram) -> int:
+    """Bytes of a program's weights and constants."""
+    return sum(value.nbytes for value in program.state_dict().values())

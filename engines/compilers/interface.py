@@ -1,21 +1,39 @@
 """What every compiler takes and gives."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from torch import Tensor
 
-CompilerName = Literal["eager", "openvino"]
-Precision = Literal["float32", "bfloat16", "float16", "int8"]
+CompilerName = Literal[
+    "eager", "inductor", "openvino", "onnxruntime", "tensorrt", "torch-tensorrt", "tensorrt-rtx"
+]
+Precision = Literal["float32", "bfloat16", "float16", "int8", "fp8"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class FrameShape:
     """What a program is compiled for: ``batch`` frames of ``height`` x ``width`` pixels."""
 
     batch: int
     height: int
     width: int
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Memory of the device that a compiler holds, in bytes.
+
+    Attributes:
+        weights_bytes: The model's weights, wherever they lie in it.
+        engine_bytes: Compiled code and constants beside the weights.
+        workspace_bytes: Activations and scratch space of everything that is ready to run.
+    """
+
+    weights_bytes: int = 0
+    engine_bytes: int = 0
+    workspace_bytes: int = 0
 
 
 class CompiledProgram(Protocol):
@@ -28,23 +46,41 @@ class CompiledProgram(Protocol):
         ...
 
 
+Report = Callable[[str, float], None]
+"""Told by a build what it does now and which share of it, in [0, 1], is done."""
+
+
+def unreported(phase: str, share: float) -> None:
+    """The report of whoever does not ask."""
+
+
 class Compiler(Protocol):
     """Makes compiled programs; ``name`` and ``precision`` are what telemetry shows.
 
     Attributes:
         name: What it is chosen by.
         precision: What its convolutions compute in.
-        largest_batch: Frames that pay to be edited in one call; more are edited one call after another.
+        batches: Batch sizes it compiles for, rising; a batch between two of them runs as the larger.
+        patience_s: How long the first frame of all may wait for it rather than be edited by a stand-in.
     """
 
     name: CompilerName
     precision: Precision
-    largest_batch: int
+    batches: tuple[int, ...]
+    patience_s: float
 
-    def compile(self, shape: FrameShape) -> CompiledProgram:
-        """Compile for one shape; may take seconds, so never between two frames.
+    def compile(self, shape: FrameShape, report: Report = unreported) -> CompiledProgram:
+        """Compile for one shape, or read what was compiled before; may take minutes, so never between frames.
 
         Raises:
             ModelError: The program cannot be compiled here; one line says why.
         """
+        ...
+
+    def expected_s(self, shape: FrameShape) -> float | None:
+        """How long compiling for a shape took the last time something like it was compiled; None if nothing tells."""
+        ...
+
+    def footprint(self) -> Footprint:
+        """What it holds now."""
         ...

@@ -1,10 +1,9 @@
 """OpenVINO: the whole frame program as one graph for the CPU, in eight bits and bfloat16 where the CPU has them."""
 
-import io
-import logging
 import math
 import threading
 import warnings
+from pathlib import Path
 
 import numpy as np
 import openvino as ov
@@ -13,14 +12,24 @@ from numpy.typing import NDArray
 from openvino import opset13 as ops
 from torch import Tensor
 
-from engines.compilers.blobs import BlobCache, program_digest
-from engines.compilers.interface import CompiledProgram, CompilerName, FrameShape, Precision
+from engines.compilers.cpu import cpu_identity
+from engines.compilers.interface import (
+    CompiledProgram,
+    CompilerName,
+    Footprint,
+    FrameShape,
+    Precision,
+    Report,
+    unreported,
+)
+from engines.compilers.manifest import EngineManifest, program_digest
+from engines.compilers.parts import program_inputs
 from engines.compilers.quantisation import ActivationRanges
-from engines.conditioning import CODE_LENGTH
+from engines.compilers.store import EngineStore
 from engines.model import ModelError
 from engines.program import FrameProgram
 
-logger = logging.getLogger(__name__)
+_BLOB = "program.blob"
 
 
 class OpenVinoCompiler:
@@ -31,20 +40,21 @@ class OpenVinoCompiler:
         precision: "float32", "bfloat16", or "int8", where convolutions that have a range are rounded.
         rest: What "int8" computes everything else in.
         ranges: Measured input ranges, for "int8".
-        cache: Where compiled programs are kept.
+        store: Where compiled programs are kept.
 
     Raises:
         ModelError: Eight bits were asked for without ranges.
     """
 
     name: CompilerName = "openvino"
-    largest_batch = 1
+    batches = (1,)
+    patience_s = 60.0
 
     def __init__(
         self,
         program: FrameProgram,
         precision: Precision,
-        cache: BlobCache,
+        store: EngineStore,
         *,
         rest: Precision = "float32",
         ranges: ActivationRanges | None = None,
@@ -54,7 +64,7 @@ class OpenVinoCompiler:
                 "the model was never calibrated for int8: run python -m engines.compilers.calibrate"
             )
         self.precision: Precision = precision
-        self._program, self._cache = program, cache
+        self._program, self._store = program, store
         self._ranges: ActivationRanges = ranges or {} if precision == "int8" else {}
         self._settings = {
             "PERFORMANCE_HINT": "LATENCY",
@@ -67,26 +77,54 @@ class OpenVinoCompiler:
         self._digest = program_digest(program)
         self._graph_lock = threading.Lock()
         self._graph: ov.Model | None = None
+        self._engine_bytes = 0
 
-    def compile(self, shape: FrameShape) -> CompiledProgram:
+    def compile(self, shape: FrameShape, report: Report = unreported) -> CompiledProgram:
         """Compile for one shape, or read what an earlier start compiled.
 
         Raises:
             ModelError: OpenVINO cannot; its first line says why.
         """
-        key = repr((ov.get_version(), self._digest, self._ranges, self._settings, shape))
         try:
-            blob = self._cache.read(key)
-            if blob is not None:
-                try:
-                    return _Runner(self._core.import_model(io.BytesIO(blob), "CPU", self._settings))
-                except RuntimeError as error:
-                    logger.warning("a kept program is compiled anew: %s", str(error).splitlines()[0])
-            compiled = self._core.compile_model(self._reshaped(shape), "CPU", self._settings)
-            self._cache.write(key, compiled.export_model().getvalue())
+            folder = self._store.obtain(
+                self.manifest(shape), lambda folder: self._build(shape, folder, report)
+            )
+            with (folder / _BLOB).open("rb") as blob:
+                compiled = self._core.import_model(blob.read(), "CPU", self._settings)
+            self._engine_bytes += (folder / _BLOB).stat().st_size
         except RuntimeError as error:
+            if isinstance(error, ModelError):
+                raise
             raise ModelError(f"OpenVINO cannot compile the program: {str(error).splitlines()[0]}") from error
         return _Runner(compiled)
+
+    def manifest(self, shape: FrameShape) -> EngineManifest:
+        """What the program of a shape depends on."""
+        return EngineManifest(
+            model_sha256=self._digest,
+            part="program",
+            compiler=self.name,
+            precision=self.precision,
+            shapes=(shape,),
+            library=f"openvino {ov.get_version()}",
+            device=cpu_identity(),
+            settings=repr((sorted(self._settings.items()), sorted(self._ranges.items()))),
+        )
+
+    def expected_s(self, shape: FrameShape) -> float | None:
+        """As long as the last program took."""
+        return self._store.expected_s(self.manifest(shape))
+
+    def footprint(self) -> Footprint:
+        """The compiled programs; each holds its own copy of the weights."""
+        return Footprint(engine_bytes=self._engine_bytes)
+
+    def _build(self, shape: FrameShape, folder: Path, report: Report) -> None:
+        report("reading the program", 0.0)
+        graph = self._reshaped(shape)
+        report("compiling", 0.5)
+        compiled = self._core.compile_model(graph, "CPU", self._settings)
+        (folder / _BLOB).write_bytes(compiled.export_model().getvalue())
 
     def _reshaped(self, shape: FrameShape) -> ov.Model:
         """The graph for one shape."""
@@ -108,7 +146,7 @@ class OpenVinoCompiler:
                 pictures: [shape.batch, shape.height, shape.width, 3],
                 memory: latent,
                 noise: latent,
-                code: [shape.batch, CODE_LENGTH],
+                code: [shape.batch, self._program.code_length],
                 strength: [shape.batch],
             }
         )
@@ -118,22 +156,9 @@ class OpenVinoCompiler:
 _HINTS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
 
 
-def example_inputs(program: FrameProgram, shape: FrameShape) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Inputs of a shape, all zeros but the strength."""
-    codec = program.codec
-    latent = (shape.batch, codec.channels, shape.height // codec.downscale, shape.width // codec.downscale)
-    return (
-        torch.zeros(shape.batch, shape.height, shape.width, 3, dtype=torch.uint8),
-        torch.zeros(latent),
-        torch.zeros(latent),
-        torch.zeros(shape.batch, CODE_LENGTH),
-        torch.ones(shape.batch),
-    )
-
-
 def trace(program: FrameProgram) -> ov.Model:
     """The program as a graph of any batch and size."""
-    example = example_inputs(program, FrameShape(1, 32, 32))
+    example = program_inputs(program, FrameShape(1, 32, 32))
     with warnings.catch_warnings(), torch.no_grad():
         # Checks of shapes are traced away, as they should be; tracing itself is announced as old.
         warnings.simplefilter("ignore")

@@ -1,30 +1,81 @@
 """Compiled programs by shape, and what serves a shape that is not compiled yet."""
 
+import logging
+import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
 
-from engines.compilers.interface import CompiledProgram, Compiler, FrameShape
+import torch
+from torch import Tensor
+
+from engines.compilers.interface import CompiledProgram, Compiler, CompilerName, Footprint, FrameShape
+from engines.model import ModelError
+
+logger = logging.getLogger(__name__)
 
 _WORTH_WAITING_S = 0.2
+_TELLING_SHARE = 0.05
+"""Below this a build's own progress says nothing about its length."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """A build behind the frames, as telemetry shows it.
+
+    Attributes:
+        compiler: What is being built.
+        shape: For what.
+        phase: What it does now.
+        progress: Share that is done, in [0, 1].
+        elapsed_s: Since it began.
+        remaining_s: Estimate; None where nothing tells yet.
+        failure: Why it failed, None where it has not: the stand-in goes on.
+    """
+
+    compiler: CompilerName
+    shape: FrameShape
+    phase: str = "waiting"
+    progress: float = 0.0
+    elapsed_s: float = 0.0
+    remaining_s: float | None = None
+    failure: str | None = None
+
+
+@dataclass(eq=False)
+class _Compiling:
+    future: "Future[CompiledProgram]"
+    build: Build
+    began_s: float | None = None
+    expected_s: float | None = None
+    stood_in: bool = field(default=False)
 
 
 class Programs:
     """Compiles each shape once.
 
-    The first shape is waited for: nothing runs yet that could be held up. Any later one is compiled behind the
-    frames while the stand-in edits them, and takes over between two frames, so that a camera which changes its
-    resolution stops nobody.
+    The first shape is waited for as long as its compiler's patience: nothing runs yet that could be held up. After
+    that, and for any later shape, the stand-in edits while it is compiled behind the frames, and the compiled program
+    takes over between two frames, so that nobody waits for a build of minutes, or for a camera that changes its size.
 
     Args:
         compiler: What is to run every shape.
-        stand_in: Makes the compiler that serves meanwhile; called when it is first needed.
+        stand_in: Makes the compiler that serves meanwhile; called when it is needed, dropped when it is not.
+        clock: Seconds, for the estimate.
     """
 
-    def __init__(self, compiler: Compiler, stand_in: Callable[[], Compiler]) -> None:
-        self._compiler, self._make_stand_in = compiler, stand_in
+    def __init__(
+        self,
+        compiler: Compiler,
+        stand_in: Callable[[], Compiler],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._compiler, self._make_stand_in, self._clock = compiler, stand_in, clock
         self._stand_in: Compiler | None = None
         self._thread = ThreadPoolExecutor(1, "compiler")
-        self._compiling: dict[FrameShape, Future[CompiledProgram]] = {}
+        self._compiling: dict[FrameShape, _Compiling] = {}
+        self._lock = threading.Lock()
 
     def prepare(self, shape: FrameShape) -> None:
         """Compile a shape, waiting for it.
@@ -32,26 +83,125 @@ class Programs:
         Raises:
             ModelError: It cannot be compiled.
         """
-        self._begin(shape).result()
+        self._begin(self._compiled_for(shape)).future.result()
 
     def now(self, shape: FrameShape) -> tuple[CompiledProgram, Compiler]:
         """What can edit a shape at once, and whose program that is.
 
         Raises:
-            ModelError: The shape cannot be compiled.
+            ModelError: The shape cannot be compiled, and nothing has edited it meanwhile.
         """
-        first, new = not self._compiling, shape not in self._compiling
-        compiling = self._begin(shape)
+        compiled_for = self._compiled_for(shape)
+        first, new = not self._compiling, compiled_for not in self._compiling
+        compiling = self._begin(compiled_for)
         if new:
             # Reading a kept program is quicker than a visitor can see.
-            wait([compiling], None if first else _WORTH_WAITING_S)
-        if compiling.done():
-            return compiling.result(), self._compiler
+            wait([compiling.future], self._compiler.patience_s if first else _WORTH_WAITING_S)
+        if compiling.future.done() and not (compiling.stood_in and compiling.build.failure):
+            program = compiling.future.result()
+            self._release_stand_in()
+            if compiled_for == shape:
+                return program, self._compiler
+            return Padded(program, compiled_for.batch), self._compiler
+        compiling.stood_in = True
         if self._stand_in is None:
             self._stand_in = self._make_stand_in()
         return self._stand_in.compile(shape), self._stand_in
 
-    def _begin(self, shape: FrameShape) -> Future[CompiledProgram]:
-        if shape not in self._compiling:
-            self._compiling[shape] = self._thread.submit(self._compiler.compile, shape)
-        return self._compiling[shape]
+    @property
+    def build(self) -> Build | None:
+        """The build under way, or else the last that failed behind frames; None where all is well."""
+        with self._lock:
+            every = list(self._compiling.values())
+        for compiling in every:
+            if not compiling.future.done():
+                return self._estimated(compiling)
+        failed = [each.build for each in every if each.stood_in and each.build.failure]
+        return failed[-1] if failed else None
+
+    def footprint(self) -> Footprint:
+        """What the compiler, and the stand-in while there is one, hold of the device."""
+        held = [self._compiler.footprint()]
+        stand_in = self._stand_in
+        if stand_in is not None:
+            held.append(stand_in.footprint())
+        return Footprint(
+            sum(each.weights_bytes for each in held),
+            sum(each.engine_bytes for each in held),
+            sum(each.workspace_bytes for each in held),
+        )
+
+    def _compiled_for(self, shape: FrameShape) -> FrameShape:
+        """The nearest shape that is compiled for: a batch of 3 runs as one of 4."""
+        enough = [batch for batch in self._compiler.batches if batch >= shape.batch]
+        return replace(shape, batch=enough[0]) if enough else shape
+
+    def _begin(self, shape: FrameShape) -> _Compiling:
+        with self._lock:
+            if shape not in self._compiling:
+                compiling = _Compiling(Future(), Build(self._compiler.name, shape))
+                compiling.future = self._thread.submit(self._compile, shape, compiling)
+                self._compiling[shape] = compiling
+            return self._compiling[shape]
+
+    def _compile(self, shape: FrameShape, compiling: _Compiling) -> CompiledProgram:
+        compiling.began_s = self._clock()
+        compiling.expected_s = self._compiler.expected_s(shape)
+
+        def report(phase: str, share: float) -> None:
+            compiling.build = replace(compiling.build, phase=phase, progress=share)
+
+        try:
+            program = self._compiler.compile(shape, report)
+        except Exception as error:
+            failure = str(error) or type(error).__name__
+            compiling.build = replace(compiling.build, phase="failed", failure=failure)
+            logger.error("%s cannot be built for %s: %s", self._compiler.name, shape, failure)
+            if isinstance(error, ModelError):
+                raise
+            raise ModelError(f"compiler {self._compiler.name} failed: {failure}") from error
+        logger.info("%s is ready for %s", self._compiler.name, shape)
+        return program
+
+    def _estimated(self, compiling: _Compiling) -> Build:
+        build = compiling.build
+        if compiling.began_s is None:
+            return build
+        elapsed_s = self._clock() - compiling.began_s
+        remaining_s: float | None = None
+        if compiling.expected_s is not None:
+            remaining_s = max(0.0, compiling.expected_s - elapsed_s)
+        elif build.progress >= _TELLING_SHARE:
+            remaining_s = elapsed_s * (1 - build.progress) / build.progress
+        return replace(build, elapsed_s=elapsed_s, remaining_s=remaining_s)
+
+    def _release_stand_in(self) -> None:
+        # It holds a second copy of the weights.
+        if self._stand_in is not None and all(
+            each.future.done() and not each.build.failure for each in self._compiling.values()
+        ):
+            self._stand_in = None
+
+
+class Padded:
+    """Runs a batch as the larger one that is compiled; the rows beyond it repeat the last.
+
+    Args:
+        program: Of the larger batch.
+        batch: Its size.
+    """
+
+    def __init__(self, program: CompiledProgram, batch: int) -> None:
+        self._program, self._batch = program, batch
+
+    def __call__(
+        self, pictures: Tensor, memory: Tensor, noise: Tensor, code: Tensor, strength: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Edit one frame of each stream."""
+        given = len(pictures)
+        padded = (self._pad(value) for value in (pictures, memory, noise, code, strength))
+        edited, latent = self._program(*padded)
+        return edited[:given], latent[:given]
+
+    def _pad(self, value: Tensor) -> Tensor:
+        return torch.cat([value, value[-1:].expand(self._batch - len(value), *value.shape[1:])])

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -7,12 +8,14 @@ from engines.compilers import choose
 from engines.compilers.choose import choose_compiler
 from engines.compilers.interface import CompilerName
 from engines.compilers.quantisation import ActivationRange, ActivationRanges
+from engines.compilers.store import EngineStore
 from engines.flow import flow_levels
 from engines.model import ModelError
 from engines.program import Direct, FrameProgram
 from tests.engines.streams import small_parts
 
 CPU = torch.device("cpu")
+STORE = EngineStore(Path("unused"))
 
 
 def program() -> FrameProgram:
@@ -45,7 +48,7 @@ def test_a_cpu_gets_the_fastest_precision_it_has(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(choose, "cpu_flags", lambda: frozenset(flags))
-    chosen = choose_compiler("auto", program(), CPU, ranges)
+    chosen = choose_compiler("auto", program(), CPU, ranges, STORE)
 
     assert (chosen.name, chosen.precision) == ("openvino", precision)
 
@@ -54,21 +57,21 @@ def test_a_cpu_gets_the_fastest_precision_it_has(
 def test_eager_never_emulates(flags: set[str], precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choose, "cpu_flags", lambda: frozenset(flags))
 
-    assert choose_compiler("eager", program(), CPU, never_calibrated).precision == precision
+    assert choose_compiler("eager", program(), CPU, never_calibrated, STORE).precision == precision
 
 
 def test_an_unknown_compiler_is_one_clear_line() -> None:
     unknown: CompilerName = "abacus"  # type: ignore[assignment]
-    with pytest.raises(ModelError, match="no compiler 'abacus': auto, eager or openvino"):
-        choose_compiler(unknown, program(), CPU, never_calibrated)
+    with pytest.raises(ModelError, match="no compiler 'abacus': auto, eager, "):
+        choose_compiler(unknown, program(), CPU, never_calibrated, STORE)
 
 
 def test_openvino_on_a_gpu_is_one_clear_line() -> None:
     with pytest.raises(ModelError, match="runs on the CPU"):
-        choose_compiler("openvino", program(), torch.device("cuda"), never_calibrated)
+        choose_compiler("openvino", program(), torch.device("cuda"), never_calibrated, STORE)
 
 
 def test_openvino_not_installed_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choose, "find_spec", lambda _: None)
     with pytest.raises(ModelError, match="not installed"):
-        choose_compiler("openvino", program(), CPU, never_calibrated)
+        choose_compiler("openvino", program(), CPU, never_calibrated, STORE)

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from engines.backbones.tiny import TinyConfig, TinyDenoiser
 from engines.codecs import PatchCodec
-from engines.compilers.blobs import BlobCache
 from engines.compilers.eager import EagerCompiler
 from engines.compilers.interface import FrameShape, Precision
 from engines.compilers.openvino import OpenVinoCompiler
 from engines.compilers.quantisation import ActivationRange, measure_ranges
+from engines.compilers.store import EngineStore
 from engines.conditioning import CODE_LENGTH
 from engines.flow import flow_levels
 from engines.model import ModelError
@@ -56,7 +56,7 @@ def compiler(
     precision: Precision, folder: Path, subject: FrameProgram, rest: Precision = "float32"
 ) -> OpenVinoCompiler:
     ranges = measure_ranges(subject, [inputs(64, 96)]) if precision == "int8" else None
-    return OpenVinoCompiler(subject, precision, BlobCache(folder), rest=rest, ranges=ranges)
+    return OpenVinoCompiler(subject, precision, EngineStore(folder), rest=rest, ranges=ranges)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -108,7 +108,7 @@ def test_the_second_start_reads_what_the_first_compiled(tmp_path: Path) -> None:
     shape, shown = FrameShape(1, 64, 96), inputs(64, 96)
     first = compiler("int8", tmp_path, program()).compile(shape)(*shown)
     second = compiler("int8", tmp_path, program())
-    kept = list(tmp_path.glob("*.blob"))
+    kept = list(tmp_path.glob("*/program.blob"))
     again = second.compile(shape)(*shown)
 
     assert len(kept) == 1
@@ -123,13 +123,13 @@ def test_other_weights_are_another_program(tmp_path: Path) -> None:
         subject.predict.denoiser.get_parameter("stem.weight").mul_(1.5)
     compiler("float32", tmp_path, subject).compile(shape)
 
-    assert len(list(tmp_path.glob("*.blob"))) == 2
+    assert len(list(tmp_path.glob("*/program.blob"))) == 2
 
 
 def test_a_damaged_kept_program_is_compiled_anew(tmp_path: Path) -> None:
     shape, shown = FrameShape(1, 64, 96), inputs(64, 96)
     expected = compiler("float32", tmp_path, program()).compile(shape)(*shown)
-    blob = next(tmp_path.glob("*.blob"))
+    blob = next(tmp_path.glob("*/program.blob"))
     blob.write_bytes(blob.read_bytes()[:5000])
 
     assert torch.equal(compiler("float32", tmp_path, program()).compile(shape)(*shown)[0], expected[0])
@@ -144,12 +144,12 @@ def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
 
 def test_eight_bits_without_ranges_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="never calibrated"):
-        OpenVinoCompiler(program(), "int8", BlobCache(tmp_path))
+        OpenVinoCompiler(program(), "int8", EngineStore(tmp_path))
 
 
 def test_ranges_of_another_network_are_refused(tmp_path: Path) -> None:
     stray = OpenVinoCompiler(
-        program(), "int8", BlobCache(tmp_path), ranges={"absent": ActivationRange(0.0, 1.0)}
+        program(), "int8", EngineStore(tmp_path), ranges={"absent": ActivationRange(0.0, 1.0)}
     )
     with pytest.raises(ModelError, match="absent"):
         stray.compile(FrameShape(1, 64, 96))

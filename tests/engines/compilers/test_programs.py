@@ -1,11 +1,19 @@
 import threading
-from typing import cast
 
 import pytest
 import torch
 
 from engines.compilers.eager import EagerCompiler
-from engines.compilers.interface import CompiledProgram, Compiler, CompilerName, FrameShape, Precision
+from engines.compilers.interface import (
+    CompiledProgram,
+    CompilerName,
+    Footprint,
+    FrameShape,
+    Precision,
+    Report,
+    unreported,
+)
+from engines.compilers.parts import program_inputs
 from engines.compilers.programs import Programs
 from engines.flow import flow_levels
 from engines.model import ModelError
@@ -15,10 +23,13 @@ from tests.engines.streams import small_parts
 FIRST, SECOND = FrameShape(1, 64, 96), FrameShape(1, 96, 64)
 
 
-def eager() -> EagerCompiler:
+def frame_program() -> FrameProgram:
     parts = small_parts()
-    program = FrameProgram(Direct(parts.denoiser), parts.codec, flow_levels(1))
-    return EagerCompiler(program, torch.device("cpu"), torch.float32)
+    return FrameProgram(Direct(parts.denoiser), parts.codec, flow_levels(1))
+
+
+def eager() -> EagerCompiler:
+    return EagerCompiler(frame_program(), torch.device("cpu"), torch.float32)
 
 
 class GatedCompiler:
@@ -26,19 +37,30 @@ class GatedCompiler:
 
     name: CompilerName = "openvino"
     precision: Precision = "float32"
-    largest_batch = 1
+    batches = (1, 4)
+    patience_s = 20.0
 
     def __init__(self) -> None:
         self.gate, self.compiled = threading.Event(), list[FrameShape]()
-        self.failure: ModelError | None = None
+        self.reported = threading.Event()
+        self.expected: float | None = None
+        self.failure: Exception | None = None
         self._program = eager().compile(FIRST)
 
-    def compile(self, shape: FrameShape) -> CompiledProgram:
+    def compile(self, shape: FrameShape, report: Report = unreported) -> CompiledProgram:
+        report("tuning", 0.25)
+        self.reported.set()
         assert self.gate.wait(20)
         self.compiled.append(shape)
         if self.failure is not None:
             raise self.failure
         return self._program
+
+    def expected_s(self, shape: FrameShape) -> float | None:
+        return self.expected
+
+    def footprint(self) -> Footprint:
+        return Footprint(weights_bytes=1000)
 
 
 def test_the_first_shape_is_waited_for() -> None:
@@ -64,11 +86,80 @@ def test_a_later_shape_is_compiled_behind_the_frames() -> None:
     assert compiler.compiled == [FIRST, SECOND]
 
 
+def test_an_impatient_compiler_lets_the_stand_in_stream_at_once_and_takes_over_between_two_frames() -> None:
+    compiler = GatedCompiler()
+    compiler.patience_s = 0.0
+    programs = Programs(compiler, eager)
+
+    assert programs.now(FIRST)[1].name == "eager"
+    assert programs.footprint().weights_bytes > 1000
+    compiler.gate.set()
+    programs.prepare(FIRST)
+    assert programs.now(FIRST)[1] is compiler
+    assert programs.footprint().weights_bytes == 1000
+    assert programs.build is None
+
+
+@pytest.mark.parametrize(("expected_s", "remaining_s"), [(None, 30.0), (25.0, 15.0), (5.0, 0.0)])
+def test_a_build_tells_its_progress_and_how_long_it_still_takes(
+    expected_s: float | None, remaining_s: float
+) -> None:
+    """A quarter in ten seconds leaves thirty, unless an earlier build tells better."""
+    compiler, seconds = GatedCompiler(), iter([100.0, 110.0])
+    compiler.patience_s, compiler.expected = 0.0, expected_s
+    programs = Programs(compiler, eager, clock=lambda: next(seconds))
+    programs.now(FIRST)
+    assert compiler.reported.wait(20)
+
+    build = programs.build
+    compiler.gate.set()
+    assert build is not None
+    assert (build.phase, build.progress, build.shape) == ("tuning", 0.25, FIRST)
+    assert build.elapsed_s == 10.0
+    assert build.remaining_s == remaining_s
+
+
+def test_a_failed_build_leaves_the_stand_in_streaming_and_says_why() -> None:
+    compiler = GatedCompiler()
+    compiler.patience_s, compiler.failure = 0.0, ModelError("no room")
+    programs = Programs(compiler, eager)
+    programs.now(FIRST)
+    compiler.gate.set()
+    with pytest.raises(ModelError, match="no room"):
+        programs.prepare(FIRST)
+
+    assert programs.now(FIRST)[1].name == "eager"
+    assert programs.build is not None
+    assert programs.build.failure == "no room"
+
+
+def test_a_library_that_fails_in_its_own_way_is_one_line() -> None:
+    compiler = GatedCompiler()
+    compiler.gate.set()
+    compiler.failure = KeyError("tactic")
+    with pytest.raises(ModelError, match="compiler openvino failed: 'tactic'"):
+        Programs(compiler, eager).prepare(FIRST)
+
+
+def test_a_batch_between_two_sizes_runs_as_the_larger() -> None:
+    compiler = GatedCompiler()
+    compiler.gate.set()
+    programs = Programs(compiler, eager)
+    three = FrameShape(3, FIRST.height, FIRST.width)
+    shown = program_inputs(frame_program(), three, torch.Generator().manual_seed(0))
+
+    edited, latent = programs.now(three)[0](*shown)
+    expected = frame_program()(*shown)
+    assert compiler.compiled == [FrameShape(4, FIRST.height, FIRST.width)]
+    assert edited.shape == (3, FIRST.height, FIRST.width, 3)
+    torch.testing.assert_close(latent, expected[1])
+
+
 def test_a_shape_that_cannot_be_compiled_says_so() -> None:
     compiler = GatedCompiler()
     compiler.gate.set()
     compiler.failure = ModelError("no room")
-    programs = Programs(cast(Compiler, compiler), eager)
+    programs = Programs(compiler, eager)
 
     for _ in range(2):
         with pytest.raises(ModelError, match="no room"):

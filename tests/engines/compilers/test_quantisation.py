@@ -6,7 +6,7 @@ from torch import nn
 
 from engines.backbones.tiny import TinyDenoiser, save_denoiser
 from engines.compilers.interface import FrameShape
-from engines.compilers.openvino import example_inputs
+from engines.compilers.parts import program_inputs
 from engines.compilers.quantisation import (
     KEPT_EXACT,
     RANGES_FILE,
@@ -32,7 +32,7 @@ def saved_model(folder: Path) -> TinyDenoiser:
 def test_every_convolution_away_from_the_pixels_gets_a_range() -> None:
     parts = small_parts()
     program = FrameProgram(Direct(parts.denoiser), parts.codec, flow_levels(1))
-    ranges = measure_ranges(program, [example_inputs(program, FrameShape(1, 64, 96))])
+    ranges = measure_ranges(program, [program_inputs(program, FrameShape(1, 64, 96))])
 
     names = {name for name, module in parts.denoiser.named_modules() if isinstance(module, nn.Conv2d)}
     assert set(ranges) == names - set(KEPT_EXACT)
@@ -42,7 +42,7 @@ def test_every_convolution_away_from_the_pixels_gets_a_range() -> None:
 def test_behind_a_silu_a_range_ends_where_silu_does() -> None:
     parts = small_parts()
     program = FrameProgram(Direct(parts.denoiser), parts.codec, flow_levels(1))
-    ranges = measure_ranges(program, [example_inputs(program, FrameShape(1, 64, 96))])
+    ranges = measure_ranges(program, [program_inputs(program, FrameShape(1, 64, 96))])
 
     assert -0.2785 < ranges["middle.0.second"].low <= 0
 

@@ -1,0 +1,64 @@
+"""CUDA graphs: a frame recorded once and replayed, so that launching thousands of kernels costs no processor time."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from engines.model import ModelError
+
+FrameFunction = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+
+_WARM_UP_RUNS = 3
+"""Libraries choose their algorithms and allocate their workspaces in the first runs, which no recording may hold."""
+
+
+class GraphedProgram:
+    """A compiled program of one shape on a GPU, recorded as a CUDA graph.
+
+    Args:
+        run: Edits a frame of tensors that are on the device; the same kernels at every call.
+        example: Inputs of the shape, on the device and in the types that ``run`` takes.
+
+    Raises:
+        ModelError: The device has no memory left for it.
+    """
+
+    def __init__(self, run: FrameFunction, example: tuple[Tensor, Tensor, Tensor, Tensor, Tensor]) -> None:
+        self._inputs = tuple(value.clone() for value in example)
+        self._run = run
+        self._graph = torch.cuda.CUDAGraph()
+        self._stream = torch.cuda.Stream()
+        self._stream.wait_stream(torch.cuda.current_stream())
+        before = torch.cuda.memory_reserved()
+        try:
+            with torch.inference_mode(), torch.cuda.stream(self._stream):
+                for _ in range(_WARM_UP_RUNS):
+                    run(*self._inputs)
+            self._stream.synchronize()
+            # Other threads go on with other streams: a build must not disturb the frames.
+            with (
+                torch.inference_mode(),
+                torch.cuda.graph(self._graph, stream=self._stream, capture_error_mode="thread_local"),
+            ):
+                self._edited, self._latent = run(*self._inputs)
+        except torch.cuda.OutOfMemoryError as error:
+            raise ModelError("the GPU has no memory left for this size and batch") from error
+        self.workspace_bytes = max(0, torch.cuda.memory_reserved() - before)
+        self._shown = torch.empty(self._edited.shape, dtype=torch.uint8, pin_memory=True)
+
+    @torch.inference_mode()
+    def __call__(
+        self, pictures: Tensor, memory: Tensor, noise: Tensor, code: Tensor, strength: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Edit one frame of each stream; pictures on the CPU come back on the CPU, the latent stays on the device."""
+        with torch.cuda.stream(self._stream):
+            self._stream.wait_stream(torch.cuda.default_stream())
+            for kept, given in zip(self._inputs, (pictures, memory, noise, code, strength), strict=True):
+                kept.copy_(given, non_blocking=True)
+            self._graph.replay()
+            self._shown.copy_(self._edited, non_blocking=True)
+            # The next replay overwrites it, and a stream's memory outlives many.
+            latent = self._latent.clone()
+        self._stream.synchronize()
+        return self._shown.clone(), latent

@@ -1,0 +1,164 @@
+"""A frame program in three parts, for compilers that make one engine of each: encoder, denoiser, decoder.
+
+The sampler's steps stay outside: an engine of the denoiser serves any number of them, and a program of 24 evaluations
+does not hold its network 24 times.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from engines.compilers.interface import FrameShape
+from engines.compilers.manifest import EnginePart, codec_constants, module_digest
+from engines.program import FrameProgram, blend, to_pixels
+
+
+class Encoder(nn.Module):
+    """Source pictures to latents."""
+
+    def __init__(self, program: FrameProgram, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.codec, self._dtype = program.codec, dtype
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """(B, H, W, 3) uint8 to (B, C, h, w)."""
+        return self.codec.encode(to_pixels(pictures, self._dtype))
+
+
+class Decoder(nn.Module):
+    """Latents to edited pictures."""
+
+    def __init__(self, program: FrameProgram) -> None:
+        super().__init__()
+        self.codec = program.codec
+
+    def forward(self, latent: Tensor, pictures: Tensor, strength: Tensor) -> Tensor:
+        """(B, C, h, w), the sources (B, H, W, 3) uint8 and their strengths (B,) to (B, H, W, 3) uint8."""
+        return blend(to_pixels(pictures, latent.dtype), self.codec.decode(latent), strength)
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One part of a frame.
+
+    Attributes:
+        name: Which.
+        module: What computes it.
+        inputs: Names of its arguments.
+        output: Name of its result.
+        share: Roughly its share of the work of building an engine.
+    """
+
+    name: EnginePart
+    module: nn.Module
+    inputs: tuple[str, ...]
+    output: str
+    share: float
+
+
+def parts_of(program: FrameProgram, dtype: torch.dtype) -> tuple[Part, Part, Part]:
+    """Encoder, denoiser and decoder of a program that computes in ``dtype``; they share its weights."""
+    return (
+        Part("encoder", Encoder(program, dtype), ("pictures",), "latent", 0.1),
+        Part(
+            "denoiser", program.predict, ("noisy", "source", "memory", "timestep", "code"), "predicted", 0.8
+        ),
+        Part("decoder", Decoder(program), ("latent", "pictures", "strength"), "edited", 0.1),
+    )
+
+
+def part_digest(part: Part, program: FrameProgram) -> str:
+    """SHA-256 of what an engine of the part depends on; the sampler's steps are no part of it."""
+    return module_digest(part.module, (part.name, codec_constants(program)))
+
+
+def latent_shape(program: FrameProgram, shape: FrameShape) -> tuple[int, int, int, int]:
+    """(B, C, h, w) of a frame shape's latents."""
+    codec = program.codec
+    return (shape.batch, codec.channels, shape.height // codec.downscale, shape.width // codec.downscale)
+
+
+def program_inputs(
+    program: FrameProgram, shape: FrameShape, generator: torch.Generator | None = None
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Inputs of ``FrameProgram.forward`` in float32 on the CPU: zeros, or random ones of a generator."""
+    latent = latent_shape(program, shape)
+    picture = (shape.batch, shape.height, shape.width, 3)
+    if generator is None:
+        return (
+            torch.zeros(picture, dtype=torch.uint8),
+            torch.zeros(latent),
+            torch.zeros(latent),
+            torch.zeros(shape.batch, program.code_length),
+            torch.ones(shape.batch),
+        )
+    return (
+        torch.randint(0, 256, picture, dtype=torch.uint8, generator=generator),
+        torch.randn(latent, generator=generator),
+        torch.randn(latent, generator=generator),
+        torch.randn(shape.batch, program.code_length, generator=generator),
+        torch.rand(shape.batch, generator=generator),
+    )
+
+
+def part_inputs(
+    part: Part,
+    program: FrameProgram,
+    shape: FrameShape,
+    dtype: torch.dtype,
+    generator: torch.Generator | None = None,
+) -> tuple[Tensor, ...]:
+    """Inputs of one part, in the type it computes in; the timestep is always float32."""
+    pictures, memory, noise, code, strength = program_inputs(program, shape, generator)
+    level = torch.full((shape.batch,), program.timesteps[0])
+    known = {
+        "pictures": pictures,
+        "noisy": (memory + noise).to(dtype),
+        "source": memory.flip(0, -1).to(dtype),
+        "memory": memory.to(dtype),
+        "latent": memory.to(dtype),
+        "timestep": level,
+        "code": code.to(dtype),
+        "strength": strength.to(dtype),
+    }
+    return tuple(known[name] for name in part.inputs)
+
+
+class Partwise:
+    """A frame program whose three parts are compiled, with the sampler between them.
+
+    Args:
+        program: Its levels and what its network predicts; its weights are not used.
+        dtype: What the parts take.
+        device: Where they run.
+        encoder: Compiled, as are the other two.
+        denoiser: The guided prediction.
+        decoder: Latent, picture and strength to the picture shown.
+    """
+
+    def __init__(
+        self,
+        program: FrameProgram,
+        dtype: torch.dtype,
+        device: torch.device,
+        encoder: Callable[..., Tensor],
+        denoiser: Callable[..., Tensor],
+        decoder: Callable[..., Tensor],
+    ) -> None:
+        self._program, self._dtype, self._device = program, dtype, device
+        self.encoder, self.denoiser, self.decoder = encoder, denoiser, decoder
+
+    @torch.inference_mode()
+    def __call__(
+        self, pictures: Tensor, memory: Tensor, noise: Tensor, code: Tensor, strength: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Edit one frame of each stream; as ``FrameProgram.forward``."""
+        shown = pictures.to(self._device)
+        memory, noise, code, strength = (
+            value.to(self._device, self._dtype) for value in (memory, noise, code, strength)
+        )
+        x = self.encoder(shown)
+        y = self._program.sample(self.denoiser, x, memory, noise, code)
+        return self.decoder(y, shown, strength), y

@@ -1,0 +1,167 @@
+"""Compiled engines kept on disk between starts, each beside the manifest that says what it may be used for."""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import tempfile
+import time
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from engines.compilers.manifest import EngineManifest
+from engines.model import ModelError
+
+logger = logging.getLogger(__name__)
+
+MANIFEST_FILE = "manifest.json"
+LARGEST_BYTES = 40 * 2**30
+"""Above this the least recently used engines go; one of SD 3.5's is 5 GB."""
+_CHUNK = 2**24
+
+
+def default_folder() -> Path:
+    """The user's cache, as the XDG base directories have it."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "afterimage" / "engines"
+
+
+class EngineStore:
+    """One folder of engines, an engine a folder: its files, and ``manifest.json``.
+
+    An engine is used only if its manifest equals the one asked for and its files are whole; anything else is built
+    anew. What is in the store is never needed: it saves time.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def obtain(self, manifest: EngineManifest, build: Callable[[Path], None]) -> Path:
+        """The folder with an engine's files: those kept, or those that ``build`` writes into the folder it is given.
+
+        Raises:
+            ModelError: The files cannot be written anywhere; whatever else ``build`` raises.
+        """
+        kept = self.find(manifest)
+        if kept is not None:
+            return kept
+        scratch = self._scratch()
+        began_s = time.monotonic()
+        try:
+            build(scratch)
+            _write_manifest(scratch, manifest, time.monotonic() - began_s)
+        except OSError as error:
+            shutil.rmtree(scratch, ignore_errors=True)
+            raise ModelError(f"an engine cannot be written to {scratch.parent}: {error.strerror}") from error
+        except BaseException:
+            shutil.rmtree(scratch, ignore_errors=True)
+            raise
+        if scratch.parent != self.folder:
+            return scratch
+        final = self._path(manifest)
+        shutil.rmtree(final, ignore_errors=True)
+        scratch.replace(final)
+        self._sweep(final)
+        return final
+
+    def find(self, manifest: EngineManifest) -> Path | None:
+        """The folder of a whole engine of exactly this manifest; None, and a line in the log, where there is none."""
+        folder = self._path(manifest)
+        try:
+            stored = json.loads((folder / MANIFEST_FILE).read_text())
+            kept = EngineManifest.from_json(json.dumps(stored["manifest"]))
+            sums: dict[str, str] = stored["sha256"]
+        except FileNotFoundError:
+            self._tell_nearest(manifest)
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            logger.warning("engine %s is built anew: its manifest cannot be read: %s", folder.name, error)
+            return None
+        if kept != manifest:
+            changed = ", ".join(manifest.differences(kept))
+            logger.warning("engine %s is built anew: it is for another %s", folder.name, changed)
+            return None
+        if any(_sha256(folder / name) != expected for name, expected in sums.items()):
+            logger.warning("engine %s is built anew: its files are damaged", folder.name)
+            return None
+        os.utime(folder)
+        return folder
+
+    def expected_s(self, manifest: EngineManifest) -> float | None:
+        """How long the last engine of this part, compiler and precision took to build; None if there was none."""
+        alike = [
+            (path.stat().st_mtime, stored)
+            for path, kept, stored in self._entries()
+            if (kept.part, kept.compiler, kept.precision)
+            == (manifest.part, manifest.compiler, manifest.precision)
+        ]
+        return max(alike)[1] if alike else None
+
+    def _entries(self) -> Iterator[tuple[Path, EngineManifest, float]]:
+        for path in self.folder.glob(f"*/{MANIFEST_FILE}"):
+            try:
+                stored = json.loads(path.read_text())
+                yield path.parent, EngineManifest.from_json(json.dumps(stored["manifest"])), stored["build_s"]
+            except (OSError, ValueError, KeyError, TypeError):
+                continue
+
+    def _path(self, manifest: EngineManifest) -> Path:
+        return self.folder / f"{manifest.compiler}-{manifest.part}-{manifest.key}"
+
+    def _scratch(self) -> Path:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            return Path(tempfile.mkdtemp(dir=self.folder, prefix=".building-"))
+        except OSError as error:
+            logger.warning("compiled programs cannot be kept in %s: %s", self.folder, error)
+        try:
+            unkept = Path(tempfile.mkdtemp(prefix="afterimage-"))
+        except OSError as error:
+            raise ModelError(f"there is no place to write an engine to: {error.strerror}") from error
+        weakref.finalize(self, shutil.rmtree, unkept, ignore_errors=True)
+        return unkept
+
+    def _tell_nearest(self, manifest: EngineManifest) -> None:
+        """Say why an engine that somebody may count on is not used."""
+        alike = [
+            manifest.differences(kept)
+            for _, kept, _ in self._entries()
+            if (kept.part, kept.compiler) == (manifest.part, manifest.compiler)
+        ]
+        if alike:
+            nearest = min(alike, key=len)
+            logger.info(
+                "no kept %s engine fits: the nearest is for another %s", manifest.part, ", ".join(nearest)
+            )
+
+    def _sweep(self, newest: Path) -> None:
+        entries = [path.parent for path in self.folder.glob(f"*/{MANIFEST_FILE}")]
+        total = 0
+        for path in sorted(entries, key=lambda path: path.stat().st_mtime, reverse=True):
+            total += sum(file.stat().st_size for file in path.iterdir())
+            if total > LARGEST_BYTES and path != newest:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def total_s(parts: Iterable[float | None]) -> float | None:
+    """The time of all parts together; None where one of them is not known."""
+    known = list(parts)
+    return None if None in known else sum(each for each in known if each is not None)
+
+
+def _write_manifest(folder: Path, manifest: EngineManifest, build_s: float) -> None:
+    sums = {path.name: _sha256(path) for path in sorted(folder.iterdir())}
+    stored = {"manifest": json.loads(manifest.to_json()), "build_s": round(build_s, 3), "sha256": sums}
+    (folder / MANIFEST_FILE).write_text(json.dumps(stored, indent=2) + "\n")
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+    except OSError:
+        return ""
+    return digest.hexdigest()

@@ -1,0 +1,263 @@
+"""TensorRT, torch-tensorrt and TensorRT for RTX: engines of encoder, denoiser and decoder for NVIDIA GPUs.
+
+The three share everything but what reads the network. Batch sizes and resolutions are optimisation profiles of one
+engine, each with exactly one shape, so that every one of them is tuned for what it will run.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from engines.compilers.cuda_graph import GraphedProgram
+from engines.compilers.interface import (
+    CompiledProgram,
+    CompilerName,
+    Footprint,
+    FrameShape,
+    Precision,
+    Report,
+    unreported,
+)
+from engines.compilers.manifest import EngineManifest
+from engines.compilers.onnx_export import export_onnx, program_in
+from engines.compilers.onnx_quantisation import quantise_onnx
+from engines.compilers.parts import (
+    Part,
+    Partwise,
+    latent_shape,
+    part_digest,
+    parts_of,
+    program_inputs,
+)
+from engines.compilers.quantisation import ActivationRanges
+from engines.compilers.store import EngineStore, total_s
+from engines.compilers.tensorrt_build import build_from_onnx, build_from_torch
+from engines.compilers.tensorrt_library import TensorRtFlavour, TensorRtLibrary, present_target
+from engines.compilers.tensorrt_run import TensorRtEngine, TensorRtPart
+from engines.model import ModelError
+from engines.program import FrameProgram
+
+BATCHES = (1, 2, 4, 8, 16)
+ENGINE_FILE, ONNX_FILE = "engine.plan", "model.onnx"
+_DTYPES: dict[Precision, torch.dtype] = {
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+    "int8": torch.float16,
+    "fp8": torch.float16,
+}
+
+
+class TensorRtCompiler:
+    """Builds and runs the engines of one program for one GPU.
+
+    Args:
+        program: In float32 on the CPU.
+        flavour: Which library.
+        precision: "float16", "bfloat16" or "float32"; "int8" and "fp8" round the denoiser's convolutions and
+            linear layers that have a range, and leave the rest in float16.
+        store: Where engines are kept.
+        sizes: Picture sizes, (height, width), whose engines are made together; another size gets engines of its own.
+        batches: Batch sizes to make profiles for, rising.
+        target: A compute capability such as "sm89" to build for on a machine without it; this machine's GPU if None.
+        ranges: Measured input ranges, for "int8" and "fp8".
+
+    Raises:
+        ModelError: The library is not installed, or there is neither GPU nor a target that it builds for.
+    """
+
+    patience_s = 0.5
+
+    def __init__(
+        self,
+        program: FrameProgram,
+        flavour: TensorRtFlavour,
+        precision: Precision,
+        store: EngineStore,
+        *,
+        sizes: tuple[tuple[int, int], ...] = (),
+        batches: tuple[int, ...] = BATCHES,
+        target: str | None = None,
+        ranges: ActivationRanges | None = None,
+    ) -> None:
+        if precision in ("int8", "fp8") and not ranges:
+            raise ModelError(f"the model was never calibrated for {precision}")
+        self.name: CompilerName = flavour.name
+        self.precision: Precision = precision
+        # torch-tensorrt makes engines of one profile.
+        self._sizes, self.batches = (() if flavour.front_end else sizes), batches
+        self.library = TensorRtLibrary(flavour)
+        self.target = _target(self.library, target)
+        self._store, self._ranges = store, ranges or {}
+        self.dtype = _DTYPES[precision]
+        self.program = program_in(program, self.dtype)
+        self.parts = parts_of(self.program, self.dtype)
+        self._digests = {part.name: part_digest(part, self.program) for part in self.parts}
+        self._loaded: dict[Path, TensorRtEngine] = {}
+        self._workspace_bytes = 0
+
+    def compile(self, shape: FrameShape, report: Report = unreported) -> CompiledProgram:
+        """Build or read the engines of a shape and record its frame as a CUDA graph.
+
+        Raises:
+            ModelError: There is no GPU here, or the library refuses something.
+        """
+        if self.target != present_target():
+            raise ModelError(
+                f"engines for {self.target} cannot run on {present_target() or 'a machine without GPU'}"
+            )
+        folders = self.build(shape, report)
+        profile = self.profiles(shape).index(shape)
+        engines = [self._load(folders[part.name] / ENGINE_FILE) for part in self.parts]
+        # The parts of one frame run one after another, so they share one scratch memory.
+        size = max(1, *(engine.workspace_bytes(profile) for engine in engines))
+        workspace = torch.empty(size, dtype=torch.uint8, device="cuda")
+        runs = [
+            TensorRtPart(engine, profile, part.inputs, workspace)
+            for engine, part in zip(engines, self.parts, strict=True)
+        ]
+        device = torch.device("cuda")
+        pictures, *others = program_inputs(self.program, shape)
+        example = (pictures.cuda(), *(value.to(device, self.dtype) for value in others))
+        graphed = GraphedProgram(Partwise(self.program, self.dtype, device, *runs), example)
+        for engine in engines:
+            engine.keep_runtime_cache()
+        self._workspace_bytes += size + graphed.workspace_bytes
+        return graphed
+
+    def build(self, shape: FrameShape, report: Report = unreported) -> dict[str, Path]:
+        """The engines that run a shape, by part: each a folder with ``engine.plan``.
+
+        Raises:
+            ModelError: A part cannot be exported or built.
+        """
+        folders: dict[str, Path] = {}
+        done = 0.0
+        for part in self.parts:
+            begun, share = done, part.share
+
+            def tell(phase: str, inner: float, name: str = part.name) -> None:
+                report(f"{name}: {phase}", begun + share * inner)  # noqa: B023  # called before the loop goes on
+
+            folders[part.name] = self._store.obtain(
+                self.manifest(part, shape), self._builder(part, shape, tell)
+            )
+            done += share
+            report(f"{part.name}: ready", done)
+        return folders
+
+    def profiles(self, shape: FrameShape) -> tuple[FrameShape, ...]:
+        """The shapes of the engine that runs ``shape``, in the order of its profiles."""
+        if self.library.flavour.front_end:
+            return (shape,)
+        size = (shape.height, shape.width)
+        sizes = self._sizes if size in self._sizes else (size,)
+        batches = self.batches if shape.batch in self.batches else (shape.batch,)
+        return tuple(FrameShape(batch, *each) for each in sizes for batch in batches)
+
+    def manifest(self, part: Part, shape: FrameShape) -> EngineManifest:
+        """What the engine of a part that runs a shape depends on."""
+        quantised = sorted(self._ranges.items()) if part.name == "denoiser" else []
+        return EngineManifest(
+            model_sha256=self._digests[part.name],
+            part=part.name,
+            compiler=self.name,
+            precision=self.precision,
+            shapes=self.profiles(shape),
+            library=self.library.version,
+            device=_device(self.name, self.target),
+            settings=repr(quantised),
+        )
+
+    def export(self, part: Part, path: Path) -> None:
+        """Write the very network that an engine is built from, eight-bit rounding included.
+
+        Raises:
+            ModelError: It cannot be exported.
+        """
+        export_onnx(part, self.program, self.dtype, path)
+        if part.name == "denoiser" and self.precision in ("int8", "fp8"):
+            quantise_onnx(path, self._ranges, self.precision)
+
+    def expected_s(self, shape: FrameShape) -> float | None:
+        """As long as the last three engines took."""
+        return total_s(self._store.expected_s(self.manifest(part, shape)) for part in self.parts)
+
+    def footprint(self) -> Footprint:
+        """The loaded engines' weights and scratch memory."""
+        weights = sum(engine.weights_bytes for engine in self._loaded.values())
+        files = sum(path.stat().st_size for path in self._loaded)
+        return Footprint(weights, max(0, files - weights), self._workspace_bytes)
+
+    def _builder(self, part: Part, shape: FrameShape, report: Report) -> Callable[[Path], None]:
+        def build(folder: Path) -> None:
+            if self.library.flavour.front_end:
+                module = part.module.cuda()
+                try:
+                    engine = build_from_torch(self.library, part, self.program, self.dtype, shape)
+                finally:
+                    module.cpu()
+            else:
+                report("exporting", 0.0)
+                # In a folder of its own: large weights become files beside the network.
+                exported = folder / "exported"
+                exported.mkdir()
+                self.export(part, exported / ONNX_FILE)
+                profiles = [self._shapes(part, each) for each in self.profiles(shape)]
+                engine = build_from_onnx(
+                    self.library, exported / ONNX_FILE, profiles, self._cross_target(), report
+                )
+                for file in exported.iterdir():
+                    file.unlink()
+                exported.rmdir()
+            (folder / ENGINE_FILE).write_bytes(engine)
+
+        return build
+
+    def _shapes(self, part: Part, shape: FrameShape) -> dict[str, tuple[int, ...]]:
+        latent = latent_shape(self.program, shape)
+        known: dict[str, tuple[int, ...]] = {
+            "pictures": (shape.batch, shape.height, shape.width, 3),
+            "timestep": (shape.batch,),
+            "code": (shape.batch, self.program.code_length),
+            "strength": (shape.batch,),
+        }
+        return {name: known.get(name, latent) for name in part.inputs}
+
+    def _cross_target(self) -> str | None:
+        return self.target if self.library.targets() else None
+
+    def _load(self, path: Path) -> TensorRtEngine:
+        if path not in self._loaded:
+            self._loaded[path] = TensorRtEngine(self.library, path)
+        return self._loaded[path]
+
+
+def _target(library: TensorRtLibrary, asked: str | None) -> str:
+    """The compute capability to build for.
+
+    Raises:
+        ModelError: The library does not build for it.
+    """
+    name, known, present = library.flavour.name, library.targets(), present_target()
+    target = asked or present
+    if target is None:
+        ways = (
+            f": name one with --target ({', '.join(known)})"
+            if known
+            else ", and builds on the GPU it runs on"
+        )
+        raise ModelError(f"compiler {name} needs an NVIDIA GPU{ways}")
+    if known and target not in known:
+        raise ModelError(f"compiler {name} does not build for {target}: {', '.join(known)}")
+    if not known and target != present:
+        raise ModelError(
+            f"compiler {name} builds only for the GPU it runs on, {present or 'and here is none'}"
+        )
+    return target
+
+
+def _device(name: CompilerName, target: str) -> str:
+    # TensorRT for RTX compiles its kernels where the engine runs; TensorRT has chosen them for one kind of GPU.
+    return target if name == "tensorrt-rtx" else f"{target} {torch.cuda.get_device_name()}"

@@ -1,0 +1,121 @@
+"""Builds TensorRT engines: ONNX, or an exported PyTorch program, to the bytes that the runtime loads."""
+
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+import torch
+
+from engines.compilers.interface import FrameShape, Report
+from engines.compilers.parts import Part, part_inputs
+from engines.compilers.tensorrt_library import TensorRtLibrary
+from engines.program import FrameProgram
+
+
+def build_from_onnx(
+    library: TensorRtLibrary,
+    model: Path,
+    profiles: Sequence[dict[str, tuple[int, ...]]],
+    target: str | None,
+    report: Report,
+) -> bytes:
+    """Build an engine of an ONNX file. The network is strongly typed: its own types decide every precision.
+
+    Args:
+        library: TensorRT or TensorRT for RTX.
+        model: The ONNX file.
+        profiles: For each profile the shape of every input, by name.
+        target: A compute capability such as "sm89" to build for on another machine; None for this one's GPU.
+        report: Told how far the build is.
+
+    Raises:
+        ModelError: The library refuses the network, the profiles or the target; its first line says why.
+    """
+    trt = library.trt
+    library.last_error = ""
+    builder = trt.Builder(library.logger)
+    if builder is None:
+        raise library.failure("has no builder here")
+    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+    parser = trt.OnnxParser(network, library.logger)
+    if not parser.parse_from_file(str(model)):
+        library.last_error = parser.get_error(0).desc() if parser.num_errors else library.last_error
+        raise library.failure("cannot read the network")
+    config = builder.create_builder_config()
+    for shapes in profiles:
+        profile = builder.create_optimization_profile()
+        for index in range(network.num_inputs):
+            name = network.get_input(index).name
+            profile.set_shape(name, shapes[name], shapes[name], shapes[name])
+        config.add_optimization_profile(profile)
+    if target is not None:
+        config.num_compute_capabilities = 1
+        config.set_compute_capability(getattr(trt.ComputeCapability, target.upper()), 0)
+    # Kept in a name: the library does not own it.
+    monitor = _make_monitor(trt, report)
+    config.progress_monitor = monitor
+    built = builder.build_serialized_network(network, config)
+    if built is None:
+        raise library.failure("cannot build the engine")
+    return bytes(built)
+
+
+def build_from_torch(
+    library: TensorRtLibrary, part: Part, program: FrameProgram, dtype: torch.dtype, shape: FrameShape
+) -> bytes:
+    """Build an engine of one shape through torch-tensorrt, without ONNX.
+
+    Args:
+        library: TensorRT, with torch-tensorrt beside it.
+        part: What to build, its weights on the GPU.
+        program: For the shapes of its inputs.
+        dtype: What the part computes in.
+        shape: The engine's only one.
+
+    Raises:
+        ModelError: torch-tensorrt cannot convert the part.
+    """
+    front_end = import_module(str(library.flavour.front_end))
+    inputs = tuple(value.cuda() for value in part_inputs(part, program, shape, dtype))
+    try:
+        exported = torch.export.export(part.module, inputs)
+        return bytes(
+            front_end.dynamo.convert_exported_program_to_serialized_trt_engine(exported, arg_inputs=inputs)
+        )
+    except Exception as error:
+        # Converters raise whatever they like.
+        library.last_error = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise library.failure(f"cannot convert the {part.name}") from error
+
+
+def _make_monitor(trt: ModuleType, report: Report) -> object:
+    # A subclass can only be made once the module is there.
+    class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
+        """Nested phases as one share: each phase is one step of its parent."""
+
+        def __init__(self) -> None:
+            trt.IProgressMonitor.__init__(self)
+            self._spans: dict[str, tuple[float, float, int]] = {}
+            self._furthest = 0.0
+
+        def phase_start(self, phase: str, parent: str | None, steps: int) -> None:
+            begin, end = 0.0, 1.0
+            if parent in self._spans:
+                begin, whole, parts = self._spans[parent]
+                end = begin + (whole - begin) / max(parts, 1)
+            self._spans[phase] = (begin, end, steps)
+
+        def step_complete(self, phase: str, step: int) -> bool:
+            begin, end, steps = self._spans.get(phase, (0.0, 1.0, 1))
+            done = begin + (end - begin) * min(1.0, (step + 1) / max(steps, 1))
+            # A phase may end early and steps come from several threads; progress never goes back.
+            self._furthest = max(self._furthest, done)
+            report(phase, self._furthest)
+            return True
+
+        def phase_finish(self, phase: str) -> None:
+            _, end, _ = self._spans.pop(phase, (0.0, 0.0, 1))
+            self._furthest = max(self._furthest, end)
+
+    return Monitor()
