@@ -19,6 +19,8 @@ SUBCOMMANDS = {
     "camera": ("server.camera.command", "show a session as a virtual camera on this machine"),
     "models": ("server.models", "list the installed models and what they were taught"),
     "convert": ("engines.pretrained.convert", "make an RFDM folder of a stock checkpoint"),
+    "compile": ("engines.compilers.compile", "make a model's engines ahead of time"),
+    "doctor": ("server.doctor", "say what works on this machine, and what to install"),
     "train": ("engines.training.train", "train a model"),
     "evaluate": ("engines.training.evaluate", "measure a model against exact targets"),
 }

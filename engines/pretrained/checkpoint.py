@@ -65,6 +65,7 @@ class Component:
         folder: Where it lies.
         config: Its ``config.json``.
         weights: Its safetensors files.
+        indices: The files that list sharded weights.
         variant: In the files' names, as "fp16"; None where they have none.
         parameters: Numbers in them.
         stored_bytes: What the files weigh.
@@ -73,6 +74,7 @@ class Component:
     folder: Path
     config: Mapping[str, Any]
     weights: tuple[Path, ...]
+    indices: tuple[Path, ...]
     variant: str | None
     parameters: int
     stored_bytes: int
@@ -127,12 +129,12 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     """
     index = _read_json(folder / "model_index.json")
     kind = _kind(folder, index)
-    components = {kind.denoiser: _component(folder / kind.denoiser, _DIFFUSERS_STEM)}
-    components["vae"] = _component(folder / "vae", _DIFFUSERS_STEM)
+    components = {kind.denoiser: read_component(folder / kind.denoiser)}
+    components["vae"] = read_component(folder / "vae")
     for encoder, tokenizer in zip(kind.text, kind.tokenizers, strict=True):
         if encoder in kind.optional_text and not (folder / encoder).is_dir():
             continue
-        components[encoder] = _component(folder / encoder, _TRANSFORMERS_STEM)
+        components[encoder] = read_component(folder / encoder, _TRANSFORMERS_STEM)
         if not any((folder / tokenizer / name).is_file() for name in _TOKENIZER_FILES):
             raise ModelError(f"{folder} has no tokenizer: {folder / tokenizer} is missing or empty")
     if not (folder / "scheduler" / "scheduler_config.json").is_file():
@@ -154,7 +156,16 @@ def _kind(folder: Path, index: Mapping[str, Any]) -> BackboneKind:
     )
 
 
-def _component(folder: Path, stem: str) -> Component:
+def read_component(folder: Path, stem: str = _DIFFUSERS_STEM) -> Component:
+    """Read the configuration and headers of one network.
+
+    Args:
+        folder: Where it lies.
+        stem: What its weight files' names begin with; diffusers' where left out.
+
+    Raises:
+        ModelError: Something is missing or damaged.
+    """
     config = _read_json(folder / "config.json")
     for variant in _VARIANTS:
         files = _weight_files(folder, stem, variant)
@@ -171,6 +182,7 @@ def _component(folder: Path, stem: str) -> Component:
         folder,
         config,
         files,
+        tuple(sorted(folder.glob("*.safetensors.index*.json"))),
         variant,
         sum(_parameters(path) for path in files),
         sum(path.stat().st_size for path in files),

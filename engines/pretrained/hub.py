@@ -22,6 +22,9 @@ PATTERNS = (
 """Files of a repository that any backbone reads; code and pickled weights are never among them."""
 
 
+COMPONENT_PATTERNS = ("config.json", "*.safetensors", "*.safetensors.index.json")
+
+
 def download(repository: str) -> Path:
     """The folder of a repository's checkpoint, downloaded unless it is there already.
 
@@ -31,6 +34,15 @@ def download(repository: str) -> Path:
     Raises:
         ModelError: It cannot be had; one line says why and what to do.
     """
+    return _download(repository, PATTERNS, "model_index.json")
+
+
+def download_component(repository: str) -> Path:
+    """The folder of a repository that is a single network, as an autoencoder; see :func:`download`."""
+    return _download(repository, COMPONENT_PATTERNS, "config.json")
+
+
+def _download(repository: str, patterns: tuple[str, ...], marker: str) -> Path:
     try:
         import huggingface_hub
         from huggingface_hub import errors
@@ -40,12 +52,10 @@ def download(repository: str) -> Path:
             " pip install 'afterimage[backbones]'"
         ) from error
     try:
-        planned = huggingface_hub.snapshot_download(repository, allow_patterns=list(PATTERNS), dry_run=True)
+        planned = huggingface_hub.snapshot_download(repository, allow_patterns=list(patterns), dry_run=True)
         wanted = _wanted({file.filename: file.file_size or 0 for file in planned})
-        if "model_index.json" not in wanted:
-            raise ModelError(
-                f"{repository} on the hub is no diffusers checkpoint: it has no model_index.json"
-            )
+        if marker not in wanted:
+            raise ModelError(f"{repository} on the hub is nothing that diffusers saved: it has no {marker}")
         missing = sum(
             file.file_size or 0 for file in planned if file.will_download and file.filename in wanted
         )

@@ -1,0 +1,250 @@
+"""``afterimage convert``: a stock checkpoint becomes an RFDM folder, its network taking [noisy, source, memory].
+
+Weights go through memory a shard at a time, and the folder appears under its name only when it is whole.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from engines.backbones.expansion import INPUTS, expand_input_weight
+from engines.model import ModelError, find_model
+from engines.pretrained.checkpoint import (
+    KINDS,
+    SD15,
+    Checkpoint,
+    Component,
+    read_checkpoint,
+    read_component,
+)
+from engines.pretrained.index import index_of
+from engines.pretrained.loading import input_scales
+from engines.pretrained.needs import gigabytes
+
+SHARD_BYTES = 2_000_000_000
+_STEM = "diffusion_pytorch_model"
+_DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What is made of what.
+
+    Attributes:
+        source: A stock checkpoint's folder.
+        target: The RFDM folder to write.
+        made_from: What the source was asked for by.
+        wanted: The model it is to become, None for whichever it can.
+        codec: Folder of another autoencoder to put in the place of the checkpoint's own.
+        dtype: To store the network in; as it is where None.
+        without_t5: Leave SD 3.5's third text encoder out.
+        shard_bytes: Largest file of the network.
+    """
+
+    source: Path
+    target: Path
+    made_from: str
+    wanted: str | None = None
+    codec: Path | None = None
+    dtype: torch.dtype | None = None
+    without_t5: bool = False
+    shard_bytes: int = SHARD_BYTES
+
+
+def convert(conversion: Conversion) -> Checkpoint:
+    """Write the RFDM folder; returns what was written, read back.
+
+    Raises:
+        ModelError: The checkpoint cannot be converted or the folder not be written; nothing is left half-written.
+    """
+    checkpoint = read_checkpoint(conversion.source)
+    if checkpoint.is_rfdm:
+        raise ModelError(f"{conversion.source} is an RFDM folder already")
+    becomes = checkpoint.kind.model_name
+    if conversion.wanted not in (None, becomes):
+        raise ModelError(f"{conversion.source} can become {becomes}, not {conversion.wanted}")
+    codec = checkpoint.components["vae"] if conversion.codec is None else read_component(conversion.codec)
+    if codec.config.get("latent_channels") != checkpoint.channels:
+        raise ModelError(
+            f"{conversion.codec} has latents of {codec.config.get('latent_channels')} channels,"
+            f" {becomes} has {checkpoint.channels}"
+        )
+    _check_target(conversion.target, checkpoint, conversion.dtype)
+    try:
+        with _whole_or_nothing(conversion.target) as part:
+            _write(checkpoint, codec, conversion, part)
+    except OSError as error:
+        raise ModelError(f"{conversion.target} cannot be written: {error.strerror or error}") from error
+    return read_checkpoint(conversion.target)
+
+
+def _check_target(target: Path, checkpoint: Checkpoint, dtype: torch.dtype | None) -> None:
+    if target.exists():
+        raise ModelError(f"{target} exists already")
+    existing = next(folder for folder in target.absolute().parents if folder.is_dir())
+    denoiser = checkpoint.denoiser
+    stored = denoiser.stored_bytes if dtype is None else denoiser.parameters * dtype.itemsize
+    needed = checkpoint.stored_bytes - denoiser.stored_bytes + stored
+    free = shutil.disk_usage(existing).free
+    if needed > free:
+        raise ModelError(
+            f"{target} would take {gigabytes(needed)} on the disk, {gigabytes(free)} are free below {existing}"
+        )
+
+
+@contextmanager
+def _whole_or_nothing(target: Path) -> Iterator[Path]:
+    """A folder beside the target that takes its name at the end, or is removed."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        yield part
+        # mkdtemp makes a folder for its owner alone; a model is for whoever may read its surroundings.
+        part.chmod(0o755)
+        part.rename(target)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _write(checkpoint: Checkpoint, codec: Component, conversion: Conversion, part: Path) -> None:
+    kind, folder = checkpoint.kind, checkpoint.folder
+    left_out = {"text_encoder_3", "tokenizer_3"} if conversion.without_t5 else set()
+    for encoder in kind.text:
+        if encoder in checkpoint.components and encoder not in left_out:
+            _copy_component(checkpoint.components[encoder], part / encoder)
+    for name in (*kind.tokenizers, "scheduler"):
+        if (folder / name).is_dir() and name not in left_out:
+            shutil.copytree(folder / name, part / name, copy_function=shutil.copyfile)
+    _copy_component(codec, part / "vae")
+    _write_denoiser(checkpoint, part / kind.denoiser, conversion)
+    index = replace(index_of(checkpoint, conversion.made_from), name=conversion.target.name, version="1")
+    if conversion.without_t5:
+        index = replace(index, t5_tokens=0)
+    written = {name: value for name, value in index.to_json(checkpoint).items() if name not in left_out} | {
+        "vae": ["diffusers", codec.config["_class_name"]]
+    }
+    _write_json(part / "model_index.json", written)
+
+
+def _copy_component(component: Component, target: Path) -> None:
+    target.mkdir()
+    for path in (component.folder / "config.json", *component.indices, *component.weights):
+        shutil.copyfile(path, target / path.name)
+
+
+def _write_denoiser(checkpoint: Checkpoint, target: Path, conversion: Conversion) -> None:
+    """The network's tensors one after another, the first convolution expanded, in files of limited size."""
+    target.mkdir()
+    component, channels = checkpoint.denoiser, checkpoint.channels
+    config = {**component.config, "in_channels": len(INPUTS) * channels, "out_channels": channels}
+    _write_json(target / "config.json", config)
+    first = "conv_in.weight" if checkpoint.kind is SD15 else "pos_embed.proj.weight"
+    shards: list[list[str]] = []
+    shard: dict[str, Tensor] = {}
+    for name, stored in _tensors(component):
+        tensor = expand_input_weight(stored, channels, input_scales(checkpoint)) if name == first else stored
+        if conversion.dtype is not None and tensor.is_floating_point():
+            tensor = tensor.to(conversion.dtype)
+        if shard and sum(each.nbytes for each in shard.values()) + tensor.nbytes > conversion.shard_bytes:
+            shards.append(_save(shard, target / f"{len(shards)}.part"))
+            shard = {}
+        shard[name] = tensor
+    shards.append(_save(shard, target / f"{len(shards)}.part"))
+    _name_shards(target, shards)
+
+
+def _tensors(component: Component) -> Iterator[tuple[str, Tensor]]:
+    for path in component.weights:
+        with safe_open(path, "pt") as tensors:
+            for name in tensors.keys():  # noqa: SIM118  # it is no mapping
+                yield name, tensors.get_tensor(name)
+
+
+def _save(shard: Mapping[str, Tensor], path: Path) -> list[str]:
+    save_file({name: tensor.contiguous() for name, tensor in shard.items()}, path, metadata={"format": "pt"})
+    # safetensors writes for the owner alone.
+    path.chmod(0o644)
+    return list(shard)
+
+
+def _name_shards(folder: Path, shards: list[list[str]]) -> None:
+    """Give the files the names diffusers looks for: one file, or numbered ones and their index."""
+    if len(shards) == 1:
+        (folder / "0.part").rename(folder / f"{_STEM}.safetensors")
+        return
+    weight_map: dict[str, str] = {}
+    total = 0
+    for number, names in enumerate(shards):
+        path = folder / f"{_STEM}-{number + 1:05}-of-{len(shards):05}.safetensors"
+        (folder / f"{number}.part").rename(path)
+        total += path.stat().st_size
+        weight_map |= dict.fromkeys(names, path.name)
+    _write_json(
+        folder / f"{_STEM}.safetensors.index.json",
+        {"metadata": {"total_size": total}, "weight_map": weight_map},
+    )
+
+
+def _write_json(path: Path, value: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+def main(arguments: list[str]) -> int:
+    """Run ``afterimage convert``; 0 on success, 2 where it cannot be done, 130 where it was interrupted."""
+    parser = argparse.ArgumentParser(prog="afterimage convert", description=__doc__.splitlines()[0])
+    parser.add_argument("source", metavar="SRC", help="a stock checkpoint's folder, or its id on the hub")
+    parser.add_argument("target", metavar="OUT", type=Path, help="the RFDM folder to write; must not exist")
+    parser.add_argument("--to", choices=[kind.model_name for kind in KINDS], help="refuse any other")
+    parser.add_argument(
+        "--codec",
+        metavar="FOLDER",
+        help="another autoencoder, as madebyollin/taesd: a folder or an id on the hub",
+    )
+    parser.add_argument("--dtype", choices=_DTYPES, help="store the network in this (default: as it is)")
+    parser.add_argument("--without-t5", action="store_true", help="leave SD 3.5's largest text encoder out")
+    options = parser.parse_args(arguments)
+    try:
+        codec = None
+        if options.codec is not None:
+            codec = Path(options.codec)
+            if not codec.is_dir():
+                from engines.pretrained.hub import download_component
+
+                codec = download_component(options.codec)
+        written = convert(
+            Conversion(
+                source=find_model(options.source),
+                target=options.target,
+                made_from=options.source,
+                wanted=options.to,
+                codec=codec,
+                dtype=_DTYPES.get(options.dtype),
+                without_t5=options.without_t5,
+            )
+        )
+    except ModelError as error:
+        print(f"afterimage convert: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"afterimage convert: interrupted, {options.target} was not written", file=sys.stderr)
+        return 130
+    index = index_of(written, options.source)
+    print(f"wrote {options.target}: {written.kind.model_name}, {gigabytes(written.stored_bytes)}")
+    untrained = [name for name in INPUTS if name not in index.trained_inputs]
+    print(
+        f"untrained yet: {', '.join(untrained)}; "
+        f"afterimage train --backbone {written.kind.name} --init {options.target} teaches them"
+    )
+    return 0

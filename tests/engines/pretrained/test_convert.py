@@ -1,0 +1,139 @@
+import json
+import shutil
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import AutoencoderTiny, UNet2DConditionModel
+from torch import Tensor
+
+from engines.codecs import AutoencoderCodec
+from engines.model import ModelError, load_parts
+from engines.pretrained import convert as module
+from engines.pretrained.checkpoint import read_checkpoint
+from engines.pretrained.convert import Conversion, convert, main
+from engines.pretrained.index import index_of
+from engines.program import frame_program
+from tests.engines.stock import save_instruct_pix2pix, save_sd15, save_sd35, taesd
+
+Usage = namedtuple("Usage", "total used free")
+
+
+@pytest.fixture(scope="module")
+def stock(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("stock")
+    return {
+        "sd15": save_sd15(folder / "sd15"),
+        "pix2pix": save_instruct_pix2pix(folder / "pix2pix"),
+        "sd35": save_sd35(folder / "sd35"),
+    }
+
+
+def edited(folder: Path, text: str = "make it snow") -> Tensor:
+    """The latent of one frame, whatever the model."""
+    parts = load_parts(folder)
+    generator = torch.Generator().manual_seed(0)
+    picture = torch.randint(0, 256, (1, 64, 64, 3), generator=generator, dtype=torch.uint8)
+    memory, noise = torch.randn(2, 1, parts.codec.channels, 8, 8, generator=generator)
+    code = parts.instruction_encoder.encode(text).code[None]
+    with torch.inference_mode():
+        latent: Tensor = frame_program(parts, 2)(picture, memory, noise, code, torch.ones(1))[1]
+    return latent
+
+
+@pytest.mark.parametrize(
+    ("kind", "trained"),
+    [("sd15", ("noisy",)), ("pix2pix", ("noisy", "source")), ("sd35", ("noisy",))],
+)
+def test_a_converted_model_does_what_the_stock_one_did(
+    tmp_path: Path, stock: dict[str, Path], kind: str, trained: tuple[str, ...]
+) -> None:
+    target = tmp_path / "mine"
+    written = convert(Conversion(stock[kind], target, made_from=kind))
+    index = index_of(written, "")
+
+    torch.testing.assert_close(edited(target), edited(stock[kind]), atol=1e-4, rtol=1e-4)
+    assert (index.name, index.trained_inputs, index.made_from) == ("mine", trained, kind)
+    assert written.denoiser.config["in_channels"] == 3 * written.channels
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_network_of_several_files_is_read_by_diffusers(tmp_path: Path, stock: dict[str, Path]) -> None:
+    whole, split = tmp_path / "whole", tmp_path / "split"
+    convert(Conversion(stock["sd15"], whole, made_from=""))
+    convert(Conversion(stock["sd15"], split, made_from="", shard_bytes=100_000))
+
+    assert len(read_checkpoint(split).denoiser.weights) > 2
+    one, many = (UNet2DConditionModel.from_pretrained(folder / "unet") for folder in (whole, split))
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), many.parameters(), strict=True))
+
+
+def test_the_network_can_be_stored_in_half_precision(tmp_path: Path, stock: dict[str, Path]) -> None:
+    convert(Conversion(stock["sd15"], tmp_path / "half", made_from="", dtype=torch.float16))
+    whole, half = read_checkpoint(stock["sd15"]).denoiser, read_checkpoint(tmp_path / "half").denoiser
+
+    assert half.stored_bytes < 0.6 * whole.stored_bytes
+
+
+def test_another_codec_takes_the_place_of_the_checkpoints_own(tmp_path: Path, stock: dict[str, Path]) -> None:
+    taesd().save_pretrained(tmp_path / "taesd")
+    convert(Conversion(stock["pix2pix"], tmp_path / "quick", made_from="", codec=tmp_path / "taesd"))
+
+    codec = load_parts(tmp_path / "quick").codec
+    assert isinstance(codec, AutoencoderCodec)
+    assert isinstance(codec.autoencoder, AutoencoderTiny)
+    with pytest.raises(ModelError, match=r"latents of 4 channels, rfdm3\.5 has 16"):
+        convert(Conversion(stock["sd35"], tmp_path / "wrong", made_from="", codec=tmp_path / "taesd"))
+
+
+def test_t5_may_be_left_out(tmp_path: Path, stock: dict[str, Path]) -> None:
+    written = convert(Conversion(stock["sd35"], tmp_path / "light", made_from="", without_t5=True))
+    index = json.loads((tmp_path / "light" / "model_index.json").read_text())
+
+    assert "text_encoder_3" not in written.components
+    assert (index["t5_tokens"], "tokenizer_3" in index) == (0, False)
+    assert load_parts(tmp_path / "light").denoiser.tokens == 24
+
+
+def test_nothing_is_left_of_a_conversion_that_fails(
+    tmp_path: Path, stock: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module, "save_file", full)
+    with pytest.raises(ModelError, match="cannot be written: No space left on device"):
+        convert(Conversion(stock["sd15"], tmp_path / "never", made_from=""))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_told_before_anything_is_written(
+    tmp_path: Path, stock: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10, 10, 1000))
+    with pytest.raises(ModelError, match=r"would take 1\.0 MB on the disk, 0\.0 MB are free"):
+        convert(Conversion(stock["sd15"], tmp_path / "never", made_from=""))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_converted_is_one_line(
+    tmp_path: Path, stock: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = tmp_path / "done"
+    assert main([str(stock["sd15"]), str(done)]) == 0
+    said = capsys.readouterr().out
+    assert "untrained yet: source, memory" in said
+    assert "afterimage train --backbone sd15" in said
+
+    for arguments, line in (
+        ([str(stock["sd15"]), str(done)], "exists already"),
+        ([str(stock["sd15"]), str(tmp_path / "x"), "--to", "rfdm3.5"], "can become rfdm1.5, not rfdm3.5"),
+        ([str(done), str(tmp_path / "x")], "is an RFDM folder already"),
+        (["absent", str(tmp_path / "x")], "no model 'absent'"),
+    ):
+        assert main(arguments) == 2
+        error = capsys.readouterr().err
+        assert line in error
+        assert error.startswith("afterimage convert: ")
+        assert error.count("\n") == 1
