@@ -10,6 +10,9 @@ const CONTENT_SECURITY_POLICY = [
   "form-action 'self'",
 ].join("; ");
 
+/** OBS puts a Browser Source's custom CSS into the page as a style element. The page shows nothing of anyone's. */
+const VIEW_CONTENT_SECURITY_POLICY = `${CONTENT_SECURITY_POLICY}; style-src 'self' 'unsafe-inline'`;
+
 /** Where `npm run dev` finds the server; AFTERIMAGE_DEV_SERVER points elsewhere. */
 const DEFAULT_SERVER = "http://127.0.0.1:8080";
 
@@ -20,10 +23,15 @@ export default defineConfig(({ mode }) => ({
       name: "content-security-policy",
       // Only in the build: the development server injects its own styles inline.
       apply: "build",
-      transformIndexHtml: () => [
+      transformIndexHtml: (_html, { filename }) => [
         {
           tag: "meta",
-          attrs: { "http-equiv": "Content-Security-Policy", content: CONTENT_SECURITY_POLICY },
+          attrs: {
+            "http-equiv": "Content-Security-Policy",
+            content: filename.endsWith("view.html")
+              ? VIEW_CONTENT_SECURITY_POLICY
+              : CONTENT_SECURITY_POLICY,
+          },
           injectTo: "head-prepend",
         },
       ],

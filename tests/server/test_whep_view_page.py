@@ -56,6 +56,21 @@ async def test_it_shows_the_edit_of_one_session(server: RunningServer, page: Pag
             await expect(page.get_by_test_id("hud")).to_contain_text("server ")
 
 
+# As obs-browser's BrowserClient::OnLoadEnd does it.
+OBS_CSS = """(css) => {
+  const obsCSS = document.createElement("style");
+  obsCSS.appendChild(document.createTextNode(decodeURIComponent(css)));
+  document.querySelector("head").appendChild(obsCSS);
+}"""
+
+
+async def test_custom_css_of_obs_is_applied(server: RunningServer, page: Page) -> None:
+    await page.goto(f"{server.url}/view")
+    assert await style(page, "video", "objectFit") == "contain"
+    await page.evaluate(OBS_CSS, "%23picture%20%7B%20object-fit%3A%20cover%3B%20%7D")
+    assert await style(page, "video", "objectFit") == "cover"
+
+
 async def test_it_comes_back_by_itself_with_the_next_session(start_server: StartServer, page: Page) -> None:
     server = await start_server(token="sesame")
     async with server.http() as http:
