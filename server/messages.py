@@ -237,8 +237,10 @@ class StageTimes(Message):
     wait: Percentiles | None
     """For the editor's turn."""
     edit: Percentiles | None
+    detail: Percentiles | None
+    """Brought to the camera's size; null where the edit leaves at the size it was made."""
     encode: Percentiles | None
-    """Edited to encoded, waiting for the encoder included."""
+    """Ready to leave to encoded, waiting for the encoder included."""
     downlink: Percentiles | None
     """Last packet out to the browser: as it reports it, otherwise half a round trip."""
 

@@ -26,8 +26,8 @@ CLIENT_REPORT_AGE_S = 5.0
 
 DropReason = Literal["network", "decode", "inbox", "outbox", "encode", "frozen"]
 
-Stage = Literal["uplink", "decode", "wait", "edit", "encode", "downlink"]
-STAGES: tuple[Stage, ...] = ("uplink", "decode", "wait", "edit", "encode", "downlink")
+Stage = Literal["uplink", "decode", "wait", "edit", "detail", "encode", "downlink"]
+STAGES: tuple[Stage, ...] = ("uplink", "decode", "wait", "edit", "detail", "encode", "downlink")
 
 
 class Window:
@@ -137,6 +137,9 @@ class Telemetry:
             self._stages["edit"].add(1000.0 * (frame.edited_s - frame.edit_started_s))
             begun_s = frame.edited_s
             self.drift, self.evaluations = frame.drift, frame.evaluations
+        if frame.detailed_s is not None:
+            self._stages["detail"].add(1000.0 * (frame.detailed_s - begun_s))
+            begun_s = frame.detailed_s
         if frame.encoded_s is not None:
             self._stages["encode"].add(1000.0 * (frame.encoded_s - begun_s))
 

@@ -17,7 +17,7 @@ from benchmarks.live.measurement import (
 )
 
 PACKAGES = ("torch", "openvino", "aiortc", "av", "numpy")
-STAGES = ("uplink", "decode", "wait", "edit", "encode", "downlink")
+STAGES = ("uplink", "decode", "wait", "edit", "detail", "encode", "downlink")
 
 
 def report(measured: Measurement, conditions: dict[str, Any]) -> dict[str, Any]:

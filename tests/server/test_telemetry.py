@@ -48,13 +48,14 @@ def test_the_stamps_of_a_frame_are_its_stages() -> None:
     telemetry = Telemetry(Clock())
     edited = frame()
     edited.kind, edited.received_s, edited.decoded_s = "edited", 1.0, 1.003
-    edited.edit_started_s, edited.edited_s, edited.encoded_s, edited.sent_s = 1.005, 1.020, 1.022, 1.023
+    edited.edit_started_s, edited.edited_s, edited.detailed_s = 1.005, 1.020, 1.0215
+    edited.encoded_s, edited.sent_s = 1.022, 1.023
     telemetry.count_received()
     telemetry.add_decoded(edited)
     telemetry.add_sent(edited)
     stages = telemetry.stages
     measured = {name: round(value.p50, 3) for name, value in stages if value is not None}
-    assert measured == {"decode": 3.0, "wait": 2.0, "edit": 15.0, "encode": 2.0}
+    assert measured == {"decode": 3.0, "wait": 2.0, "edit": 15.0, "detail": 1.5, "encode": 0.5}
     assert telemetry.server == Percentiles(p50=23.0, p95=23.0)
     assert (telemetry.frames.received, telemetry.frames.edited) == (1, 1)
     assert telemetry.camera_size == (32, 16)

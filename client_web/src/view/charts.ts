@@ -88,6 +88,7 @@ const STAGE_NAMES: Readonly<Record<Stage, string>> = {
   decode: "Decode",
   wait: "Wait",
   edit: "Edit",
+  detail: "Detail",
   encode: "Encode",
   downlink: "Down",
 };
