@@ -10,15 +10,7 @@ export interface Percentiles {
   readonly p95: number;
 }
 
-export const STAGES = [
-  "uplink",
-  "decode",
-  "wait",
-  "edit",
-  "detail",
-  "encode",
-  "downlink",
-] as const;
+export const STAGES = ["uplink", "decode", "wait", "edit", "detail", "encode", "downlink"] as const;
 export type Stage = (typeof STAGES)[number];
 
 export const SESSION_STATES = [
