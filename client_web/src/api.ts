@@ -1,3 +1,4 @@
+import { parseIceServers } from "./ice";
 import { fields, finite, text, texts } from "./messages";
 import type { Family } from "./suggestions";
 
@@ -33,6 +34,16 @@ export interface OpenedSession {
   readonly token: string;
   readonly offerUrl: URL;
   readonly url: URL;
+  /** With credentials for this session. */
+  readonly iceServers: readonly RTCIceServer[];
+}
+
+/** What the server says of the way to it. */
+export interface Network {
+  readonly iceServers: readonly RTCIceServer[];
+  /** The range that pictures come in by, as "50000-50100"; null for any port. */
+  readonly udpPorts: string | null;
+  readonly codecs: readonly string[];
 }
 
 export interface NotReady {
@@ -144,7 +155,29 @@ export class Api {
       token,
       offerUrl: new URL(text(session["offer_url"]) ?? `${path}/offer`, this.base),
       url: new URL(path, this.base),
+      iceServers: parseIceServers(session["ice_servers"]),
     };
+  }
+
+  async network(signal?: AbortSignal): Promise<Network> {
+    const network = fields(await json(await this.call("v1/network", { signal })));
+    if (network === null) throw new Unreachable();
+    return {
+      iceServers: parseIceServers(network["ice_servers"]),
+      udpPorts: text(network["udp_ports"]),
+      codecs: texts(network["codecs"]),
+    };
+  }
+
+  /** The answer's SDP to an offer of a data channel that echoes; it takes no session's place. */
+  async probe(sdp: string, signal?: AbortSignal): Promise<string> {
+    const response = await this.call("v1/network/probe", {
+      method: "POST",
+      type: "application/sdp",
+      body: sdp,
+      signal,
+    });
+    return response.text();
   }
 
   /** The answer's SDP. */

@@ -1,9 +1,11 @@
 import { Api, type Model, Problem, Unreachable } from "./api";
 import { openCamera, type Size, type Source } from "./camera";
+import { checkConnection } from "./check";
 import { openDemo, openFile } from "./clips";
 import { installHook } from "./hook";
 import type { Family } from "./suggestions";
 import { CameraTrouble, describe, type Remedy, type Trouble } from "./troubles";
+import { CheckView } from "./view/check";
 import { byId, write } from "./view/dom";
 import { playHero } from "./view/hero";
 import { objection } from "./view/instruction_box";
@@ -40,6 +42,9 @@ const start = new StartView({
   chooseFile,
   remedy,
 });
+const checkView = new CheckView((onFinding, signal) =>
+  checkConnection(api, visit?.source.kind === "camera", onFinding, signal),
+);
 installHook(() => ({ visit, sourceTrouble: sourceTrouble?.kind ?? null }));
 
 // --- The source: a camera, the demo clip or a file ---------------------------------------------------------------
@@ -192,6 +197,9 @@ function remedy(what: Remedy): void {
     case "stop":
       leave();
       return;
+    case "check":
+      checkView.open();
+      return;
     case "keep":
       sourceTrouble = null;
       render();
@@ -302,6 +310,7 @@ function takeToken(): void {
 
 function listen(): void {
   byId("leave", HTMLButtonElement).addEventListener("click", leave);
+  byId("open-check", HTMLButtonElement).addEventListener("click", () => checkView.open());
   byId("file-input", HTMLInputElement).addEventListener("change", (event) => {
     const input = event.target as HTMLInputElement;
     takeFile(input.files?.[0]);

@@ -46,10 +46,13 @@ async function accept(connection: RTCPeerConnection, answer: string): Promise<vo
 }
 
 /** Wait until every candidate is known, or long enough: the offer is sent once and whole. */
-export async function gathered(connection: RTCPeerConnection): Promise<void> {
+export async function gathered(
+  connection: RTCPeerConnection,
+  timeoutMs = GATHERING_TIMEOUT_MS,
+): Promise<void> {
   if (connection.iceGatheringState === "complete") return;
   await new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, GATHERING_TIMEOUT_MS);
+    const timer = setTimeout(resolve, timeoutMs);
     connection.addEventListener("icegatheringstatechange", () => {
       if (connection.iceGatheringState !== "complete") return;
       clearTimeout(timer);
@@ -93,10 +96,11 @@ async function opened(
  */
 export async function connect(
   track: MediaStreamTrack,
+  iceServers: readonly RTCIceServer[],
   exchange: (offer: string) => Promise<string>,
   signal: AbortSignal,
 ): Promise<Peer> {
-  const connection = new RTCPeerConnection();
+  const connection = new RTCPeerConnection({ iceServers: [...iceServers] });
   try {
     const control = connection.createDataChannel("control", { ordered: true });
     const telemetry = connection.createDataChannel("telemetry", {

@@ -19,7 +19,7 @@ export type TroubleKind =
   | "connection-lost";
 
 /** What a visitor can do about it; the page turns each into a button. */
-export type Remedy = "camera" | "demo" | "file" | "retry" | "token" | "stop" | "keep";
+export type Remedy = "camera" | "demo" | "file" | "retry" | "token" | "stop" | "keep" | "check";
 
 export interface Trouble {
   readonly kind: TroubleKind;

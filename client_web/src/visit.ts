@@ -197,7 +197,12 @@ export class Visit {
     const session = await this.api.openSession(this.model, signal);
     try {
       const { track } = this.source;
-      const peer = await connect(track, (sdp) => this.api.offer(session, sdp, signal), signal);
+      const peer = await connect(
+        track,
+        session.iceServers,
+        (sdp) => this.api.offer(session, sdp, signal),
+        signal,
+      );
       // The visitor may have changed the source while the connection was being made.
       if (this.source.track !== track) await peer.sender.replaceTrack(this.source.track);
       await this.live(session, peer);

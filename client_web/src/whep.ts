@@ -1,6 +1,7 @@
 /** A WHEP player (draft-ietf-wish-whep-03): one offer, one answer, one address to end it at. */
 
 import { Problem, problem, Unreachable } from "./api";
+import { iceServersOf } from "./ice";
 import { ConnectionFailed, gathered, showAtOnce } from "./peer";
 
 export interface Viewing {
@@ -18,7 +19,12 @@ export interface Viewing {
  * @throws Unreachable, Problem or ConnectionFailed
  */
 export async function watch(endpoint: URL, token: string | null): Promise<Viewing> {
-  const connection = new RTCPeerConnection();
+  const authorization: Record<string, string> =
+    token === null ? {} : { Authorization: `Bearer ${token}` };
+  // Before the offer: candidates that were gathered without the servers would not be gathered again.
+  const described = await reach(endpoint, { method: "OPTIONS", headers: authorization });
+  const iceServers = iceServersOf(described.headers.get("Link"));
+  const connection = new RTCPeerConnection({ iceServers });
   try {
     const stream = new MediaStream();
     for (const kind of ["video", "audio"]) {
@@ -29,8 +35,6 @@ export async function watch(endpoint: URL, token: string | null): Promise<Viewin
     await connection.setLocalDescription();
     await gathered(connection);
 
-    const authorization: Record<string, string> =
-      token === null ? {} : { Authorization: `Bearer ${token}` };
     const response = await reach(endpoint, {
       method: "POST",
       headers: { "Content-Type": "application/sdp", ...authorization },

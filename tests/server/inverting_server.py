@@ -1,5 +1,6 @@
-"""A server with the inverting editor in a process of its own: ``python -m tests.server.inverting_server``."""
+"""A server with the inverting editor, as `afterimage serve` otherwise: ``python -m tests.server.inverting_server``."""
 
+import argparse
 import sys
 
 from server.serve import serve
@@ -7,4 +8,7 @@ from server.settings import Settings
 from tests.server.fakes import InvertingEditor
 
 if __name__ == "__main__":
-    sys.exit(serve(Settings(model="inverting"), InvertingEditor))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("command", nargs="?", choices=["serve"])
+    parser.add_argument("--port", type=int, default=Settings().port)
+    sys.exit(serve(Settings(model="inverting", port=parser.parse_args().port), InvertingEditor))

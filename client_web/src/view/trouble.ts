@@ -1,4 +1,4 @@
-import type { Remedy, Trouble } from "../troubles";
+import type { Remedy, Trouble, TroubleKind } from "../troubles";
 import { create } from "./dom";
 
 const LABELS: Readonly<Record<Remedy, string>> = {
@@ -9,7 +9,15 @@ const LABELS: Readonly<Record<Remedy, string>> = {
   token: "Enter the token",
   stop: "Stop",
   keep: "Go on as before",
+  check: "Check the connection",
 };
+
+/** Nothing of these lies on the way to the server. */
+const CHECKED_ELSEWHERE: ReadonlySet<TroubleKind> = new Set([
+  "file-unplayable",
+  "instruction-unfit",
+  "no-webrtc",
+]);
 
 /** Shows one trouble with a button per remedy, and a countdown while the page tries again by itself. */
 export class TroubleBox {
@@ -37,7 +45,7 @@ export class TroubleBox {
         create("h2", {}, trouble.title),
         create("p", {}, trouble.words),
         this.countdown,
-        create("div", { class: "swap" }, ...trouble.remedies.map((remedy) => this.button(remedy))),
+        create("div", { class: "swap" }, ...offered(trouble).map((remedy) => this.button(remedy))),
       );
       this.box.scrollIntoView({ block: "nearest" });
     }
@@ -52,6 +60,11 @@ export class TroubleBox {
     button.addEventListener("click", () => this.onRemedy(remedy));
     return button;
   }
+}
+
+/** Whatever the trouble is, the check may find what is behind it. */
+function offered({ kind, remedies }: Trouble): readonly Remedy[] {
+  return CHECKED_ELSEWHERE.has(kind) ? remedies : [...remedies, "check"];
 }
 
 export function countdownWords(retryAt: number | null, now: number): string {
