@@ -24,7 +24,7 @@ _OPEN_PATHS = ("/livez", "/readyz", "/view")
 _OPEN_FILES = "/assets/"
 """What the page is made of says nothing of anyone, and a viewer's page has no server's token."""
 _CALLS = ("/v1", "/metrics", "/whip", "/whep")
-_SESSION_PATH = re.compile(r"/v1/sessions/[^/]+(/.*)?")
+_SESSION_PATH = re.compile(r"/v1/(sessions|recordings)/[^/]+(/.*)?")
 
 
 def bearer(headers: Headers) -> str | None:

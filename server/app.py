@@ -11,8 +11,22 @@ from starlette.middleware.cors import CORSMiddleware
 from server.access import Access, BodyLimit
 from server.cors import OpenSignalling
 from server.engine import LiveEditor, load_warm_editor
-from server.problems import ProblemDetails, install_problems
-from server.routes import health, models, network, page, sessions, whep, whip
+from server.openapi import describe
+from server.problems import install_problems
+from server.routes import (
+    events,
+    health,
+    instructions,
+    models,
+    network,
+    page,
+    presets,
+    recordings,
+    sessions,
+    snapshot,
+    whep,
+    whip,
+)
 from server.service import Service
 from server.settings import Settings
 
@@ -64,10 +78,23 @@ def create_app(settings: Settings, load: Callable[[], LiveEditor] | None = None)
         version="1",
         lifespan=lifespan,
         middleware=middleware,
-        responses={"4XX": {"model": ProblemDetails, "content": {"application/problem+json": {}}}},
     )
     install_problems(app)
-    for part in (sessions, whip, whep, models, network, health, page):
+    describe(app)
+    described = (
+        sessions,
+        instructions,
+        events,
+        snapshot,
+        recordings,
+        presets,
+        whip,
+        whep,
+        models,
+        network,
+        health,
+    )
+    for part in (*described, page):
         app.include_router(part.router)
     page.mount_files(app, settings.client_dir)
     return app

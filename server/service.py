@@ -10,10 +10,12 @@ from prometheus_client import CollectorRegistry
 from server.access import bearer, same_secret
 from server.engine import Engine, LiveEditor
 from server.metrics import Totals, make_registry
+from server.presets.store import Presets
 from server.problems import Problem
+from server.recording.store import Recordings
 from server.rtc.ice import GrantedIceServer, Network
 from server.rtc.probe import Probes
-from server.session.edit_size import edit_size
+from server.session.edit_size import SHORT_SIDE, edit_size
 from server.session.limits import SessionLimits
 from server.session.session import Session
 from server.session.sessions import NoSuchSessionError, Sessions
@@ -33,9 +35,19 @@ class Service:
         self.engine = Engine(load, settings.max_batch, settings.show_short_side)
         self.network = network(settings)
         self.probes = Probes(self.network)
-        self.limits = session_limits(settings, self.network)
+        self.limits = session_limits(settings, self.network, self.engine)
         totals = Totals()
-        self.sessions = Sessions(settings.model, self.engine, self.limits, settings.max_sessions, totals.add)
+        self.recordings = Recordings(settings.data / "recordings", settings.recordings_max_bytes)
+        self.presets = Presets(settings.data / "presets.sqlite3")
+        self.sessions = Sessions(
+            settings.model,
+            self.engine,
+            self.limits,
+            self.recordings,
+            self.presets,
+            settings.max_sessions,
+            totals.add,
+        )
         self.metrics: CollectorRegistry = make_registry(self.sessions, self.engine, totals)
 
     @property
@@ -51,6 +63,8 @@ class Service:
         """End every session, then the engine."""
         await self.probes.close()
         await self.sessions.close("the server stops")
+        await self.recordings.close()
+        await self.presets.close()
         await self.engine.close()
 
 
@@ -64,11 +78,14 @@ def network(settings: Settings) -> Network:
     )
 
 
-def session_limits(settings: Settings, network: Network) -> SessionLimits:
-    """What the settings say of each session."""
+def session_limits(settings: Settings, network: Network, engine: Engine) -> SessionLimits:
+    """What the settings, or else the model, say of each session."""
 
     def scale_to_edit(width: int, height: int) -> tuple[int, int]:
-        return edit_size(width, height, settings.edit_short_side)
+        runs = engine.description
+        if runs is None:
+            return edit_size(width, height, settings.edit_short_side or SHORT_SIDE)
+        return edit_size(width, height, settings.edit_short_side or runs.short_side, runs.size_multiple)
 
     return SessionLimits(
         connect_timeout_s=settings.connect_timeout_s,

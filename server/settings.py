@@ -1,5 +1,6 @@
 """Everything that can be set, read once at start-up and passed down."""
 
+import os
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
@@ -27,10 +28,16 @@ class Settings(BaseSettings):
     client_dir: Path = CLIENT_DIR
     """The built page."""
 
+    data: Annotated[Path, Field(default_factory=lambda: data_home() / "afterimage")]
+    """Where recordings and presets are kept; by default in XDG_DATA_HOME, or ~/.local/share."""
+    recordings_max_bytes: Annotated[int, Field(ge=1_000_000)] = 20_000_000_000
+    """All recordings together; one that would need more ends."""
+
     model: str = "rfdm-tiny"
     device: str = "auto"
     compiler: str = "auto"
-    steps: PositiveInt = 1
+    steps: PositiveInt | None = None
+    """Sampler steps for a frame; the model's own otherwise."""
 
     max_sessions: PositiveInt = 4
     max_batch: PositiveInt | None = None
@@ -44,7 +51,8 @@ class Settings(BaseSettings):
     stall_after_s: PositiveFloat = 2.0
     """An edit that takes longer lets the untouched picture through until it returns."""
 
-    edit_short_side: Annotated[int, Field(ge=64, le=1024, multiple_of=SIZE_MULTIPLE)] = 256
+    edit_short_side: Annotated[int, Field(ge=64, le=1024, multiple_of=SIZE_MULTIPLE)] | None = None
+    """The model's own otherwise: 256 pixels for rfdm-tiny, 512 for the large ones."""
     max_edit_side: Annotated[int, Field(ge=64, le=4096, multiple_of=SIZE_MULTIPLE)] = 1024
     show_short_side: Annotated[int, Field(ge=0, le=2160, multiple_of=2)] = 480
     """An edit is shown at its camera's own size, the camera's detail in it, but no larger than this; 0 shows it at
@@ -72,6 +80,13 @@ class Settings(BaseSettings):
                 "or serve on 127.0.0.1"
             )
         return self
+
+
+def data_home() -> Path:
+    """Where a user's programs keep what is theirs (XDG Base Directory Specification)."""
+    given = Path(os.environ.get("XDG_DATA_HOME", ""))
+    # A relative one is to be ignored.
+    return given if given.is_absolute() else Path.home() / ".local" / "share"
 
 
 def is_loopback(host: str) -> bool:

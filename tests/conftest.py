@@ -1,11 +1,20 @@
 """Settings for every test, and a second try for live media."""
 
 import os
+from collections.abc import Iterator
 
 import pytest
 
 # Set before torch is first loaded; see server/__init__.py for why.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _data_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Whatever a test's servers keep is not kept among this user's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AFTERIMAGE_DATA", str(tmp_path_factory.mktemp("data")))
+        yield
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,46 +1,29 @@
 """Sessions over REST: the same code the `control` channel reaches."""
 
-import asyncio
-import io
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Body, Request, Response
+from pydantic import BaseModel, Field
 
 from server.asks import InstructionFields, InstructionText, Strength
-from server.engine import EditorUnavailableError
-from server.messages import (
-    InstructionTaken,
-    SessionState,
-    StateMessage,
-    Stats,
-    StatsMessage,
-)
+from server.messages import InstructionTaken, SessionState, Stats
 from server.problems import Problem
+from server.routes.asked import Asked, Responses, example, problems
+from server.routes.instructions import TAKEN
+from server.routes.refused import refused
 from server.routes.signalling import RETRY_AFTER_S, SDP_TYPE, read_offer, refusals
 from server.rtc.ice import GrantedIceServer
 from server.service import Service, TheService, TheSession
-from server.session.edit_size import SIZE_MULTIPLE
-from server.session.frame import Picture
+from server.session.edit_size import SIZE_MULTIPLE, nearest_size
 from server.session.limits import SessionLimits
 from server.session.session import Session
 from server.session.sessions import ServerFullError
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
 
-KEEP_ALIVE_S = 15.0
-
 PictureSide = Annotated[int, Field(ge=SIZE_MULTIPLE, le=8192)]
-
-
-class Asked(BaseModel):
-    """A request's body."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class NewSession(Asked):
@@ -60,11 +43,10 @@ class SessionChange(Asked):
 
     instruction: InstructionText | None = None
     strength: Strength | None = None
+    bypassed: bool | None = None
+    """Show the original, from the next frame on."""
     frozen: bool | None = None
-
-
-class NewInstruction(InstructionFields, Asked):
-    """An instruction."""
+    """Hold the picture, whether it is an edit or the original."""
 
 
 class SessionSummary(BaseModel):
@@ -75,13 +57,21 @@ class SessionSummary(BaseModel):
     model: str
     instruction: InstructionTaken | None
     strength: float | None
+    """Of the instruction that is applied last, as it is."""
+    bypassed: bool
     frozen: bool
+    recording_id: str | None
+    """The recording that is under way."""
     offer_url: str
     whip_url: str
     """For a publisher, as OBS, in place of a browser's offer."""
     whep_url: str
     """For each viewer."""
+    instructions_url: str
+    recordings_url: str
+    snapshot_url: str
     events_url: str
+    stats_url: str
 
 
 class OpenedSession(SessionSummary):
@@ -97,18 +87,59 @@ class OpenedSession(SessionSummary):
 
 def summary(session: Session) -> SessionSummary:
     """A session's public side."""
+    url = f"/v1/sessions/{session.id}"
     return SessionSummary(
         id=session.id,
         state=session.state,
         model=session.model,
         instruction=session.instructions.newest,
         strength=_strength(session),
+        bypassed=session.bypassed,
         frozen=session.frozen,
-        offer_url=f"/v1/sessions/{session.id}/offer",
-        whip_url=f"/v1/sessions/{session.id}/whip",
-        whep_url=f"/v1/sessions/{session.id}/whep",
-        events_url=f"/v1/sessions/{session.id}/events",
+        recording_id=session.recording.id,
+        offer_url=f"{url}/offer",
+        whip_url=f"{url}/whip",
+        whep_url=f"{url}/whep",
+        instructions_url=f"{url}/instructions",
+        recordings_url=f"{url}/recordings",
+        snapshot_url=f"{url}/snapshot",
+        events_url=f"{url}/events",
+        stats_url=f"{url}/stats",
     )
+
+
+SESSION = {
+    "id": "Vb7c1QeXo9aR2sTu",
+    "state": "live",
+    "model": "rfdm-tiny",
+    "instruction": TAKEN,
+    "strength": 0.8,
+    "bypassed": False,
+    "frozen": False,
+    "recording_id": None,
+    "offer_url": "/v1/sessions/Vb7c1QeXo9aR2sTu/offer",
+    "whip_url": "/v1/sessions/Vb7c1QeXo9aR2sTu/whip",
+    "whep_url": "/v1/sessions/Vb7c1QeXo9aR2sTu/whep",
+    "instructions_url": "/v1/sessions/Vb7c1QeXo9aR2sTu/instructions",
+    "recordings_url": "/v1/sessions/Vb7c1QeXo9aR2sTu/recordings",
+    "snapshot_url": "/v1/sessions/Vb7c1QeXo9aR2sTu/snapshot",
+    "events_url": "/v1/sessions/Vb7c1QeXo9aR2sTu/events",
+    "stats_url": "/v1/sessions/Vb7c1QeXo9aR2sTu/stats",
+}
+OPENED = SESSION | {
+    "state": "new",
+    "token": "Qp1vY0c8mJx4n2KfWzH7tUoRbE6sLdGa",
+    "view_url": "/view#session=Vb7c1QeXo9aR2sTu&token=Qp1vY0c8mJx4n2KfWzH7tUoRbE6sLdGa",
+    "ice_servers": [],
+}
+ANSWER: Responses = {
+    200: {
+        "content": {
+            SDP_TYPE: {"schema": {"type": "string"}, "example": "v=0\r\no=- 3980 3980 IN IP4 0.0.0.0\r\n"}
+        },
+        "description": "The SDP answer, all candidates in it.",
+    }
+}
 
 
 def _strength(session: Session) -> float | None:
@@ -116,9 +147,23 @@ def _strength(session: Session) -> float | None:
     return None if topmost is None else topmost.strength
 
 
-@router.post("", status_code=201)
+@router.post(
+    "",
+    status_code=201,
+    responses=example(201, OPENED, "Open; Location names it.") | problems(401, 422, 503),
+)
 async def open_session(
-    service: TheService, response: Response, asked: NewSession | None = None
+    service: TheService,
+    response: Response,
+    asked: Annotated[
+        NewSession | None,
+        Body(
+            openapi_examples={
+                "with an instruction": {"value": {"instruction": "make it a pencil sketch", "seed": 7}},
+                "of its own size": {"value": {"width": 448, "height": 256}},
+            }
+        ),
+    ] = None,
 ) -> OpenedSession:
     """Open a session; 503 when every place is taken."""
     asked = asked or NewSession()
@@ -163,32 +208,51 @@ def view_url(session: Session) -> str:
     return f"/view#session={session.id}&token={quote(session.token, safe='')}"
 
 
-@router.get("")
+@router.get("", responses=example(200, [SESSION], "All that are open."))
 async def list_sessions(service: TheService) -> list[SessionSummary]:
     """All open sessions."""
     return [summary(session) for session in service.sessions]
 
 
-@router.get("/{session_id}")
+@router.get("/{session_id}", responses=example(200, SESSION, "As it is now.") | problems(401, 404))
 async def show_session(session: TheSession) -> SessionSummary:
     """One session."""
     return summary(session)
 
 
-@router.patch("/{session_id}")
-async def change_session(session: TheSession, asked: SessionChange) -> SessionSummary:
-    """Change the instruction, its strength, or hold the picture."""
-    if asked.instruction is not None:
-        strength = asked.strength if asked.strength is not None else (_strength(session) or 1.0)
-        await _instruct(session, InstructionFields(text=asked.instruction, strength=strength))
-    elif asked.strength is not None:
-        session.instructions.set_strength(asked.strength)
+@router.patch(
+    "/{session_id}",
+    responses=example(200, SESSION, "As it is then.")
+    | problems(401, 404, 422, 503, _503="the model is not loaded"),
+)
+async def change_session(
+    session: TheSession,
+    asked: Annotated[
+        SessionChange,
+        Body(
+            openapi_examples={
+                "the original": {"value": {"bypassed": True}},
+                "hold": {"value": {"frozen": True}},
+                "less": {"value": {"strength": 0.5}},
+            }
+        ),
+    ],
+) -> SessionSummary:
+    """Change the instruction or its strength, show the original, or hold the picture."""
+    with refused():
+        if asked.instruction is not None:
+            strength = asked.strength if asked.strength is not None else (_strength(session) or 1.0)
+            await session.instructions.take(InstructionFields(text=asked.instruction, strength=strength))
+        elif asked.strength is not None:
+            session.instructions.set_strength(asked.strength)
+    if asked.bypassed is not None:
+        session.instructions.bypass(asked.bypassed)
     if asked.frozen is not None:
         session.freeze(asked.frozen)
     return summary(session)
 
 
-@router.delete("/{session_id}", status_code=204)
+@router.delete("/{session_id}", status_code=204, responses=problems(401, 404))
 async def end_session(session: TheSession) -> None:
     """End the session and its connection."""
     await session.close("ended over REST")
@@ -197,7 +261,7 @@ async def end_session(session: TheSession) -> None:
 @router.post(
     "/{session_id}/offer",
     response_class=Response,
-    responses={200: {"content": {SDP_TYPE: {}}, "description": "The SDP answer, all candidates in it."}},
+    responses=ANSWER | problems(400, 401, 404, 409, 415, 422, 503, _400="the offer is not SDP"),
     openapi_extra={"requestBody": {"content": {SDP_TYPE: {"schema": {"type": "string"}}}, "required": True}},
 )
 async def answer_offer(session: TheSession, request: Request) -> Response:
@@ -208,44 +272,10 @@ async def answer_offer(session: TheSession, request: Request) -> Response:
     return Response(answer, media_type=SDP_TYPE)
 
 
-@router.post("/{session_id}/instructions", status_code=202)
-async def instruct(session: TheSession, asked: NewInstruction) -> InstructionTaken:
-    """Take an instruction; a receipt follows with the first frame that carries it."""
-    return await _instruct(session, asked)
-
-
-@router.get(
-    "/{session_id}/events",
-    response_class=StreamingResponse,
-    responses={
-        200: {"content": {"text/event-stream": {}}, "description": "receipt, state, warning, telemetry"}
-    },
-)
-async def listen(session: TheSession) -> StreamingResponse:
-    """Server-sent events until the session ends."""
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_event_stream(session), headers=headers, media_type="text/event-stream")
-
-
-@router.get("/{session_id}/stats", response_model_by_alias=True)
+@router.get("/{session_id}/stats", response_model_by_alias=True, responses=problems(401, 404))
 async def show_stats(session: TheSession) -> Stats:
     """Telemetry as of now; null where not measured."""
     return session.stats()
-
-
-@router.get(
-    "/{session_id}/snapshot",
-    response_class=Response,
-    responses={200: {"content": {"image/jpeg": {}, "image/png": {}}, "description": "The newest picture."}},
-)
-async def snapshot(session: TheSession, request: Request, of: Literal["edit", "source"] = "edit") -> Response:
-    """The newest picture, JPEG or, where the request prefers it, PNG."""
-    picture = session.last_edit if of == "edit" else session.last_source
-    if picture is None:
-        raise Problem(409, "the session has no picture yet", {"Retry-After": "1"})
-    media_type = _preferred_image(request.headers.get("accept", "*/*"))
-    body = await asyncio.to_thread(_encode_image, picture, media_type)
-    return Response(body, media_type=media_type, headers={"Cache-Control": "no-store", "Vary": "Accept"})
 
 
 def _limits(asked: NewSession, service: Service) -> SessionLimits | None:
@@ -254,74 +284,18 @@ def _limits(asked: NewSession, service: Service) -> SessionLimits | None:
     if asked.model is not None and asked.model != settings.model:
         raise Problem(422, f"model: there is no {asked.model!r} here, this server runs {settings.model}")
     steps = settings.steps if runs is None else runs.steps
-    if asked.steps is not None and asked.steps != steps:
+    if asked.steps is not None and steps is not None and asked.steps != steps:
         raise Problem(422, f"steps: this server runs {steps} to a frame")
     if asked.width is None and asked.height is None:
         return None
     if asked.width is None or asked.height is None:
         raise Problem(422, "width, height: give both or neither")
-    width, height = (
-        max(1, round(side / SIZE_MULTIPLE)) * SIZE_MULTIPLE for side in (asked.width, asked.height)
-    )
-    if max(width, height) > settings.max_edit_side:
+    width, height = asked.width, asked.height
+    if max(nearest_size(width, height)) > settings.max_edit_side:
         raise Problem(422, f"width, height: at most {settings.max_edit_side} here")
-    return replace(service.limits, edit_size=lambda *_: (width, height))
 
+    def fixed(_: int, __: int) -> tuple[int, int]:
+        loaded = service.engine.description
+        return nearest_size(width, height, SIZE_MULTIPLE if loaded is None else loaded.size_multiple)
 
-async def _instruct(session: Session, asked: InstructionFields) -> InstructionTaken:
-    try:
-        return await session.instructions.take(asked)
-    except ValueError as error:
-        raise Problem(422, f"text: {error}") from error
-    except EditorUnavailableError as error:
-        raise Problem(503, str(error), {"Retry-After": str(RETRY_AFTER_S)}) from error
-
-
-async def _event_stream(session: Session) -> AsyncIterator[str]:
-    events = session.events.listen(StateMessage(state=session.state))
-    coming = asyncio.ensure_future(anext(events))
-    try:
-        while True:
-            done, _ = await asyncio.wait({coming}, timeout=KEEP_ALIVE_S)
-            if not done:
-                yield ": still here\n\n"
-                continue
-            try:
-                event = coming.result()
-            except StopAsyncIteration:
-                return
-            name = "telemetry" if isinstance(event, StatsMessage) else event.type
-            yield f"event: {name}\ndata: {event.model_dump_json(by_alias=True)}\n\n"
-            coming = asyncio.ensure_future(anext(events))
-    finally:
-        coming.cancel()
-        await asyncio.gather(coming, return_exceptions=True)
-        await events.aclose()
-
-
-def _preferred_image(accept: str) -> str:
-    """JPEG unless PNG is named and preferred; 406 for neither."""
-    weights: dict[str, float] = {}
-    for entry in accept.split(","):
-        media_type, _, parameters = entry.strip().partition(";")
-        quality = parameters.strip().removeprefix("q=") if parameters.strip().startswith("q=") else "1"
-        try:
-            weights[media_type.strip().lower()] = float(quality)
-        except ValueError:
-            continue
-    anything = max(weights.get("image/*", 0.0), weights.get("*/*", 0.0))
-    jpeg, png = weights.get("image/jpeg", anything), weights.get("image/png", anything)
-    if max(jpeg, png) <= 0:
-        raise Problem(406, "a snapshot is image/jpeg or image/png")
-    return "image/png" if png > jpeg else "image/jpeg"
-
-
-def _encode_image(picture: Picture, media_type: str) -> bytes:
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    if media_type == "image/png":
-        Image.fromarray(picture).save(buffer, "PNG")
-    else:
-        Image.fromarray(picture).save(buffer, "JPEG", quality=90)
-    return buffer.getvalue()
+    return replace(service.limits, edit_size=fixed)

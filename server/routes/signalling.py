@@ -11,7 +11,8 @@ from server.rtc.fragment import MalformedFragmentError, parse_fragment
 from server.rtc.gathering import NoPortError
 from server.rtc.ice import GrantedIceServer
 from server.rtc.offer import MalformedOfferError, UnusableOfferError
-from server.session.session import AlreadyConnectedError, Session, SessionClosedError
+from server.session.errors import AlreadyConnectedError, SessionClosedError
+from server.session.session import Session
 from server.session.viewers import TooManyViewersError
 
 SDP_TYPE = "application/sdp"

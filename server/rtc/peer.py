@@ -63,12 +63,14 @@ class Peer:
 
     Attributes:
         capture_clock: When what came was captured.
+        hears: Whether sound may come.
     """
 
     def __init__(
         self, downlink: Downlink | None, events: PeerEvents, edit_size: Size, network: Network
     ) -> None:
         self.capture_clock = CaptureClock()
+        self.hears = False
         self.connection = Connection(network, events.state)
         self._downlink, self._events, self._edit_size = downlink, events, edit_size
         self._loop = asyncio.get_running_loop()
@@ -145,6 +147,7 @@ class Peer:
         types = hooks.opus_types(sound) if first else frozenset[int]()
         if self._downlink is None and types:
             hooks.only_opus(sound)
+        self.hears |= bool(types)
         relay = SoundRelay(types, self.capture_clock.sound_ms, self._events.sound)
         hooks.assemble_with(sound.receiver, relay)
         if first:

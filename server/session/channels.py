@@ -1,7 +1,7 @@
 """A session's two data channels: `control` is heard and answered, `telemetry` is told at intervals."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from aiortc import RTCDataChannel
 
@@ -12,7 +12,6 @@ from server.messages import (
     FrameMatch,
     FramesMessage,
     Message,
-    StateMessage,
     Stats,
     StatsMessage,
 )
@@ -42,7 +41,7 @@ class Channels:
     def __init__(
         self,
         events: Events,
-        state: Callable[[], StateMessage],
+        state: Callable[[], Sequence[Message]],
         stats: Callable[[], Stats],
         follow: Callable[[ControlMessage], Awaitable[Message]],
         on_report: Callable[[ClientReport], None],
@@ -61,7 +60,8 @@ class Channels:
             self._control = channel
             channel.on("message", self._hear_control)
             channel.on("close", lambda: self._on_gone("control channel closed"))
-            self._send(channel, self._state(), MAX_BUFFERED_CONTROL)
+            for message in self._state():
+                self._send(channel, message, MAX_BUFFERED_CONTROL)
         elif channel.label == "telemetry":
             self._telemetry = channel
             channel.on("message", self._hear_telemetry)

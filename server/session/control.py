@@ -19,8 +19,9 @@ from server.asks import (
     UndoMessage,
 )
 from server.engine import EditorUnavailableError
-from server.messages import Ack, ControlErrorMessage, InstructionAck, Message, PingAck
-from server.session.stack import MAX_LAYERS, NoSuchLayerError, NothingToUndoError, StackFullError
+from server.messages import Ack, ControlErrorMessage, InstructionAck, Message, PingAck, RecordAck
+from server.presets.store import PresetsUnavailableError
+from server.session.refusals import REFUSALS, why_refused
 
 if TYPE_CHECKING:
     from server.session.session import Session
@@ -30,20 +31,10 @@ async def follow(session: "Session", message: ControlMessage) -> Message:
     """Do what a message asks for; its answer."""
     try:
         return await _followed(session, message)
-    except EditorUnavailableError as error:
+    except (EditorUnavailableError, PresetsUnavailableError) as error:
         return ControlErrorMessage(id=message.id, code="unavailable", detail=str(error))
-    except NoSuchLayerError:
-        return ControlErrorMessage(
-            id=message.id, code="refused", detail="instruction_id: no such instruction is on the stack"
-        )
-    except StackFullError:
-        return ControlErrorMessage(
-            id=message.id, code="refused", detail=f"the stack holds {MAX_LAYERS} instructions already"
-        )
-    except NothingToUndoError:
-        return ControlErrorMessage(
-            id=message.id, code="refused", detail=f"there is nothing to {message.type}"
-        )
+    except REFUSALS as error:
+        return ControlErrorMessage(id=message.id, code="refused", detail=why_refused(error))
     except ValueError as error:
         return ControlErrorMessage(id=message.id, code="bad_field", detail=f"text: {error}")
 
@@ -70,8 +61,13 @@ async def _followed(session: "Session", message: ControlMessage) -> Message:
             edits.bypass(message.bypassed)
         case FreezeMessage():
             session.freeze(message.frozen)
-        case PresetMessage() | RecordMessage() | StopRecordingMessage():
-            raise NotImplementedError
+        case PresetMessage():
+            await session.apply_preset(message.preset_id, message.transition_ms)
+        case RecordMessage():
+            recording = await session.record(message.original)
+            return RecordAck(id=message.id, recording_id=recording.id)
+        case StopRecordingMessage():
+            await session.recording.stop("stopped")
         case _:
             return PingAck(id=message.id, t=message.t, server_time_ms=time.time() * 1000.0)
     return Ack(id=message.id)

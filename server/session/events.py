@@ -34,12 +34,13 @@ class Events:
         for listener in self._listeners:
             listener.wake.set()
 
-    async def listen(self, first: EventMessage) -> AsyncGenerator[EventMessage, None]:
+    async def listen(self, *first: EventMessage) -> AsyncGenerator[EventMessage, None]:
         """``first``, and then all that happens until the end."""
         listener = _Listener()
         self._listeners.add(listener)
         try:
-            yield first
+            for event in first:
+                yield event
             while True:
                 await listener.wake.wait()
                 listener.wake.clear()

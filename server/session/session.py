@@ -12,17 +12,24 @@ from server.messages import (
     EditsMessage,
     PictureSizes,
     ReceiptMessage,
+    RecordingMessage,
+    RecordingSummary,
     SessionState,
     StateMessage,
     Stats,
     WarningMessage,
 )
+from server.presets.store import Presets
+from server.recording.log import TakeLine, now
+from server.recording.store import Recordings
 from server.rtc.broadcast import Broadcast
 from server.rtc.connection import Connection, PeerHealth
+from server.rtc.encoded import EncodedFrame
 from server.rtc.peer import Downlink, Peer, PeerEvents
 from server.rtc.viewer import Viewer
 from server.session.channels import Channels
 from server.session.control import follow
+from server.session.errors import AlreadyConnectedError, NoPictureError, SessionClosedError
 from server.session.events import Events
 from server.session.frame import Frame, Picture
 from server.session.instructions import Instructions
@@ -33,19 +40,12 @@ from server.session.mailbox import Mailbox
 from server.session.outlets import Outlets
 from server.session.presence import Presence
 from server.session.receipts import Receipts
+from server.session.recording import SessionRecording
 from server.session.viewers import Viewers
 from server.session.worker import Trouble, Worker
 from server.telemetry import DropReason, Telemetry
 
 logger = logging.getLogger(__name__)
-
-
-class AlreadyConnectedError(Exception):
-    """The session has answered an offer before."""
-
-
-class SessionClosedError(Exception):
-    """The session has ended."""
 
 
 class Session:
@@ -56,6 +56,8 @@ class Session:
         engine: The editor all sessions share.
         limits: How long, how large and how much.
         seed: Of the stream's noise.
+        recordings: Where the session's are kept.
+        presets: Those it may be told to follow.
         on_closed: Called once, when it has ended.
         clock: Monotonic seconds.
 
@@ -71,6 +73,8 @@ class Session:
         engine: Engine,
         limits: SessionLimits,
         seed: int,
+        recordings: Recordings,
+        presets: Presets,
         on_closed: Callable[["Session"], None],
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
@@ -78,7 +82,8 @@ class Session:
         self.token = secrets.token_urlsafe(24)
         self.opened_by_publisher = False
         self.token_chosen = False
-        self.model = model
+        self.model, self.seed = model, seed
+        self.presets = presets
         self.events = Events()
         self.telemetry = Telemetry(clock)
         self._engine, self._limits, self._on_closed, self._clock = engine, limits, on_closed, clock
@@ -118,13 +123,14 @@ class Session:
         )
         self._channels = Channels(
             self.events,
-            lambda: StateMessage(state=self._state),
+            lambda: (StateMessage(state=self._state), EditsMessage(**dict(self.instructions.summary))),
             self.stats,
             lambda message: follow(self, message),
             self.telemetry.add_client_report,
             self.end,
         )
         self._journey = Journey(self.telemetry, receipts, self._say, self._channels.add_match)
+        self.recording = SessionRecording(recordings, self._outlets, self._journey.captured_ms, self._say)
         self._presence = Presence(
             limits.connect_timeout_s,
             limits.gone_after_s,
@@ -151,6 +157,11 @@ class Session:
     def state(self) -> SessionState:
         """What the session is doing."""
         return self._state
+
+    @property
+    def bypassed(self) -> bool:
+        """Whether the original shows."""
+        return self._worker.edits.bypassed
 
     @property
     def frozen(self) -> bool:
@@ -239,7 +250,7 @@ class Session:
         events = PeerEvents(
             received=self.telemetry.count_received,
             frame=self._take_frame,
-            sound=self._broadcast.put_sound,
+            sound=self._take_sound,
             dropped=self._count_dropped,
             sent=self._journey.sent,
             channel=self._channels.take,
@@ -268,6 +279,50 @@ class Session:
         """Hold the picture, or go on."""
         self.instructions.freeze(frozen)
         self._update_state()
+
+    async def record(self, original: bool) -> RecordingSummary:
+        """Begin to record what leaves, and the camera's own pictures too if asked.
+
+        Raises:
+            NoPictureError: There is nothing to record yet.
+            SessionClosedError: The session has ended.
+            AlreadyRecordingError: It records already.
+            OSError: It cannot be written.
+            QuotaExceededError: There is no room left for recordings.
+        """
+        if self._closing is not None:
+            raise SessionClosedError
+        size = self.telemetry.edit_size
+        if self._peer is None or size is None:
+            raise NoPictureError
+        runs = self._engine.description
+
+        def header(recording_id: str) -> TakeLine:
+            return TakeLine(
+                id=recording_id,
+                session_id=self.id,
+                started_at=now(),
+                model=self.model,
+                model_version=None if runs is None else runs.version,
+                steps=None if runs is None else runs.steps,
+                seed=self.seed,
+                edit_size=size,
+                original=original,
+            )
+
+        return await self.recording.start(header, self.token, self._peer.hears)
+
+    async def apply_preset(self, preset_id: str, transition_ms: float = 0.0) -> None:
+        """Put a preset's instructions in the place of all others.
+
+        Raises:
+            NoSuchPresetError: There is none of this id.
+            PresetsUnavailableError: Presets cannot be read.
+            EditorUnavailableError: The model could not be loaded.
+            ValueError: One of its texts cannot be an instruction.
+        """
+        preset = await self.presets.find(preset_id)
+        await self.instructions.replace(preset.layers, transition_ms)
 
     def stats(self) -> Stats:
         """Telemetry as of now."""
@@ -317,6 +372,7 @@ class Session:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.recording.close(reason)
         await self._viewers.end_all()
         await self._broadcast.close()
         if self._peer is not None:
@@ -328,7 +384,12 @@ class Session:
     def _take_frame(self, frame: Frame) -> None:
         if self._peer is not None and self._state != "closed":
             self._journey.decoded(frame)
+            self.recording.put_camera(frame)
             self._inbox.put(frame)
+
+    def _take_sound(self, packet: EncodedFrame) -> None:
+        self._broadcast.put_sound(packet)
+        self.recording.put_sound(packet)
 
     def _take_handed_out(self, frame: Frame) -> None:
         """A publisher's frame is encoded and with every viewer's sender, or nobody watches.
@@ -383,7 +444,9 @@ class Session:
             self._state = state
             self._say(StateMessage(state=state))
 
-    def _say(self, message: ReceiptMessage | WarningMessage | StateMessage | EditsMessage) -> None:
+    def _say(
+        self, message: ReceiptMessage | WarningMessage | StateMessage | EditsMessage | RecordingMessage
+    ) -> None:
         self.events.publish(message)
         self._channels.answer(message)
 

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable, Iterator
 
 from server.engine import Engine
+from server.presets.store import Presets
+from server.recording.store import Recordings
 from server.session.limits import SessionLimits
 from server.session.session import Session
 
@@ -23,6 +25,8 @@ class Sessions:
         model: Name of what edits.
         engine: The editor all share.
         limits: Of each.
+        recordings: Where all recordings are kept.
+        presets: Stacks of instructions kept by name.
         max_sessions: At once.
         on_closed: Called with each session that has ended, for the totals.
     """
@@ -32,11 +36,14 @@ class Sessions:
         model: str,
         engine: Engine,
         limits: SessionLimits,
+        recordings: Recordings,
+        presets: Presets,
         max_sessions: int,
         on_closed: Callable[[Session], None],
     ) -> None:
         self.max_sessions = max_sessions
         self._model, self._engine, self._limits, self._on_closed = model, engine, limits, on_closed
+        self._recordings, self._presets = recordings, presets
         self._open: dict[str, Session] = {}
         self._ending: set[asyncio.Task[None]] = set()
 
@@ -58,7 +65,15 @@ class Sessions:
         """
         if len(self._open) >= self.max_sessions:
             raise ServerFullError
-        session = Session(self._model, self._engine, limits or self._limits, seed, self._forget)
+        session = Session(
+            self._model,
+            self._engine,
+            limits or self._limits,
+            seed,
+            self._recordings,
+            self._presets,
+            self._forget,
+        )
         self._open[session.id] = session
         session.start()
         return session

@@ -1,0 +1,1 @@
+"""Stacks of instructions kept by name."""

@@ -1,0 +1,1 @@
+"""Takes of sessions, kept on disk."""

@@ -1,0 +1,108 @@
+"""What a session records of itself, one recording at a time."""
+
+import logging
+from collections.abc import Callable
+
+from server.messages import RecordingMessage, RecordingSummary
+from server.recording.log import TakeLine
+from server.recording.recorder import Recorder
+from server.recording.store import Recordings
+from server.recording.take import Take
+from server.rtc.encoded import EncodedFrame
+from server.session.errors import AlreadyRecordingError, NotRecordingError
+from server.session.frame import Frame
+from server.session.outlets import Outlets
+
+logger = logging.getLogger(__name__)
+
+
+class SessionRecording:
+    """Begins and ends a session's recordings, and tells of both.
+
+    Args:
+        recordings: Where they are kept.
+        outlets: Where the session's frames leave.
+        captured_ms: When a frame was captured, by the clock that sound is dated with.
+        say: Told when a recording begins and ends.
+    """
+
+    def __init__(
+        self,
+        recordings: Recordings,
+        outlets: Outlets,
+        captured_ms: Callable[[Frame], float | None],
+        say: Callable[[RecordingMessage], None],
+    ) -> None:
+        self._recordings, self._outlets = recordings, outlets
+        self._captured_ms, self._say = captured_ms, say
+        self._recorder: Recorder | None = None
+        self._beginning = False
+
+    @property
+    def id(self) -> str | None:
+        """The recording that is under way."""
+        return None if self._recorder is None else self._recorder.id
+
+    async def start(
+        self, header: Callable[[str], TakeLine], session_token: str, hears: bool
+    ) -> RecordingSummary:
+        """Begin with the next frame.
+
+        Args:
+            header: The log's first line, of the recording's id.
+            session_token: Whoever has it may have the recording.
+            hears: Whether there is sound.
+
+        Raises:
+            AlreadyRecordingError: One is under way.
+            OSError: It cannot be written.
+            QuotaExceededError: There is no room left for recordings.
+        """
+        if self._recorder is not None or self._beginning:
+            raise AlreadyRecordingError
+        self._beginning = True
+        try:
+            self._recorder = await self._recordings.begin(header, session_token, hears, self._make)
+        finally:
+            self._beginning = False
+        summary = await self._recordings.find(self._recorder.id)
+        self._say(RecordingMessage(recording=summary))
+        return summary
+
+    async def stop(self, reason: str) -> RecordingSummary:
+        """End what is under way.
+
+        Raises:
+            NotRecordingError: Nothing is.
+        """
+        recorder = self._recorder
+        if recorder is None:
+            raise NotRecordingError
+        await recorder.stop(reason)
+        return await self._recordings.find(recorder.id)
+
+    async def close(self, reason: str) -> None:
+        """End what is under way, if anything is."""
+        if self._recorder is not None:
+            await self.stop(reason)
+
+    def put_camera(self, frame: Frame) -> None:
+        """A camera picture has come."""
+        if self._recorder is not None:
+            self._recorder.put_camera(frame)
+
+    def put_sound(self, packet: EncodedFrame) -> None:
+        """A packet of sound has come."""
+        if self._recorder is not None:
+            self._recorder.put_sound(packet)
+
+    def _make(self, header: TakeLine, open_take: Callable[[], Take]) -> Recorder:
+        return Recorder(
+            header.id, open_take, self._outlets, header.original, self._captured_ms, self._take_end
+        )
+
+    async def _take_end(self, recorder: Recorder) -> None:
+        self._recorder = None
+        summary = await self._recordings.end(recorder)
+        logger.info("recording %s ended: %s", recorder.id, recorder.reason)
+        self._say(RecordingMessage(recording=summary))

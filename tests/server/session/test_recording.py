@@ -1,0 +1,285 @@
+"""Recordings of real sessions, in real files."""
+
+import asyncio
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import httpx
+import pytest
+
+from benchmarks.live.server_process import ServerProcess
+from server.recording.take import Take
+from tests.server.client import Visitor, is_colour
+from tests.server.conftest import RunningServer, StartServer, eventually
+from tests.server.serving import PROGRAM
+
+RED, CYAN = (200, 40, 40), (55, 215, 215)
+
+
+async def begin(visitor: Visitor, **asked: object) -> dict[str, Any]:
+    response = await visitor.http.post(f"{visitor.url}/recordings", json=asked, headers=visitor.authorization)
+    assert response.status_code == 201, response.text
+    assert response.headers["location"] == f"/v1/recordings/{response.json()['id']}"
+    begun: dict[str, Any] = response.json()
+    return begun
+
+
+async def ask(visitor: Visitor, method: str, path: str) -> httpx.Response:
+    return await visitor.http.request(method, path, headers=visitor.authorization)
+
+
+async def recorded(visitor: Visitor, recording: dict[str, Any], frames: int) -> dict[str, Any]:
+    """Wait until so many frames are written; the recording then."""
+    shown: dict[str, Any] = {}
+
+    async def enough() -> bool:
+        nonlocal shown
+        shown = (await ask(visitor, "GET", f"/v1/recordings/{recording['id']}")).json()
+        return bool(shown["frames"] >= frames)
+
+    await eventually(enough, timeout_s=30)
+    return shown
+
+
+def played(path: Path) -> tuple[list[tuple[float, Any]], list[float]]:
+    """A movie's pictures with their times, and the times of its sound."""
+    pictures: list[tuple[float, Any]] = []
+    sound: list[float] = []
+    with av.open(str(path)) as movie:
+        for frame in movie.decode(*movie.streams):
+            assert frame.time is not None
+            if isinstance(frame, av.VideoFrame):
+                pictures.append((frame.time, frame.to_ndarray(format="rgb24")))
+            else:
+                sound.append(frame.time)
+    return pictures, sound
+
+
+async def test_a_take_is_recorded_with_sound_beside_its_original_and_its_log(
+    server: RunningServer, tmp_path: Path
+) -> None:
+    async with server.visitor(colour=RED, audio=True) as visitor:
+        await visitor.connect()
+        await visitor.sees_colour(RED)
+        recording = await begin(visitor, original=True)
+        assert recording["state"] == "recording"
+        await recorded(visitor, recording, 12)
+        ack = await visitor.say(type="instruction", text="invert the colours", strength=0.9)
+        await visitor.sees_colour(CYAN)
+        await recorded(visitor, recording, 40)
+        stopped = await ask(visitor, "POST", f"/v1/recordings/{recording['id']}/stop")
+        assert stopped.status_code == 200
+        ended = stopped.json()
+        assert (ended["state"], ended["reason"]) == ("ended", "stopped")
+        assert ended["files"] == ["edited.mp4", "original.mp4", "instructions.jsonl"]
+        told = [said["recording"] for said in visitor.said if said["type"] == "recording"]
+        assert [each["state"] for each in told] == ["recording", "ended"]
+
+        for name in ended["files"]:
+            content = await ask(visitor, "GET", f"/v1/recordings/{recording['id']}/files/{name}")
+            assert content.status_code == 200
+            assert name in content.headers["content-disposition"]
+            (tmp_path / name).write_bytes(content.content)
+    edited, sound = played(tmp_path / "edited.mp4")
+    original, original_sound = played(tmp_path / "original.mp4")
+    assert len(edited) == ended["frames"] > 40
+    assert len(sound) > 20
+    assert abs(sound[-1] - edited[-1][0]) < 0.7
+    assert len(original_sound) > 20
+    assert original[0][0] == 0.0
+    assert all(is_colour(picture, RED) for _, picture in original)
+    lines = [json.loads(line) for line in (tmp_path / "instructions.jsonl").read_text().splitlines()]
+    assert [line["type"] for line in lines] == ["take", "edits", "edits", "end"]
+    assert lines[0]["seed"] == lines[1]["seed"] == 0
+    assert lines[1]["layers"] == []
+    change = lines[2]
+    assert change["layers"][0]["instruction_id"] == ack["instruction_id"]
+    assert (change["layers"][0]["text"], change["layers"][0]["strength"]) == ("invert the colours", 0.9)
+    # The log's frame is the first that shows it.
+    assert is_colour(edited[change["frame"]][1], CYAN)
+    assert is_colour(edited[change["frame"] - 1][1], RED)
+    assert edited[change["frame"]][0] == pytest.approx(change["time_s"], abs=1e-4)
+    assert change["time_s"] in [pytest.approx(time, abs=1e-4) for time, _ in original]
+
+
+async def test_recordings_are_listed_and_deleted_and_outlive_their_session(server: RunningServer) -> None:
+    async with server.visitor() as visitor:
+        await visitor.connect(instruction="invert")
+        await visitor.sees()
+        recording = await begin(visitor)
+        again = await visitor.http.post(f"{visitor.url}/recordings", headers=visitor.authorization)
+        assert again.status_code == 409
+        file = f"/v1/recordings/{recording['id']}/files/edited.mp4"
+        assert (await ask(visitor, "GET", file)).status_code == 409
+        await recorded(visitor, recording, 5)
+        listed = await ask(visitor, "GET", f"{visitor.url}/recordings")
+        assert [each["id"] for each in listed.json()] == [recording["id"]]
+        await ask(visitor, "DELETE", visitor.url)
+        assert recording["id"] in [each["id"] for each in (await visitor.http.get("/v1/recordings")).json()]
+        kept = (await ask(visitor, "GET", f"/v1/recordings/{recording['id']}")).json()
+        assert (kept["state"], kept["reason"]) == ("ended", "ended over REST")
+        part = await visitor.http.get(file, headers={"Range": "bytes=4-7"})
+        assert (part.status_code, part.content) == (206, b"ftyp")
+        missing = f"/v1/recordings/{recording['id']}/files/original.mp4"
+        assert (await ask(visitor, "GET", missing)).status_code == 404
+        assert (await ask(visitor, "DELETE", f"/v1/recordings/{recording['id']}")).status_code == 204
+        for method in ("GET", "DELETE"):
+            assert (await ask(visitor, method, f"/v1/recordings/{recording['id']}")).status_code == 404
+
+
+async def test_only_the_session_and_the_server_open_a_recording(start_server: StartServer) -> None:
+    server = await start_server(token="of the server")
+    async with server.visitor() as visitor:
+        visitor.http.headers["Authorization"] = "Bearer of the server"
+        await visitor.connect(instruction="invert")
+        await visitor.sees()
+        recording = await begin(visitor)
+        path = f"/v1/recordings/{recording['id']}"
+        async with server.http() as http:
+            for token, status in (("guessed", 401), (visitor.session["token"], 200), ("of the server", 200)):
+                shown = await http.get(path, headers={"Authorization": f"Bearer {token}"})
+                assert shown.status_code == status
+                assert (await http.get(path, params={"token": token})).status_code == status
+            assert (await http.get(path)).status_code == 401
+            assert (await http.get("/v1/recordings")).status_code == 401
+            assert (await http.get("/v1/recordings/nothing", params={"token": "guessed"})).status_code == 401
+
+
+async def test_there_is_nothing_to_record_without_a_picture(server: RunningServer) -> None:
+    async with server.visitor() as visitor:
+        await visitor.open()
+        refused = await visitor.http.post(f"{visitor.url}/recordings", headers=visitor.authorization)
+        assert refused.status_code == 409
+        assert "no picture" in refused.json()["detail"]
+
+
+async def test_the_control_channel_begins_and_ends_a_recording(server: RunningServer) -> None:
+    async with server.visitor() as visitor:
+        await visitor.connect()
+        await visitor.sees()
+        assert (await visitor.say(type="stop_recording"))["code"] == "refused"
+        ack = await visitor.say(type="record")
+        assert (await visitor.say(type="record"))["code"] == "refused"
+        await recorded(visitor, {"id": ack["recording_id"]}, 3)
+        assert (await visitor.say(type="stop_recording"))["type"] == "ack"
+        assert [said["recording"]["state"] for said in visitor.said if said["type"] == "recording"] == [
+            "recording",
+            "ended",
+        ]
+
+
+async def test_the_quota_ends_a_recording_and_not_its_session(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    server = await start_server(data=tmp_path, recordings_max_bytes=1_000_000)
+    (tmp_path / "recordings").mkdir()
+    (tmp_path / "recordings" / "older").write_bytes(bytes(980_000))
+    async with server.visitor() as visitor:
+        await visitor.connect(instruction="invert")
+        await visitor.sees()
+        recording = await begin(visitor)
+        ended = await visitor.heard(
+            lambda said: said["type"] == "recording" and said["recording"]["state"] == "ended", timeout_s=30
+        )
+        assert ended["recording"]["reason"] == "recordings take all the room they may"
+        await visitor.sees(5)
+        (tmp_path / "recordings" / "older").write_bytes(bytes(1_000_000))
+        refused = await visitor.http.post(f"{visitor.url}/recordings", headers=visitor.authorization)
+        assert refused.status_code == 507
+        assert (await visitor.http.get("/v1/recordings")).json()[0]["id"] == recording["id"]
+        assert sum(path.stat().st_size for path in tmp_path.rglob("*.mp4")) < 20_000
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 256 KiB, where this user may mount one."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(disk)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount a small disk; the quota is tested in its place")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+async def test_a_full_disk_ends_a_recording_and_not_its_session(
+    start_server: StartServer, small_disk: Path
+) -> None:
+    server = await start_server(data=small_disk)
+    async with server.visitor(size=(640, 480)) as visitor:
+        await visitor.connect(instruction="invert")
+        await visitor.sees()
+        recording = await begin(visitor, original=True)
+        await recorded(visitor, recording, 30)
+        with (
+            pytest.raises(OSError, match="No space left"),
+            (small_disk / "other").open("wb", buffering=0) as file,
+        ):
+            while True:
+                file.write(bytes(4096))
+        ended = await visitor.heard(
+            lambda said: said["type"] == "recording" and said["recording"]["state"] == "ended", timeout_s=30
+        )
+        assert ended["recording"]["reason"] == "the disk is full"
+        await visitor.sees(5)
+        assert (await ask(visitor, "GET", visitor.url)).json()["state"] == "live"
+        pictures, _ = played(small_disk / "recordings" / recording["id"] / "edited.mp4")
+        assert len(pictures) > 0
+        refused = await visitor.http.post(f"{visitor.url}/recordings", headers=visitor.authorization)
+        assert refused.status_code == 507
+
+
+async def test_a_killed_server_leaves_all_but_the_last_second(tmp_path: Path) -> None:
+    settings = {"AFTERIMAGE_DATA": str(tmp_path)}
+    server = ServerProcess(settings=settings, program=PROGRAM)
+    try:
+        async with httpx.AsyncClient(base_url=server.url, timeout=15) as http:
+            visitor = Visitor(http, RED, audio=True)
+            try:
+                await visitor.connect(instruction="invert")
+                await visitor.sees_colour(CYAN)
+                recording = await begin(visitor, original=True)
+                before = await recorded(visitor, recording, 75)
+                await asyncio.to_thread(server.kill)
+            finally:
+                await visitor.leave()
+        folder = tmp_path / "recordings" / recording["id"]
+        for name in ("edited.mp4", "original.mp4"):
+            pictures, sound = played(folder / name)
+            assert pictures[-1][0] >= before["duration_s"] - 1.0
+            assert sound[-1] >= before["duration_s"] - 1.0
+        with ServerProcess(settings=settings, program=PROGRAM) as again:
+            async with httpx.AsyncClient(base_url=again.url, timeout=15) as http:
+                (kept,) = (await http.get("/v1/recordings")).json()
+        assert kept["state"] == "interrupted"
+        assert kept["frames"] == len(played(folder / "edited.mp4")[0])
+    finally:
+        server.kill()
+
+
+async def test_a_slow_recorder_drops_frames_and_not_the_picture(
+    start_server: StartServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = Take.write_edited
+
+    def slow(take: Take, *arguments: Any) -> None:  # noqa: ANN401
+        time.sleep(0.15)
+        written(take, *arguments)
+
+    monkeypatch.setattr(Take, "write_edited", slow)
+    server = await start_server()
+    async with server.visitor() as visitor:
+        await visitor.connect(instruction="invert")
+        await visitor.sees()
+        recording = await begin(visitor)
+        before = (await visitor.stats())["frames"]["dropped"]
+        shown = await recorded(visitor, recording, 8)
+        assert shown["dropped"] > 8
+        after = (await visitor.stats())["frames"]["dropped"]
+        assert (after["outbox"], after["inbox"]) == (before["outbox"], before["inbox"])
