@@ -153,7 +153,7 @@ def _openvino_compiler(
     rest: Precision = "bfloat16" if has_bfloat16(flags) else "float32"
     if precision == "fp8":
         raise ModelError("compiler openvino does not round to fp8")
-    if precision not in ("auto", "int8"):
+    if precision == "float32" or precision == "bfloat16" or precision == "float16":
         return OpenVinoCompiler(program, precision, store)
     measured = ranges() if precision == "int8" or has_int8(flags) else None
     if measured is None and precision == "auto":

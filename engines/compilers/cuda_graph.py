@@ -7,7 +7,7 @@ from torch import Tensor
 
 from engines.model import ModelError
 
-FrameFunction = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+FrameFunction = Callable[..., tuple[Tensor, Tensor]]
 
 _WARM_UP_RUNS = 3
 """Libraries choose their algorithms and allocate their workspaces in the first runs, which no recording may hold."""
@@ -24,11 +24,11 @@ class GraphedProgram:
         ModelError: The device has no memory left for it.
     """
 
-    def __init__(self, run: FrameFunction, example: tuple[Tensor, Tensor, Tensor, Tensor, Tensor]) -> None:
+    def __init__(self, run: FrameFunction, example: tuple[Tensor, ...]) -> None:
         self._inputs = tuple(value.clone() for value in example)
         self._run = run
         self._graph = torch.cuda.CUDAGraph()
-        self._stream = torch.cuda.Stream()
+        self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         self._stream.wait_stream(torch.cuda.current_stream())
         before = torch.cuda.memory_reserved()
         try:

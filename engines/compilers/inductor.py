@@ -2,6 +2,7 @@
 
 import copy
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
 
@@ -132,8 +133,4 @@ def missing_toolchain(device: torch.device) -> str | None:
     """What inductor needs on a device and does not find, None where it has all."""
     if device.type == "cpu":
         return None if any(shutil.which(name) for name in ("g++", "clang++", "c++")) else "a C++ compiler"
-    try:
-        import triton  # noqa: F401  # type: ignore[import-not-found,unused-ignore]
-    except ImportError:
-        return "the package triton"
-    return None
+    return None if find_spec("triton") else "the package triton"

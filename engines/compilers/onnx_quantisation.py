@@ -41,7 +41,7 @@ def quantise_onnx(path: Path, ranges: ActivationRanges, precision: Literal["int8
         if node.op_type in _OUTPUT_AXIS and name in left and node.input[1] in weights:
             measured = left.pop(name)
             values = numpy_helper.to_array(weights[node.input[1]])
-            reach = np.float32(max(-measured.low, measured.high, 1e-6))
+            reach = np.array(max(-measured.low, measured.high, 1e-6), np.float32)
             per_channel = _reach(values, _OUTPUT_AXIS[node.op_type])
             for index, (scales, axis) in enumerate(
                 ((reach, None), (per_channel, _OUTPUT_AXIS[node.op_type]))
@@ -67,12 +67,12 @@ class _Pair:
         self,
         source: str,
         name: str,
-        reach: NDArray[np.float32] | np.float32,
+        reach: NDArray[np.float32],
         dtype: np.dtype[np.generic],
         axis: int | None,
         precision: Literal["int8", "fp8"],
     ) -> None:
-        scale = (np.asarray(reach) / _LARGEST[precision]).astype(dtype)
+        scale = (reach / _LARGEST[precision]).astype(dtype)
         # A scale that float16 rounds to 0 would divide by it.
         scale = np.maximum(scale, np.finfo(np.float16).tiny.astype(dtype))
         kind, zero_type = (
@@ -85,13 +85,12 @@ class _Pair:
             numpy_helper.from_array(scale, f"{name}/scale"),
             helper.make_tensor(f"{name}/zero", zero_type, zeros.shape, zeros.tobytes(), raw=True),
         ]
-        settings = {} if axis is None else {"axis": axis}
         inputs = [f"{name}/scale", f"{name}/zero"]
         self.output = f"{name}/rounded"
         self.nodes = [
-            helper.make_node("QuantizeLinear", [source, *inputs], [f"{name}/codes"], f"{name}/q", **settings),
+            helper.make_node("QuantizeLinear", [source, *inputs], [f"{name}/codes"], f"{name}/q", axis=axis),
             helper.make_node(
-                "DequantizeLinear", [f"{name}/codes", *inputs], [self.output], f"{name}/dq", **settings
+                "DequantizeLinear", [f"{name}/codes", *inputs], [self.output], f"{name}/dq", axis=axis
             ),
         ]
 

@@ -37,7 +37,7 @@ class OnnxRuntimeCompiler:
 
     name: CompilerName = "onnxruntime"
     precision: Precision = "float32"
-    batches = (1,)
+    batches: tuple[int, ...] = (1,)
     patience_s = 60.0
 
     def __init__(self, program: FrameProgram, store: EngineStore) -> None:

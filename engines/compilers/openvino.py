@@ -47,7 +47,7 @@ class OpenVinoCompiler:
     """
 
     name: CompilerName = "openvino"
-    batches = (1,)
+    batches: tuple[int, ...] = (1,)
     patience_s = 60.0
 
     def __init__(

@@ -91,7 +91,7 @@ def build_from_torch(
 
 def _make_monitor(trt: ModuleType, report: Report) -> object:
     # A subclass can only be made once the module is there.
-    class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
+    class Monitor(trt.IProgressMonitor):  # type: ignore[misc,name-defined]
         """Nested phases as one share: each phase is one step of its parent."""
 
         def __init__(self) -> None:

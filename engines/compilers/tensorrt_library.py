@@ -111,7 +111,7 @@ def _number(target: str) -> int:
 
 def _make_logger(trt: ModuleType, complain: Callable[[str], None]) -> object:
     # A subclass can only be made once the module is there.
-    class Logger(trt.ILogger):  # type: ignore[misc]
+    class Logger(trt.ILogger):  # type: ignore[misc,name-defined]
         def __init__(self) -> None:
             trt.ILogger.__init__(self)
 

@@ -52,7 +52,9 @@ class TensorRtEngine:
         if engine is None:
             raise library.failure("cannot load the engine")
         self.engine: Any = engine
-        self._cache_path, self._cache, self._config = path.parent / RUNTIME_CACHE, None, None
+        self._cache_path = path.parent / RUNTIME_CACHE
+        self._cache: Any = None
+        self._config: Any = None
         if hasattr(engine, "create_runtime_config"):
             self._config = engine.create_runtime_config()
             self._read_cache()
@@ -87,7 +89,7 @@ class TensorRtEngine:
         return made
 
     def keep_runtime_cache(self) -> None:
-        """Store what the library compiled at run time, once the engine has run; losing it costs the next start time."""
+        """Store what the library compiled at run time, once the engine has run; else the next start waits."""
         if self._cache is None:
             return
         try:

@@ -37,7 +37,7 @@ class GatedCompiler:
 
     name: CompilerName = "openvino"
     precision: Precision = "float32"
-    batches = (1, 4)
+    batches: tuple[int, ...] = (1, 4)
     patience_s = 20.0
 
     def __init__(self) -> None:
