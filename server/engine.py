@@ -60,7 +60,9 @@ class LiveEditor(Protocol):
         ...
 
 
-def load_warm_editor(model: str, compiler: str, device: str, steps: int, short_side: int) -> LiveEditor:
+def load_warm_editor(
+    model: str, compiler: str, device: str, steps: int | None, short_side: int | None
+) -> LiveEditor:
     """Load the editor and have it edit a picture of the usual sizes once, so that no visitor waits for that.
 
     Raises:
@@ -72,7 +74,8 @@ def load_warm_editor(model: str, compiler: str, device: str, steps: int, short_s
     editor = load_editor(model, compiler=cast(CompilerName, compiler), device=device, steps=steps)
     conditioning = editor.encode("make it black and white")
     for camera in ((640, 480), (1280, 720)):
-        width, height = edit_size(*camera, short_side)
+        runs = editor.description
+        width, height = edit_size(*camera, short_side or runs.short_side, runs.size_multiple)
         picture = np.zeros((height, width, 3), np.uint8)
         editor.step([EditRequest(picture, conditioning, editor.open())])
     return editor
@@ -251,12 +254,17 @@ class Engine:
                 self._turns.append(turn)
             else:
                 job = turn.take()
-                if job is None:
+                if job is None or not self._fits(job.frame):
+                    # It was scaled before the model was loaded and told its sizes.
                     turn.edited.set_result(None)
                 else:
                     size = frame.edit_size
                     chosen.append((turn, job))
         return chosen
+
+    def _fits(self, frame: Frame) -> bool:
+        runs = self.description
+        return runs is not None and not any(side % runs.size_multiple for side in frame.edit_size)
 
     def _usual_batch(self) -> int:
         return 1 if self._editor is None or self._editor.description.device == "cpu" else 8

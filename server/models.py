@@ -1,20 +1,69 @@
-"""`afterimage models`: what is installed, and what it was taught."""
+"""`afterimage models`: what is installed, what it was taught, what it needs and whether it fits this machine."""
 
 import argparse
-import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from engines.pretrained.installed import InstalledModel
+    from engines.pretrained.needs import Room
 
 
 def main(arguments: list[str]) -> int:
-    """Print every shipped model with its families and an example instruction of each."""
-    parser = argparse.ArgumentParser("afterimage models", description="List the installed models.")
-    parser.parse_args(arguments)
+    """Print every model here; of the embedded one each family with an example instruction."""
+    parser = argparse.ArgumentParser(
+        "afterimage models", description="List the models on this machine, and whether they fit it."
+    )
+    parser.add_argument(
+        "folders", nargs="*", type=Path, metavar="DIR", help="further model folders, or folders of them"
+    )
+    options = parser.parse_args(arguments)
     # Imported after the command line has been read: PyTorch takes a second or two.
+    from engines.editor import choose_device
     from engines.families import EXAMPLES, LABELS
-    from engines.model import SHIPPED_MODELS
+    from engines.model import models_folder
+    from engines.pretrained.installed import installed_models
+    from engines.pretrained.needs import room_on
 
-    for path in sorted(SHIPPED_MODELS.glob("*/model_index.json")):
-        index = json.loads(path.read_text())
-        print(f"{index['name']} {index['version']}  {path.parent}")
-        for family, label in LABELS.items():
-            print(f"  {label:20}{EXAMPLES[family][0]}")
+    device = choose_device("auto")
+    room = room_on(device)
+    for model in installed_models(device, options.folders):
+        for line in _lines(model, room):
+            print(line)
+        if model.kind == "embedded":
+            for family, label in LABELS.items():
+                print(f"    {label:20}{EXAMPLES[family][0]}")
+    print(f"models are also looked for in {models_folder()}")
     return 0
+
+
+def _lines(model: "InstalledModel", room: "Room") -> list[str]:
+    from engines.backbones.expansion import INPUTS
+    from engines.pretrained.needs import gigabytes
+
+    if model.needs is None:
+        return [f"{model.name}  cannot be used: {model.problem}"]
+    lines = [
+        f"{model.name}  {model.kind}, version {model.version}  {model.folder}",
+        f"    {gigabytes(model.stored_bytes)} on disk; needs {_wanted(model, room)}",
+    ]
+    untrained = [name for name in INPUTS if name not in model.trained_inputs]
+    if untrained:
+        lines.append(
+            f"    never trained to use the {' or the '.join(untrained)}: see afterimage train --backbone"
+        )
+    return lines
+
+
+def _wanted(model: "InstalledModel", room: "Room") -> str:
+    from engines.pretrained.needs import gigabytes
+
+    assert model.needs is not None
+    places = (
+        (model.needs.device, room.device, "on the GPU"),
+        (model.needs.host, room.host, "of main memory"),
+    )
+    wanted = " and ".join(
+        f"{gigabytes(needed)} {where}, {gigabytes(free)} free" for needed, free, where in places if needed
+    )
+    return f"{wanted}: {'fits' if model.fits(room) else 'does not fit'}"

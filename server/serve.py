@@ -31,7 +31,9 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--host", help="address to serve on (default 127.0.0.1)")
     parser.add_argument("--port", type=int, help="port to serve on (default 8080)")
-    parser.add_argument("--model", help="a shipped model's name or a model folder (default rfdm-tiny)")
+    parser.add_argument(
+        "--model", help="an installed model's name, its folder, or its id on the hub (default rfdm-tiny)"
+    )
     parser.add_argument("--log-level", default="warning", choices=("debug", "info", "warning", "error"))
     options = vars(parser.parse_args(arguments))
     log_level: str = options.pop("log_level")

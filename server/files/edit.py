@@ -32,8 +32,8 @@ class FileEdit:
     source: Path
     target: Path
     instruction: str
-    short_side: int = 256
-    """Edited at this short side, in pixels; written at the source's size."""
+    short_side: int | None = None
+    """Edited at this short side, in pixels, the model's own where None; written at the source's size."""
     seed: int = 0
     strength: float = 1.0
     overwrite: bool = False
@@ -114,7 +114,8 @@ def edit_file(edit: FileEdit, editor: LiveEditor, show_progress: ShowProgress) -
     with VideoSource(edit.source) as source, whole_or_nothing(edit.target) as part:
         if not conditioning.known:
             _warn_of_unknown(conditioning, editor.description.name)
-        size = edit_size(*source.upright_size, edit.short_side)
+        runs = editor.description
+        size = edit_size(*source.upright_size, edit.short_side or runs.short_side, runs.size_multiple)
         with show_progress(source.frames) as advance, ThreadPoolExecutor(2, "edit") as neighbours:
             decoded: Relay[Item] = Relay(FRAMES_AHEAD)
             edited: Relay[Item] = Relay(FRAMES_AHEAD)
@@ -215,12 +216,11 @@ def _parser() -> ArgumentParser:
     parser.add_argument(
         "--short-side",
         type=_short_side,
-        default=256,
         metavar="PIXELS",
-        help="edit at this size, a multiple of 16, and scale up to the source's (%(default)s)",
+        help="edit at this size, a multiple of 16, and scale up to the source's (the model's own, 256 or 512)",
     )
-    parser.add_argument("--model", default="rfdm-tiny", help="name or folder (%(default)s)")
-    parser.add_argument("--steps", type=_positive, default=1, help="sampler steps for a frame (%(default)s)")
+    parser.add_argument("--model", default="rfdm-tiny", help="name, folder or id on the hub (%(default)s)")
+    parser.add_argument("--steps", type=_positive, help="sampler steps for a frame (the model's own)")
     parser.add_argument("--seed", type=int, default=0, help="of the noise (%(default)s)")
     parser.add_argument("--device", default="auto", help="cpu, cuda or auto (%(default)s)")
     parser.add_argument("--compiler", default="auto", help="what runs the model (%(default)s)")

@@ -10,7 +10,7 @@ from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
 from engines.editor import Editor, EditRequest, load_editor
-from server.session.edit_size import edit_size
+from server.session.edit_size import SHORT_SIDE, edit_size
 from server.settings import Settings
 
 Picture = NDArray[np.uint8]
@@ -78,7 +78,7 @@ def load_offline(clip: Path) -> OfflineEdits:
     """The clip's edits by the model and compiler the server uses."""
     settings = Settings()
     editor = load_editor(settings.model, compiler=settings.compiler, device=settings.device)  # type: ignore[arg-type]
-    return OfflineEdits(editor, np.stack(read_as_the_server_does(clip, settings.edit_short_side)))
+    return OfflineEdits(editor, np.stack(read_as_the_server_does(clip, settings.edit_short_side or SHORT_SIDE)))
 
 
 def read_as_the_server_does(clip: Path, short_side: int) -> Sequence[Picture]:

@@ -1,8 +1,19 @@
+from pathlib import Path
+
+import psutil
 import pytest
 
 from engines.families import FAMILIES, LABELS
-from engines.model import SHIPPED_MODELS
+from engines.model import SHIPPED_MODELS, models_folder
+from engines.pretrained.convert import Conversion, convert
 from server.models import main
+from tests.engines.stock import save_instruct_pix2pix
+
+
+@pytest.fixture(autouse=True)
+def nobodys_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
 
 
 def test_every_shipped_model_is_listed_with_every_family(capsys: pytest.CaptureFixture[str]) -> None:
@@ -12,3 +23,35 @@ def test_every_shipped_model_is_listed_with_every_family(capsys: pytest.CaptureF
     for index in SHIPPED_MODELS.glob("*/model_index.json"):
         assert index.parent.name in listed
         assert all(LABELS[family] in listed for family in FAMILIES)
+
+
+def test_large_models_are_listed_with_what_they_need(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stock = save_instruct_pix2pix(tmp_path / "stock")
+    convert(Conversion(stock, models_folder() / "mine", made_from="stock"))
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "model_index.json").write_text('{"_class_name": "FluxPipeline"}')
+
+    assert main([str(stock), str(broken)]) == 0
+    listed = capsys.readouterr().out
+    assert "mine  rfdm1.5, version 1" in listed
+    assert "stock  stock, rfdm1.5, version stock" in listed
+    assert "broken  cannot be used: " in listed
+    assert listed.count("never trained to use the memory") == 2
+    assert "1.0 MB on disk; needs " in listed
+    assert "MB free: fits" in listed or "GB free: fits" in listed
+
+
+def test_what_does_not_fit_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Memory:
+        available = 1_000_000
+
+    stock = save_instruct_pix2pix(tmp_path / "stock")
+    monkeypatch.setattr(psutil, "virtual_memory", Memory)
+    main([str(stock)])
+
+    assert "1.0 MB free: does not fit" in capsys.readouterr().out

@@ -1,0 +1,69 @@
+"""The live path with a large backbone's own formats, small and random."""
+
+import asyncio
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engines.pretrained.convert import Conversion, convert
+from server.engine import LiveEditor, load_warm_editor
+from tests.engines.stock import save_instruct_pix2pix, save_sd35
+from tests.server.conftest import StartServer, until
+
+
+@pytest.fixture(scope="module")
+def rfdm15(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    stock = save_instruct_pix2pix(folder / "stock")
+    convert(Conversion(stock, folder / "rfdm1.5", made_from="stock"))
+    return folder / "rfdm1.5"
+
+
+async def test_a_session_is_edited_by_rfdm15(start_server: StartServer, rfdm15: Path) -> None:
+    def load() -> LiveEditor:
+        return load_warm_editor(str(rfdm15), "eager", "cpu", 1, 64)
+
+    server = await start_server(load=load, model=str(rfdm15), edit_short_side=64, show_short_side=0)
+    await server.service.engine.settled()
+    assert server.service.engine.failure is None
+    async with server.visitor(size=(160, 120)) as visitor:
+        await visitor.connect(instruction="a comic of 1950")
+        await until(lambda: any(said["type"] == "receipt" for said in visitor.said), timeout_s=60)
+        picture = await visitor.sees(5)
+        stats = await visitor.stats()
+        async with server.http() as http:
+            (model,) = (await http.get("/v1/models")).json()
+
+    assert picture.shape == (64, 80, 3)
+    assert stats["frames"]["edited"] > 0
+    assert (stats["compiler"], stats["device"], stats["steps"]) == ("eager", "cpu", 1)
+    assert not [said for said in visitor.said if said["type"] == "warning"]
+    assert (model["name"], model["loaded"], model["families"]) == ("rfdm1.5", True, [])
+
+
+def test_rfdm35_edits_a_picture_of_its_own_size(tmp_path: Path) -> None:
+    editor = load_warm_editor(str(save_sd35(tmp_path / "sd35", with_t5=False)), "eager", "cpu", 2, 64)
+    from engines.editor import EditRequest
+
+    picture = np.zeros((64, 80, 3), np.uint8)
+    first, second = editor.encode("make it snow"), editor.encode("make it rain")
+    state = editor.open()
+    (edited,) = editor.step([EditRequest(picture, first.towards(second, 0.5), state)])
+
+    assert edited.picture.shape == picture.shape
+    assert editor.description.evaluations == 6
+    assert state.memory is None
+
+
+async def test_a_model_that_cannot_be_used_ends_the_server_with_one_line(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    folder = save_sd35(tmp_path / "sd35", with_t5=False)
+    (folder / "vae" / "config.json").unlink()
+    server = await start_server(
+        load=lambda: load_warm_editor(str(folder), "eager", "cpu", None, None), model=str(folder)
+    )
+    await asyncio.wait_for(server.service.engine.settled(), 60)
+
+    assert server.service.engine.failure == f"{folder / 'vae' / 'config.json'} does not exist"
