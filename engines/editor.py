@@ -47,15 +47,16 @@ class EditResult:
         picture: (H, W, 3) RGB uint8.
         key_frame: Whether this output became the memory.
         evaluations: Network evaluations spent on it.
-        drift: How far the stream has drifted, None where it is not measured.
-        compiler: What ran it: the editor's own, or "eager" while that is still compiling for a new size.
+        drift: How far the edit has wandered since the memory was last emptied, :meth:`DriftMeter.measure`; None over
+            the first frames.
+        compiler: What ran it: the editor's own, or "eager" while that is still compiling; None where nothing says.
     """
 
     picture: NDArray[np.uint8]
     key_frame: bool
     evaluations: int
     drift: float | None = None
-    compiler: CompilerName = "eager"
+    compiler: CompilerName | None = None
 
 
 class Editor:
@@ -159,8 +160,14 @@ class Editor:
             state.remember(latent, self._interval) for state, latent in zip(states, latents, strict=True)
         ]
         return [
-            EditResult(picture, key_frame, self.description.evaluations, compiler=compiler.name)
-            for picture, key_frame in zip(edited.numpy(), key_frames, strict=True)
+            EditResult(
+                picture,
+                key_frame,
+                self.description.evaluations,
+                request.state.drift.measure(request.picture, picture, request.strength),
+                compiler.name,
+            )
+            for request, picture, key_frame in zip(requests, edited.numpy(), key_frames, strict=True)
         ]
 
 

@@ -5,12 +5,14 @@ The memory is a key frame: an earlier output in latent space, never decoded and 
 frame rate (RFDM, error accumulation .16 for an interval of 1, .07 for 3).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from engines.drift import DriftMeter
 
 SCENE_CUT_THRESHOLD = 0.20
 """Mean absolute change of the sampled pixels, in [0, 1], above which two frames are of two scenes."""
@@ -60,6 +62,7 @@ class EditState:
         text: The instruction the memory belongs to.
         frames_since_anchor: Frames edited since the memory was last emptied.
         previous: Sample of the last source frame, for scene cuts.
+        drift: How far the edit has wandered since the memory was last emptied.
     """
 
     seed: int
@@ -68,11 +71,13 @@ class EditState:
     text: str | None = None
     frames_since_anchor: int = 0
     previous: NDArray[np.int16] | None = None
+    drift: DriftMeter = field(default_factory=DriftMeter)
 
     def anchor(self) -> None:
         """Forget the last output: a new instruction or a new scene must not start from the old edit."""
         self.memory = None
         self.frames_since_anchor = 0
+        self.drift.reset()
 
     def arrive(self, picture: NDArray[np.uint8], text: str, latent_shape: tuple[int, int, int]) -> None:
         """Prepare for a source frame: re-anchor where instruction, size or scene changed.

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from engines.compilers.eager import EagerCompiler
+from engines.drift import LEARN_FRAMES
 from engines.editor import Editor, EditRequest, choose_device, load_editor
 from engines.families import FAMILIES
 from engines.flow import flow_levels
@@ -71,6 +72,17 @@ def test_key_frames_are_told() -> None:
         told.append(subject.step([request(picture(0), state)])[0].key_frame)
 
     assert told == [True, False, False, True, False, False, True]
+
+
+def test_drift_is_measured_once_the_edit_is_known_and_anew_after_another_instruction() -> None:
+    subject = editor()
+    state = subject.open()
+    measured = [subject.step([request(picture(0), state)])[0].drift for _ in range(LEARN_FRAMES + 2)]
+
+    assert measured[:LEARN_FRAMES] == [None] * LEARN_FRAMES
+    assert measured[-1] is not None
+    assert 0 <= measured[-1] < 1
+    assert subject.step([request(picture(0), state, "night")])[0].drift is None
 
 
 def test_the_memory_reaches_the_next_frame() -> None:
