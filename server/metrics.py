@@ -101,16 +101,37 @@ class LiveCollector(Collector):
             ready.add_metric([runs.name, runs.version, runs.compiler, runs.precision, runs.device], 1)
         yield ready
 
-        held = memory()
+        model_bytes = GaugeMetricFamily(
+            "afterimage_model_bytes", "Memory of the device that the model holds.", labels=["kind"]
+        )
+        footprint = self._engine.footprint
+        if footprint is not None:
+            model_bytes.add_metric(["weights"], footprint.weights_bytes)
+            model_bytes.add_metric(["engine"], footprint.engine_bytes)
+            model_bytes.add_metric(["workspace"], footprint.workspace_bytes)
+        yield model_bytes
+        session_bytes = GaugeMetricFamily(
+            "afterimage_session_bytes", "Latents and noise of a session's memories.", labels=["session"]
+        )
+        for session in sessions:
+            session_bytes.add_metric([session.id], session.held_bytes)
+        yield session_bytes
+        progress = GaugeMetricFamily(
+            "afterimage_build_progress", "Share of the compilation behind the frames.", labels=["compiler"]
+        )
+        build = self._engine.build
+        if build is not None and build.failure is None:
+            progress.add_metric([build.compiler], build.progress)
+        yield progress
+
+        held = memory(footprint, None)
         yield GaugeMetricFamily("afterimage_process_bytes", "Resident memory.", held.process_bytes)
-        if held.device_allocated_bytes is not None:
-            yield GaugeMetricFamily(
-                "afterimage_device_allocated_bytes", "Device memory in use.", held.device_allocated_bytes
-            )
-        if held.device_free_bytes is not None:
-            yield GaugeMetricFamily(
-                "afterimage_device_free_bytes", "Device memory left.", held.device_free_bytes
-            )
+        for name, meaning, bytes_held in (
+            ("afterimage_device_allocated_bytes", "Device memory in use.", held.device_allocated_bytes),
+            ("afterimage_device_free_bytes", "Device memory left.", held.device_free_bytes),
+        ):
+            # Named, but without a value, where there is no device: 0 would be a measurement.
+            yield GaugeMetricFamily(name, meaning, bytes_held)
 
 
 def make_registry(sessions: Sessions, engine: Engine, totals: Totals) -> CollectorRegistry:
