@@ -89,7 +89,7 @@ def minute_of(reels: Sequence[Reel], family: str, frames: int) -> Minute:
     for reel in reels:
         cuts.append(len(pictures))
         edited = np.concatenate([
-            _bytes(targets(family, chunk)) for chunk in reel.frames.split(_TARGET_CHUNK)
+            _bytes(targets(family, chunk)) for chunk in torch.split(reel.frames, _TARGET_CHUNK)
         ])  # fmt: skip
         count = len(reel.frames)
         for step in range(each):
