@@ -1,6 +1,7 @@
 """What deploy/ names exists: settings, files, stages, commands, metrics; checked by each tool that is at hand."""
 
 import json
+import os
 import re
 import shutil
 import socket
@@ -136,7 +137,7 @@ def settings_of(environment: dict[str, str]) -> Settings:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
             patch.setenv(name, value)
-        return Settings()
+        return Settings.model_validate({})
 
 
 # --- Compose --------------------------------------------------------------------------------------------------------
@@ -263,10 +264,11 @@ def test_caddy_passes_on_calls_and_events_as_they_come(server: ServerProcess, tm
     configuration.write_text("{\n\tadmin off\n}\n" + (DEPLOY / "Caddyfile").read_text())
     environment = {
         "HOME": str(tmp_path),
+        "PATH": os.environ["PATH"],
         "AFTERIMAGE_SITE": f"http://127.0.0.1:{port}",
         "AFTERIMAGE_UPSTREAM": server.url.removeprefix("http://"),
     }
-    command = [shutil.which("caddy") or "caddy", "run", "--config", configuration, "--adapter", "caddyfile"]
+    command = ["caddy", "run", "--config", str(configuration), "--adapter", "caddyfile"]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as caddy:
         try:
             assert caddy.stderr is not None
