@@ -29,7 +29,11 @@ class EagerCompiler:
         # Two cores edit two frames together no faster than one after the other.
         self.batches: tuple[int, ...] = (1,) if device.type == "cpu" else (1, 2, 4, 8, 16)
         self._dtype, self._device = dtype, device
-        self._program = copy.deepcopy(program).to(device, dtype).eval()
+        # A large model is loaded on its GPU as it runs; a second copy might not fit beside it.
+        placed = device.type != "cpu" and all(
+            weight.device.type == device.type and weight.dtype == dtype for weight in program.parameters()
+        )
+        self._program = (program if placed else copy.deepcopy(program).to(device, dtype)).eval()
         self._program.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def compile(self, shape: FrameShape, report: Report = unreported) -> CompiledProgram:
