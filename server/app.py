@@ -45,6 +45,7 @@ def create_app(settings: Settings, load: Callable[[], LiveEditor] | None = None)
         settings.device,
         settings.steps,
         settings.edit_short_side,
+        settings.engine_dir,
     )
 
     @asynccontextmanager

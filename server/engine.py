@@ -12,6 +12,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
@@ -24,6 +25,8 @@ from server.session.layered import LayeredEdit, Seat, edit_layers
 
 if TYPE_CHECKING:
     # Importing these loads torch, which takes seconds; the port opens before that.
+    from engines.compilers.interface import Footprint
+    from engines.compilers.programs import Build
     from engines.conditioning import Conditioning
     from engines.editor import EditRequest, EditResult
     from engines.memory import EditState
@@ -47,6 +50,16 @@ class LiveEditor(Protocol):
 
     description: "ModelDescription"
 
+    @property
+    def build(self) -> "Build | None":
+        """What is being compiled behind the frames, or failed to be."""
+        ...
+
+    @property
+    def footprint(self) -> "Footprint":
+        """Memory of the device that the model holds."""
+        ...
+
     def open(self, seed: int = 0) -> "EditState":
         """The memory of a new stream."""
         ...
@@ -61,7 +74,12 @@ class LiveEditor(Protocol):
 
 
 def load_warm_editor(
-    model: str, compiler: str, device: str, steps: int | None, short_side: int | None
+    model: str,
+    compiler: str,
+    device: str,
+    steps: int | None,
+    short_side: int | None,
+    engine_dir: Path | None = None,
 ) -> LiveEditor:
     """Load the editor and have it edit a picture of the usual sizes once, so that no visitor waits for that.
 
@@ -71,7 +89,9 @@ def load_warm_editor(
     from engines.compilers.interface import CompilerName
     from engines.editor import EditRequest, load_editor
 
-    editor = load_editor(model, compiler=cast(CompilerName, compiler), device=device, steps=steps)
+    editor = load_editor(
+        model, compiler=cast(CompilerName, compiler), device=device, steps=steps, engines=engine_dir
+    )
     conditioning = editor.encode("make it black and white")
     for camera in ((640, 480), (1280, 720)):
         runs = editor.description
@@ -156,6 +176,16 @@ class Engine:
     def description(self) -> "ModelDescription | None":
         """What runs; None until it does."""
         return None if self._editor is None else self._editor.description
+
+    @property
+    def build(self) -> "Build | None":
+        """What is being compiled behind the frames, or failed to be; None where all is well."""
+        return None if self._editor is None else self._editor.build
+
+    @property
+    def footprint(self) -> "Footprint | None":
+        """Memory of the device that the model holds; None until it is loaded."""
+        return None if self._editor is None else self._editor.footprint
 
     async def settled(self) -> None:
         """Return when the editor is loaded, or cannot be."""
@@ -290,7 +320,7 @@ class Engine:
         for (_, job), result in zip(jobs, results, strict=True):
             frame = job.frame
             frame.picture, frame.kind, frame.drift = result.picture, "edited", result.drift
-            frame.evaluations = result.evaluations
+            frame.evaluations, frame.compiler = result.evaluations, result.compiler
             frame.instruction_ids = tuple(layer.id for layer in job.layers)
             frame.edit_started_s, frame.edited_s = started_s, edited_s
         return [None] * len(jobs)

@@ -246,13 +246,37 @@ class StageTimes(Message):
 
 
 class Memory(Message):
-    """In bytes; the device's are null without a GPU."""
+    """In bytes; the device's are null without a GPU, the model's until it is loaded."""
 
     process_bytes: int
+    weights_bytes: int | None
+    """Of the model, on the device it runs on; a compiler may count them in its engines instead."""
+    engine_bytes: int | None
+    """Of compiled programs."""
+    workspace_bytes: int | None
+    """Of activations and scratch space that compiled programs keep; on a CPU they come and go."""
+    session_bytes: int | None
+    """Of this session's memories: latents and noise."""
     device_allocated_bytes: int | None
     device_reserved_bytes: int | None
     device_peak_bytes: int | None
     device_free_bytes: int | None
+
+
+class BuildSummary(Message):
+    """A compilation behind the frames, which PyTorch edits meanwhile."""
+
+    compiler: str
+    size: tuple[int, int]
+    """[width, height] it is for."""
+    phase: str
+    progress: float
+    """Share that is done, 0 to 1."""
+    elapsed_s: float
+    remaining_s: float | None
+    """An estimate; null where nothing tells yet."""
+    failure: str | None
+    """Why it failed; PyTorch then goes on editing."""
 
 
 class PictureSizes(Message):
@@ -260,6 +284,7 @@ class PictureSizes(Message):
 
     received: tuple[int, int] | None = Field(serialization_alias="in")
     edit: tuple[int, int] | None
+    shown: tuple[int, int] | None
 
 
 class ViewerSummary(Message):
@@ -273,6 +298,25 @@ class ViewerSummary(Message):
     pictures_dropped: int
     """It was too slow for these, or could not have decoded them."""
     watched_s: float
+
+
+class RunningEncoder(Message):
+    """An encoder at work."""
+
+    codec: str
+    name: str
+    """FFmpeg's, as libx264 or h264_nvenc."""
+    bitrate_bps: int
+    """What it is told to keep to: as far as the network carries, up to what is set."""
+
+
+class VideoCodecs(Message):
+    """What decodes and encodes, by FFmpeg's names; hardware where it opens."""
+
+    decoder: str | None
+    """null before the first picture."""
+    encoders: tuple[RunningEncoder, ...]
+    """The browser's own and the viewers'."""
 
 
 class Stats(Message):
@@ -290,6 +334,8 @@ class Stats(Message):
     model: str
     version: str | None
     compiler: str | None
+    """What ran the newest edit: the model's own, or "eager" until that is built."""
+    build: BuildSummary | None
     precision: str | None
     device: str | None
     steps: int | None
@@ -303,6 +349,7 @@ class Stats(Message):
     viewers: tuple[ViewerSummary, ...]
     encoders: int
     """At work for all viewers together."""
+    codecs: VideoCodecs
     uptime_s: float
 
 

@@ -36,6 +36,8 @@ class Settings(BaseSettings):
     model: str = "rfdm-tiny"
     device: str = "auto"
     compiler: str = "auto"
+    engine_dir: Path | None = None
+    """Compiled engines, those of `afterimage compile --out` among them; otherwise in the user's cache."""
     steps: PositiveInt | None = None
     """Sampler steps for a frame; the model's own otherwise."""
 
@@ -57,7 +59,10 @@ class Settings(BaseSettings):
     show_short_side: Annotated[int, Field(ge=0, le=2160, multiple_of=2)] = 480
     """An edit is shown at its camera's own size, the camera's detail in it, but no larger than this; 0 shows it at
     the size it was edited at."""
-    max_bitrate_bps: Annotated[int, Field(ge=200_000, le=50_000_000)] = 3_000_000
+    max_bitrate_bps: Annotated[int, Field(ge=200_000, le=50_000_000)] = 6_000_000
+    """Of each picture that is sent; less where the network carries less, or a session asks for less."""
+    hardware_codecs: bool = True
+    """Encode and decode by the machine's own hardware where it opens; telemetry names what runs."""
 
     ice_servers: Annotated[tuple[IceServer, ...], NoDecode, BeforeValidator(parse_ice_servers)] = ()
     """STUN and TURN servers, for browsers and for the server's own peers: a JSON list as

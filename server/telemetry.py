@@ -5,11 +5,12 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import psutil
 
 from server.messages import (
+    BuildSummary,
     ClientReport,
     Dropped,
     FrameCounts,
@@ -19,6 +20,10 @@ from server.messages import (
     StageTimes,
 )
 from server.session.frame import Frame
+
+if TYPE_CHECKING:
+    from engines.compilers.interface import Footprint
+    from engines.compilers.programs import Build
 
 WINDOW_S = 10.0
 RATE_WINDOW_S = 2.0
@@ -91,7 +96,9 @@ class Telemetry:
         self.dropped: Counter[DropReason] = Counter()
         self.camera_size: tuple[int, int] | None = None
         self.edit_size: tuple[int, int] | None = None
+        self.shown_size: tuple[int, int] | None = None
         self.drift: float | None = None
+        self.compiler: str | None = None
         self.evaluations: int | None = None
         self.instruction_apply_ms: float | None = None
         self._stages = {stage: Window(clock) for stage in STAGES}
@@ -127,6 +134,7 @@ class Telemetry:
         assert frame.sent_s is not None
         self.sent += 1
         self.kinds[frame.kind] += 1
+        self.shown_size = frame.shown_size
         self._rate_out.tick()
         if frame.kind == "repeated":
             return
@@ -137,6 +145,7 @@ class Telemetry:
             self._stages["edit"].add(1000.0 * (frame.edited_s - frame.edit_started_s))
             begun_s = frame.edited_s
             self.drift, self.evaluations = frame.drift, frame.evaluations
+            self.compiler = frame.compiler
         if frame.detailed_s is not None:
             self._stages["detail"].add(1000.0 * (frame.detailed_s - begun_s))
             begun_s = frame.detailed_s
@@ -196,14 +205,41 @@ def nearest_rank(ordered: list[float], share: float) -> float:
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
-def memory() -> Memory:
-    """What this process and, where there is a GPU, the device hold."""
+def build_summary(build: "Build | None") -> BuildSummary | None:
+    """A compilation behind the frames, as it is told; None where there is none."""
+    if build is None:
+        return None
+    return BuildSummary(
+        compiler=build.compiler,
+        size=(build.shape.width, build.shape.height),
+        phase=build.phase,
+        progress=round(build.progress, 3),
+        elapsed_s=round(build.elapsed_s, 1),
+        remaining_s=None if build.remaining_s is None else round(build.remaining_s, 1),
+        failure=build.failure,
+    )
+
+
+def memory(held: "Footprint | None", session_bytes: int | None) -> Memory:
+    """What this process and, where there is a GPU, the device hold.
+
+    Args:
+        held: By the model; None until it is loaded.
+        session_bytes: By one session's memories; None where no session is asked about.
+    """
     process_bytes = psutil.Process().memory_info().rss
+    weights_bytes = None if held is None else held.weights_bytes
+    engine_bytes = None if held is None else held.engine_bytes
+    workspace_bytes = None if held is None else held.workspace_bytes
     # Asked only once an engine has loaded it: importing torch takes seconds.
     torch = sys.modules.get("torch")
     if torch is None or not hasattr(torch, "cuda") or not torch.cuda.is_initialized():
         return Memory(
             process_bytes=process_bytes,
+            weights_bytes=weights_bytes,
+            engine_bytes=engine_bytes,
+            workspace_bytes=workspace_bytes,
+            session_bytes=session_bytes,
             device_allocated_bytes=None,
             device_reserved_bytes=None,
             device_peak_bytes=None,
@@ -211,6 +247,10 @@ def memory() -> Memory:
         )
     return Memory(
         process_bytes=process_bytes,
+        weights_bytes=weights_bytes,
+        engine_bytes=engine_bytes,
+        workspace_bytes=workspace_bytes,
+        session_bytes=session_bytes,
         device_allocated_bytes=torch.cuda.memory_allocated(),
         device_reserved_bytes=torch.cuda.memory_reserved(),
         device_peak_bytes=torch.cuda.max_memory_allocated(),

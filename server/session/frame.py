@@ -59,6 +59,8 @@ class Frame:
     evaluations: int | None = None
     """Of the network."""
     drift: float | None = None
+    compiler: str | None = None
+    """What ran the network."""
     edit_started_s: float | None = None
     edited_s: float | None = None
     detailed_s: float | None = None
@@ -71,6 +73,11 @@ class Frame:
     def edit_size(self) -> tuple[int, int]:
         """(width, height) of the source as it is edited."""
         return self.source.shape[1], self.source.shape[0]
+
+    @property
+    def shown_size(self) -> tuple[int, int]:
+        """(width, height) it leaves at."""
+        return self.edit_size if self.shown is None else (self.shown.shape[1], self.shown.shape[0] * 2 // 3)
 
     def video(self) -> av.VideoFrame:
         """What leaves, as encoders take it; a frame of its own for each, since they write on it."""

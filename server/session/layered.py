@@ -32,6 +32,12 @@ class Seat:
     _states: "dict[str, EditState]" = field(default_factory=dict, repr=False)
     _shape: tuple[int, ...] = ()
 
+    @property
+    def held_bytes(self) -> int:
+        """Of latents and the like that the streams' memories hold, wherever they lie."""
+        values = (value for state in self._states.values() for value in vars(state).values())
+        return sum(getattr(value, "nbytes", 0) for value in values)
+
     def forget(self) -> None:
         """Begin all streams anew at the next frame."""
         self._states = {}
@@ -67,6 +73,8 @@ class LayeredResult:
     """Of the network, for all layers together."""
     drift: float | None
     """Of the layer that has drifted furthest; None where none is measured."""
+    compiler: str | None
+    """What ran the last layer."""
 
 
 def edit_layers(editor: LayerEditor, edits: Sequence[LayeredEdit]) -> list[LayeredResult]:
@@ -82,6 +90,7 @@ def edit_layers(editor: LayerEditor, edits: Sequence[LayeredEdit]) -> list[Layer
     pictures = [edit.picture for edit in edits]
     evaluations = [0] * len(edits)
     drifts: list[list[float]] = [[] for _ in edits]
+    compilers: list[str | None] = [None] * len(edits)
     states = [edit.seat.states(editor, edit.picture.shape, edit.layers) for edit in edits]
     for depth in range(max((len(edit.layers) for edit in edits), default=0)):
         deep = [number for number, edit in enumerate(edits) if len(edit.layers) > depth]
@@ -103,9 +112,10 @@ def edit_layers(editor: LayerEditor, edits: Sequence[LayeredEdit]) -> list[Layer
                 raise RuntimeError(f"{result.picture.shape} edited from {pictures[number].shape}")
             pictures[number] = result.picture
             evaluations[number] += result.evaluations
+            compilers[number] = result.compiler
             if result.drift is not None:
                 drifts[number].append(result.drift)
     return [
-        LayeredResult(picture, spent, max(drift, default=None))
-        for picture, spent, drift in zip(pictures, evaluations, drifts, strict=True)
+        LayeredResult(picture, spent, max(drift, default=None), compiler)
+        for picture, spent, drift, compiler in zip(pictures, evaluations, drifts, compilers, strict=True)
     ]

@@ -17,6 +17,7 @@ from server.messages import (
     SessionState,
     StateMessage,
     Stats,
+    VideoCodecs,
     WarningMessage,
 )
 from server.presets.store import Presets
@@ -93,11 +94,12 @@ class Session:
         self._inbox: Mailbox[Frame] = Mailbox(lambda: self.telemetry.count_dropped("inbox"))
         self._outlets = Outlets(self._take_handed_out)
         receipts = Receipts()
+        self._seat = Seat(seed)
         self._worker = Worker(
             self._inbox,
             self._outlets,
             engine,
-            Seat(seed),
+            self._seat,
             limits.stall_after_s,
             self._take_trouble,
             lambda: self.telemetry.count_dropped("frozen"),
@@ -110,6 +112,7 @@ class Session:
             self._outlets,
             lambda frame: self._journey.captured_ms(frame),
             limits.max_bitrate_bps,
+            limits.codecs,
             self._take_handed_out,
             self._count_waited_too_long,
             lambda: self.telemetry.count_dropped("encode"),
@@ -256,7 +259,9 @@ class Session:
             channel=self._channels.take,
             state=self._take_connection_state,
         )
-        peer = self._peer = Peer(downlink, events, self._limits.edit_size, self._limits.network)
+        peer = self._peer = Peer(
+            downlink, events, self._limits.edit_size, self._limits.network, self._limits.codecs
+        )
         self._journey.capture_clock = peer.capture_clock
         try:
             answer = await peer.answer(offer_sdp)
@@ -324,6 +329,11 @@ class Session:
         preset = await self.presets.find(preset_id)
         await self.instructions.replace(preset.layers, transition_ms)
 
+    @property
+    def held_bytes(self) -> int:
+        """Of latents and the like in this session's memories."""
+        return self._seat.held_bytes
+
     def stats(self) -> Stats:
         """Telemetry as of now."""
         telemetry_, client = self.telemetry, self.telemetry.client_report
@@ -335,10 +345,11 @@ class Session:
             server_ms=telemetry_.server,
             glass_to_glass_ms=None if client is None else client.glass_to_glass_ms,
             displayed_fps=None if client is None else client.displayed_fps,
-            memory=telemetry.memory(),
+            memory=telemetry.memory(self._engine.footprint, self.held_bytes),
             model=self.model,
             version=None if runs is None else runs.version,
-            compiler=None if runs is None else runs.compiler,
+            compiler=telemetry_.compiler or (None if runs is None else runs.compiler),
+            build=telemetry.build_summary(self._engine.build),
             precision=None if runs is None else runs.precision,
             device=None if runs is None else runs.device,
             steps=None if runs is None else runs.steps,
@@ -346,10 +357,22 @@ class Session:
             layers=len(self._worker.edits.applied(self._clock())),
             drift=telemetry_.drift,
             instruction_apply_ms=telemetry_.instruction_apply_ms,
-            size=PictureSizes(received=telemetry_.camera_size, edit=telemetry_.edit_size),
+            size=PictureSizes(
+                received=telemetry_.camera_size, edit=telemetry_.edit_size, shown=telemetry_.shown_size
+            ),
             viewers=self._viewers.summaries,
             encoders=self._broadcast.encoders,
+            codecs=self._codecs,
             uptime_s=round(self._clock() - self._began_s, 3),
+        )
+
+    @property
+    def _codecs(self) -> VideoCodecs:
+        peer = self._peer
+        own = None if peer is None or peer.encoder is None else peer.encoder.summary
+        return VideoCodecs(
+            decoder=None if peer is None else peer.decoder,
+            encoders=(() if own is None else (own,)) + self._broadcast.running,
         )
 
     async def close(self, reason: str) -> None:

@@ -4,10 +4,13 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 import torch
 
+from engines.compilers.interface import Footprint
+from engines.compilers.programs import Build
 from engines.conditioning import Conditioning, InstructionError
 from engines.editor import EditRequest, EditResult
 from engines.memory import EditState
@@ -26,6 +29,8 @@ class InvertingEditor:
     threads: set[str] = field(default_factory=set)
 
     size_multiple = 16
+    build: ClassVar[Build | None] = None
+    footprint: ClassVar[Footprint] = Footprint(weights_bytes=1000)
     description = ModelDescription(
         name="inverting",
         version="1",

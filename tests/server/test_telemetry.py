@@ -1,7 +1,9 @@
 import pytest
 
+from engines.compilers.interface import Footprint, FrameShape
+from engines.compilers.programs import Build
 from server.messages import ClientReport, Percentiles
-from server.telemetry import Rate, Telemetry, Window, memory, nearest_rank
+from server.telemetry import Rate, Telemetry, Window, build_summary, memory, nearest_rank
 from tests.server.frames import frame
 
 
@@ -81,5 +83,16 @@ def test_what_the_browser_measured_grows_old() -> None:
 
 
 def test_memory_is_null_where_there_is_no_device() -> None:
-    held = memory()
+    held = memory(Footprint(weights_bytes=7), 5)
     assert held.process_bytes > 1_000_000
+    assert (held.weights_bytes, held.session_bytes) == (7, 5)
+
+
+def test_a_build_is_told_with_the_picture_it_is_for() -> None:
+    build = Build("tensorrt", FrameShape(4, 512, 672), "denoiser: tuning", 0.25, 10.0, 30.04)
+    told = build_summary(build)
+
+    assert build_summary(None) is None
+    assert told is not None
+    assert told.size == (672, 512)
+    assert (told.progress, told.remaining_s, told.failure) == (0.25, 30.0, None)
