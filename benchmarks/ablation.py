@@ -158,6 +158,18 @@ def evaluation_clips(photos: Sequence[Tensor], each: int, seed: int = 12345) -> 
     )
 
 
+def _measured_once(denoiser: TinyDenoiser, variant: Variant, clips: Clips, seed: int) -> list[Row]:
+    """A row for every use of a network; uses that differ in name alone are measured once."""
+    known: dict[tuple[MemoryRule, Sampler], Row] = {}
+    rows = []
+    for use in variant.uses:
+        key = (use.rule, use.sampler)
+        if key not in known:
+            known[key] = measure(denoiser, variant.recipe.method, use, clips, seed)
+        rows.append(replace(known[key], group=use.group, name=use.name))
+    return rows
+
+
 def measure(denoiser: TinyDenoiser, method: Method, use: Use, clips: Clips, seed: int) -> Row:
     """Edit the clips one way and score every family."""
     edits = edit_clips(denoiser, clips.sources, clips.code, method, use.rule, use.sampler, seed)
@@ -217,7 +229,7 @@ def run(
     for seed in range(seeds):
         for variant in variants():
             denoiser = train(photos, variant.recipe, evaluations, seed)
-            rows += [measure(denoiser, variant.recipe.method, use, clips, seed) for use in variant.uses]
+            rows += _measured_once(denoiser, variant, clips, seed)
             note(rows, f"seed {seed}, {variant.uses[0].group} {variant.uses[0].name}")
     return rows
 

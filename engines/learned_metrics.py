@@ -65,7 +65,7 @@ def load_dreamsim(folder: Path) -> Distance:
     missing = [part for part in _DREAMSIM_PARTS if not (folder / part).is_file()]
     if missing:
         raise MissingWeightsError(f"{folder} lacks DreamSim's {', '.join(missing)}")
-    import dreamsim
+    import dreamsim  # type: ignore[import-not-found]  # an optional package
 
     model: Any
     model, _ = dreamsim.dreamsim(pretrained=True, device="cpu", cache_dir=str(folder))
