@@ -50,6 +50,7 @@ export interface Stats {
   readonly size: {
     readonly in: readonly [number, number] | null;
     readonly edit: readonly [number, number] | null;
+    readonly shown: readonly [number, number] | null;
   };
   readonly uptime_s: number | null;
 }
@@ -205,7 +206,7 @@ export function parseStats(value: unknown): Stats | null {
     steps: finite(stats["steps"]),
     drift: finite(stats["drift"]),
     instruction_apply_ms: finite(stats["instruction_apply_ms"]),
-    size: { in: size(sizes["in"]), edit: size(sizes["edit"]) },
+    size: { in: size(sizes["in"]), edit: size(sizes["edit"]), shown: size(sizes["shown"]) },
     uptime_s: finite(stats["uptime_s"]),
   };
 }

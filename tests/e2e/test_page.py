@@ -69,7 +69,7 @@ async def test_telemetry_is_numbers(server: ServerProcess, visit: Visit) -> None
 
     stats = now["stats"]
     assert all(is_number(count) for count in stats["frames"]["dropped"].values())
-    assert stats["size"] == {"in": [320, 240], "edit": [320, 240]}
+    assert stats["size"] == {"in": [320, 240], "edit": [320, 240], "shown": [320, 240]}
     assert stats["model"]
     assert stats["compiler"]
     assert stats["frames"]["edited"] <= stats["frames"]["in"]

@@ -33,12 +33,25 @@ async def test_without_an_instruction_the_picture_is_untouched(server: RunningSe
         assert stats["stages_ms"]["edit"] is None
 
 
-async def test_a_640x480_camera_is_edited_at_256_short_side(server: RunningServer) -> None:
+async def test_a_640x480_camera_is_edited_at_256_short_side_and_shown_at_its_own(
+    server: RunningServer,
+) -> None:
+    async with server.visitor(size=(640, 480)) as visitor:
+        await visitor.connect(instruction="invert the colours")
+        picture = await visitor.sees_colour(CYAN)
+        assert picture.shape == (480, 640, 3)
+        stats = await visitor.stats()
+        assert stats["size"] == {"in": [640, 480], "edit": [336, 256], "shown": [640, 480]}
+        assert stats["stages_ms"]["detail"]["p50"] > 0
+
+
+async def test_an_edit_can_be_shown_at_the_size_it_was_made(start_server: StartServer) -> None:
+    server = await start_server(show_short_side=0)
     async with server.visitor(size=(640, 480)) as visitor:
         await visitor.connect(instruction="invert the colours")
         picture = await visitor.sees_colour(CYAN)
         assert picture.shape == (256, 336, 3)
-        assert (await visitor.stats())["size"] == {"in": [640, 480], "edit": [336, 256]}
+        assert (await visitor.stats())["stages_ms"]["detail"] is None
 
 
 async def test_no_pixel_of_a_session_reaches_another(start_server: StartServer) -> None:
@@ -235,7 +248,7 @@ async def test_a_camera_that_changes_its_size_goes_on(server: RunningServer) -> 
         await asyncio.gather(visitor.connect(instruction="invert"), other.connect(instruction="invert"))
         await visitor.sees_colour(CYAN)
         visitor.camera.size = (480, 640)
-        await until(lambda: visitor.pictures[-1].shape == (336, 256, 3))
+        await until(lambda: visitor.pictures[-1].shape == (640, 480, 3))
         await visitor.sees_colour(CYAN)
         await other.sees_colour(CYAN)
         assert (await other.stats())["frames"]["dropped"]["decode"] == 0

@@ -30,9 +30,9 @@ async def test_two_sessions_are_edited_by_one_real_editor(start_server: StartSer
     async with server.visitor(size=(160, 120)) as one, server.visitor(size=(160, 120), codec="H264") as other:
         await asyncio.gather(one.connect(instruction="sepia"), other.connect(instruction="fog"))
         await asyncio.gather(one.sees(10), other.sees(10))
-        assert one.pictures[-1].shape == (64, 80, 3)
+        assert one.pictures[-1].shape == (120, 160, 3)
         one.camera.size = (120, 160)
-        await until(lambda: one.pictures[-1].shape == (80, 64, 3))
+        await until(lambda: one.pictures[-1].shape == (160, 120, 3))
         for visitor in (one, other):
             stats = await visitor.stats()
             assert stats["frames"]["edited"] > 5, (stats, visitor.said)

@@ -95,6 +95,8 @@ export function overlayWords(stats: Stats | null, measured: Measured | null): st
     `${rate(stats?.fps.out ?? null)} fps`,
     `glass to glass ${milliseconds(glass?.p50 ?? null)} ms`,
     `server ${milliseconds(stats?.server_ms?.p50 ?? null)} ms`,
-    `${size(stats?.size.in ?? null)} → ${size(stats?.size.edit ?? null)}`,
+    [stats?.size.in, stats?.size.edit, stats?.size.shown]
+      .map((side) => size(side ?? null))
+      .join(" → "),
   ].join("\n");
 }
