@@ -13,6 +13,7 @@ from server.metrics import Totals, make_registry
 from server.presets.store import Presets
 from server.problems import Problem
 from server.recording.store import Recordings
+from server.rtc.codecs import CodecChoice
 from server.rtc.ice import GrantedIceServer, Network
 from server.rtc.probe import Probes
 from server.session.edit_size import SHORT_SIDE, edit_size
@@ -95,6 +96,7 @@ def session_limits(settings: Settings, network: Network, engine: Engine) -> Sess
         max_viewers=settings.max_viewers,
         edit_size=scale_to_edit,
         network=network,
+        codecs=CodecChoice(settings.hardware_codecs),
     )
 
 

@@ -35,6 +35,7 @@ from server.rtc import hooks
 from server.rtc.assembly import EncodedPicture, PictureAssembly
 from server.rtc.clocks import VIDEO_CLOCK_HZ
 from server.rtc.encoding import LiveEncoder
+from server.rtc.rate import RateControl
 
 BROWSER_BITRATE_BPS = 1_700_000
 """What Chromium gives 640x480 at most."""
@@ -205,7 +206,7 @@ class Client:
         hooks.assemble_with(transceiver.receiver, self._assembly)
         encoder = LiveEncoder(
             hooks.negotiated_codec(transceiver),
-            BROWSER_BITRATE_BPS,
+            RateControl(BROWSER_BITRATE_BPS, BROWSER_BITRATE_BPS),
             on_encoded=lambda: None,
             on_failed=lambda: None,
         )

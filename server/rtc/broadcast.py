@@ -7,8 +7,11 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from server.messages import RunningEncoder
+from server.rtc.codecs import CodecChoice
 from server.rtc.encoded import EncodedFrame, FrameQueue
 from server.rtc.encoding import LiveEncoder
+from server.rtc.rate import BestRate
 from server.session.frame import Frame
 from server.session.outlets import Outlets
 
@@ -26,6 +29,7 @@ class Broadcast:
         outlets: Where the edits come from.
         capture_ms: When a frame was captured, by the clock that sound is dated with.
         max_bitrate_bps: Of each encoder.
+        codecs: Whether hardware may encode.
         on_left: Called with a frame once it has been handed to its viewers.
         on_dropped: Called for a frame that waited too long for the only encoder.
         on_failed: Called when a frame could not be encoded.
@@ -36,12 +40,13 @@ class Broadcast:
         outlets: Outlets,
         capture_ms: Callable[[Frame], float | None],
         max_bitrate_bps: int,
+        codecs: CodecChoice,
         on_left: Callable[[Frame], None],
         on_dropped: Callable[[], None],
         on_failed: Callable[[], None],
     ) -> None:
         self._outlets, self._capture_ms = outlets, capture_ms
-        self._max_bitrate_bps = max_bitrate_bps
+        self._max_bitrate_bps, self._codecs = max_bitrate_bps, codecs
         self._on_left, self._on_dropped, self._on_failed = on_left, on_dropped, on_failed
         self._groups: dict[str, _Group] = {}
         self._listening: set[FrameQueue] = set()
@@ -50,6 +55,11 @@ class Broadcast:
     def encoders(self) -> int:
         """How many are at work."""
         return len(self._groups)
+
+    @property
+    def running(self) -> tuple[RunningEncoder, ...]:
+        """Each of them, by what it is."""
+        return tuple(group.running for group in self._groups.values() if group.running is not None)
 
     def watch(self, codec: str) -> "Seat":
         """A viewer's place: pictures in ``VP8`` or ``H264``, from the next key frame on, which comes at once."""
@@ -60,14 +70,12 @@ class Broadcast:
             def tell_failed() -> None:
                 loop.call_soon_threadsafe(self._on_failed)
 
+            rate = BestRate(self._max_bitrate_bps)
             encoder = LiveEncoder(
-                codec,
-                self._max_bitrate_bps,
-                on_encoded=lambda: None,
-                on_failed=tell_failed,
+                codec, rate, on_encoded=lambda: None, on_failed=tell_failed, codecs=self._codecs
             )
             group = self._groups[codec] = _Group(
-                encoder, self._outlets, self._capture_ms, self._on_left, self._count_dropped
+                encoder, rate, self._outlets, self._capture_ms, self._on_left, self._count_dropped
             )
         return Seat(self, codec, group)
 
@@ -117,7 +125,7 @@ class Seat:
     def __init__(self, broadcast: Broadcast, codec: str, group: "_Group") -> None:
         self.codec = codec
         self.pictures = FrameQueue(MAX_WAITING_PICTURES, group.want_key_frame)
-        self.bitrate_bps: int | None = None
+        self.rate = group.rate.join()
         self._broadcast, self._group = broadcast, group
         group.add(self)
 
@@ -125,13 +133,9 @@ class Seat:
         """This viewer needs one; all viewers of the codec get it, no more often than the encoder's limit."""
         self._group.want_key_frame()
 
-    def set_bitrate(self, bitrate_bps: int) -> None:
-        """What this viewer's network is estimated to carry; the best viewer's counts for all."""
-        self.bitrate_bps = bitrate_bps
-        self._group.follow_bitrate()
-
     async def leave(self) -> None:
         """Free the place."""
+        self._group.rate.leave(self.rate)
         await self._broadcast.leave(self)
 
 
@@ -141,12 +145,14 @@ class _Group:
     def __init__(
         self,
         encoder: LiveEncoder,
+        rate: BestRate,
         outlets: Outlets,
         capture_ms: Callable[[Frame], float | None],
         on_left: Callable[[Frame], None],
         on_dropped: Callable[[], None],
     ) -> None:
         self.seats: list[Seat] = []
+        self.rate = rate
         self._encoder, self._outlets, self._capture_ms = encoder, outlets, capture_ms
         self._on_left = on_left
         self._mailbox = outlets.open(on_dropped)
@@ -166,10 +172,9 @@ class _Group:
     def want_key_frame(self) -> None:
         self._key_wanted = True
 
-    def follow_bitrate(self) -> None:
-        estimates = [seat.bitrate_bps for seat in self.seats if seat.bitrate_bps is not None]
-        if estimates:
-            self._encoder.target_bitrate = max(estimates)
+    @property
+    def running(self) -> RunningEncoder | None:
+        return self._encoder.summary
 
     async def close(self) -> None:
         self._outlets.close(self._mailbox)

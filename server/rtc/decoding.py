@@ -17,6 +17,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 
 from server.rtc.assembly import EncodedPicture
 from server.rtc.clocks import PictureClock
+from server.rtc.codecs import ANY_CODECS, SOFTWARE_CODECS, Codec, CodecChoice
 from server.session.frame import Frame, Picture
 
 logger = logging.getLogger(__name__)
@@ -27,7 +28,8 @@ MAX_WAITING_PICTURES = 8
 MAX_PIXELS = 4096 * 2304
 """A larger picture costs more to decode than a live session may take from the others."""
 
-_DECODERS = {"VP8": "libvpx", "H264": "h264"}
+HARDWARE_FAILURES = 3
+"""In a row; one alone may be the picture's fault."""
 
 
 class DecoderThread:
@@ -38,6 +40,10 @@ class DecoderThread:
         on_frame: Called in the thread with each frame worth editing.
         on_dropped: Called with the number of pictures that were not.
         on_broken: Called when a key frame is needed to go on.
+        codecs: Whether hardware may do it.
+
+    Attributes:
+        running: The decoder at work, by FFmpeg's name; None before the first picture.
     """
 
     def __init__(
@@ -46,6 +52,7 @@ class DecoderThread:
         on_frame: Callable[[Frame], None],
         on_dropped: Callable[[int], None],
         on_broken: Callable[[], None],
+        codecs: CodecChoice = ANY_CODECS,
     ) -> None:
         self._edit_size, self._on_frame = edit_size, on_frame
         self._on_dropped, self._on_broken = on_dropped, on_broken
@@ -55,6 +62,9 @@ class DecoderThread:
         self._clock = PictureClock()
         self._codec: VideoCodecContext | None = None
         self._codec_name = ""
+        self._choice = codecs
+        self._failures = 0
+        self.running: str | None = None
         self._scaler = VideoReformatter()
         self._thread = threading.Thread(target=self._run, name="video-decoder", daemon=True)
         self._thread.start()
@@ -98,10 +108,14 @@ class DecoderThread:
         pts = self._clock.pts(picture.ssrc, picture.rtp_timestamp, picture.received_s)
         try:
             decoded = self._decoder(picture.codec).decode(av.Packet(picture.payload))
+            self._failures = 0
             scaled = self._scale(decoded[-1]) if decoded else None
         except (av.FFmpegError, ValueError) as error:
             logger.info("a camera picture could not be decoded: %s", error)
             self._codec = None
+            self._failures += 1
+            if self._failures >= HARDWARE_FAILURES and self._choice.hardware:
+                self._choice = SOFTWARE_CODECS
             self._on_dropped(1)
             self._on_broken()
             return
@@ -132,10 +146,6 @@ class DecoderThread:
 
     def _decoder(self, codec: str) -> VideoCodecContext:
         if self._codec is None or codec != self._codec_name:
-            context = av.CodecContext.create(_DECODERS[codec], "r")
-            assert isinstance(context, VideoCodecContext)
-            context.thread_count = 1
-            # Without this H.264 may hold pictures back to put them in order; a live camera sends them in order.
-            context.options = {"flags": "low_delay"}
-            self._codec, self._codec_name = context, codec
+            kind = self._choice.decoder(cast(Codec, codec))
+            self._codec, self._codec_name, self.running = kind.open(), codec, kind.name
         return self._codec

@@ -15,7 +15,7 @@ from aioice.ice import Connection as IceConnection
 from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
 from aiortc.codecs.base import Encoder
 from aiortc.jitterbuffer import JitterFrame
-from aiortc.rtp import RTCP_SR, AnyRtcpPacket, RtcpSrPacket, RtpPacket, is_rtcp
+from aiortc.rtp import RTCP_SR, AnyRtcpPacket, RtcpRrPacket, RtcpSrPacket, RtpPacket, is_rtcp
 
 from server.rtc.clocks import SenderReport, unix_ms_to_ntp
 
@@ -117,6 +117,20 @@ def watch_key_frame_requests(sender: RTCRtpSender, on_wanted: Callable[[], None]
     """Call ``on_wanted`` for every PLI and FIR (RFC 4585, RFC 5104) in place of aiortc's own note of it."""
     assert callable(sender._send_keyframe)
     sender._send_keyframe = on_wanted  # type: ignore[method-assign]
+
+
+def watch_receiver_reports(sender: RTCRtpSender, on_lost: Callable[[float], None]) -> None:
+    """Call ``on_lost`` with the share of packets lost, 0 to 1, of every receiver report on ``sender``'s stream."""
+    proceed: Callable[[AnyRtcpPacket], Awaitable[None]] = sender._handle_rtcp_packet
+
+    async def watched(packet: AnyRtcpPacket) -> None:
+        if isinstance(packet, RtcpRrPacket | RtcpSrPacket):
+            for report in packet.reports:
+                if report.ssrc == sender._ssrc:
+                    on_lost(report.fraction_lost / 256)
+        await proceed(packet)
+
+    sender._handle_rtcp_packet = watched  # type: ignore[method-assign]
 
 
 def date_reports(sender: RTCRtpSender, capture_ms: Callable[[], float | None]) -> None:

@@ -9,12 +9,14 @@ from aiortc import RTCDataChannel, RTCPeerConnection, RTCRtpTransceiver
 from server.rtc import hooks
 from server.rtc.assembly import EncodedPicture, PictureAssembly
 from server.rtc.clocks import CaptureClock
+from server.rtc.codecs import CodecChoice
 from server.rtc.connection import CLOSE_TIMEOUT_S, Connection, PeerHealth
 from server.rtc.decoding import DecoderThread
 from server.rtc.encoded import EncodedFrame
 from server.rtc.encoding import LiveEncoder
 from server.rtc.ice import Network
 from server.rtc.offer import as_baseline, parse_offer, parse_publish_offer, with_profiles
+from server.rtc.rate import RateControl
 from server.rtc.sound import SoundRelay
 from server.rtc.track import EditTrack
 from server.session.frame import Frame
@@ -48,7 +50,6 @@ class Downlink:
     """How the edit goes back on the connection that its picture came by."""
 
     outbox: Mailbox[Frame]
-    """(width, height) of an edit -> (width, height) to send it at."""
     max_bitrate_bps: int
 
 
@@ -60,19 +61,28 @@ class Peer:
         events: Whom to tell.
         edit_size: (width, height) of a camera picture -> (width, height) to scale it to.
         network: How peers reach each other.
+        codecs: Whether hardware may decode and encode.
 
     Attributes:
+        encoder: What encodes the edit for the browser; None for a publisher.
         capture_clock: When what came was captured.
         hears: Whether sound may come.
     """
 
     def __init__(
-        self, downlink: Downlink | None, events: PeerEvents, edit_size: Size, network: Network
+        self,
+        downlink: Downlink | None,
+        events: PeerEvents,
+        edit_size: Size,
+        network: Network,
+        codecs: CodecChoice,
     ) -> None:
         self.capture_clock = CaptureClock()
         self.hears = False
         self.connection = Connection(network, events.state)
         self._downlink, self._events, self._edit_size = downlink, events, edit_size
+        self._codecs = codecs
+        self.encoder: LiveEncoder | None = None
         self._loop = asyncio.get_running_loop()
         self._decoder: DecoderThread | None = None
         self._closed = False
@@ -97,6 +107,11 @@ class Peer:
             self._wire(connection, sending_mids)
 
         return with_profiles(await self.connection.answer(offer_sdp, wire), profiles)
+
+    @property
+    def decoder(self) -> str | None:
+        """The decoder at work, by FFmpeg's name; None before the first picture."""
+        return None if self._decoder is None else self._decoder.running
 
     async def health(self) -> PeerHealth:
         """Packets heard so far and the newest round trip."""
@@ -138,6 +153,7 @@ class Peer:
             on_frame=lambda frame: self._on_loop(self._events.frame, frame),
             on_dropped=lambda count: self._on_loop(self._events.dropped, "decode", count),
             on_broken=assembly.want_key_frame,
+            codecs=self._codecs,
         )
         hooks.assemble_with(camera.receiver, assembly)
         hooks.watch_sender_reports(camera.receiver, self.capture_clock.video.add)
@@ -157,13 +173,16 @@ class Peer:
         camera.direction = "sendrecv"
         track = EditTrack(downlink.outbox)
         camera.sender.replaceTrack(track)
-        encoder = LiveEncoder(
+        rate = RateControl(downlink.max_bitrate_bps)
+        self.encoder = LiveEncoder(
             hooks.negotiated_codec(camera),
-            downlink.max_bitrate_bps,
+            rate,
             on_encoded=track.encoded,
             on_failed=lambda: self._on_loop(self._events.dropped, "encode", 1),
+            codecs=self._codecs,
         )
-        hooks.encode_with(camera.sender, encoder)
+        hooks.encode_with(camera.sender, self.encoder)
+        hooks.watch_receiver_reports(camera.sender, rate.reported)
         hooks.watch_pictures_leave(camera.sender, lambda out_rtp: track.sent(out_rtp, self._events.sent))
 
     def _take_picture(self, picture: EncodedPicture) -> None:

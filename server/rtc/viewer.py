@@ -98,7 +98,8 @@ class Viewer:
 
     def _show(self, screen: RTCRtpTransceiver) -> None:
         seat = self._seat = self._broadcast.watch(hooks.negotiated_codec(screen))
-        send_encoded(screen, seat.pictures, seat.set_bitrate)
+        send_encoded(screen, seat.pictures, seat.rate.estimated)
+        hooks.watch_receiver_reports(screen.sender, seat.rate.reported)
         hooks.watch_key_frame_requests(screen.sender, seat.want_key_frame)
 
 

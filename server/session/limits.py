@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from server.rtc.codecs import CodecChoice
 from server.rtc.ice import Network
 from server.rtc.peer import Size
 
@@ -17,3 +18,4 @@ class SessionLimits:
     max_viewers: int
     edit_size: Size
     network: Network
+    codecs: CodecChoice

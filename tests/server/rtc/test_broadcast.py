@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from server.rtc.broadcast import MAX_WAITING_PICTURES, Broadcast
+from server.rtc.codecs import ANY_CODECS
 from server.rtc.encoded import EncodedFrame
 from server.rtc.encoding import KEY_FRAME_INTERVAL_S
 from server.session.frame import Frame
@@ -23,6 +24,7 @@ class Stage:
             self.outlets,
             lambda frame: float(frame.rtp_timestamp),
             1_000_000,
+            ANY_CODECS,
             self.left.append,
             lambda: None,
             lambda: None,

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from server.rtc.assembly import EncodedPicture
+from server.rtc.codecs import LIBVPX, LIBX264
 from server.rtc.decoding import MAX_WAITING_PICTURES, DecoderThread
-from server.rtc.encoding import open_h264, open_vp8
 from server.session.frame import Frame
 
 
@@ -28,7 +28,7 @@ class Camera:
 
     def picture(self, width: int = 160, height: int = 120, value: int = 100) -> EncodedPicture:
         if self._encoder is None or self._encoder.width != width:
-            self._encoder = (open_vp8 if self._codec == "VP8" else open_h264)(width, height, 1_000_000)
+            self._encoder = (LIBVPX if self._codec == "VP8" else LIBX264).open(width, height, 1_000_000)
         frame = av.VideoFrame.from_ndarray(np.full((height, width, 3), value, np.uint8), format="rgb24")
         frame.pts, frame.time_base = 3000 * self._index, Fraction(1, 90_000)
         payload = b"".join(bytes(packet) for packet in self._encoder.encode(frame))

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from fractions import Fraction
 
 import av
@@ -8,8 +9,12 @@ from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from numpy.typing import NDArray
 from skimage.data import astronaut
 
+from server.messages import RunningEncoder
+from server.rtc import codecs
 from server.rtc.assembly import is_key_frame
+from server.rtc.codecs import LIBX264
 from server.rtc.encoding import LiveEncoder
+from server.rtc.rate import RateControl
 
 
 class Counted:
@@ -30,7 +35,7 @@ def portrait(shift: int = 0, size: tuple[int, int] = (256, 192)) -> av.VideoFram
 
 
 def encoder(codec: str) -> LiveEncoder:
-    return LiveEncoder(codec, 2_000_000, Counted(), Counted())
+    return LiveEncoder(codec, RateControl(2_000_000), Counted(), Counted())
 
 
 def payload(codec: str, packets: list[bytes]) -> bytes:
@@ -84,6 +89,55 @@ def test_the_bitrate_stays_within_its_bounds() -> None:
     assert encodes.target_bitrate == 200_000
 
 
+def sizes(encodes: LiveEncoder, first: int, count: int) -> tuple[int, int]:
+    """Bytes and key frames of some pictures."""
+    total = keys = 0
+    for index in range(first, first + count):
+        packets, _ = encodes.encode(portrait(index, size=(448, 320)))
+        total += sum(map(len, packets))
+        keys += encodes.made_key_frame
+    return total, keys
+
+
+def test_h264_follows_the_network_without_a_key_frame() -> None:
+    rate = RateControl(1_500_000, 1_500_000)
+    encodes = LiveEncoder("H264", rate, Counted(), Counted())
+    before, keys = sizes(encodes, 0, 30)
+    assert keys == 1
+    rate.estimated(300_000)
+    sizes(encodes, 30, 15)
+    after, keys = sizes(encodes, 45, 30)
+    assert keys == 0
+    assert after < before / 2
+    assert encodes.summary == RunningEncoder(codec="H264", name="libx264", bitrate_bps=300_000)
+
+
+def test_vp8_follows_the_network_by_a_new_encoder_and_not_too_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = 100.0
+    monkeypatch.setattr("server.rtc.encoding.time.monotonic", lambda: now_s)
+    rate = RateControl(1_500_000, 1_500_000)
+    encodes = LiveEncoder("VP8", rate, Counted(), Counted())
+    before, _ = sizes(encodes, 0, 30)
+    rate.estimated(300_000)
+    assert sizes(encodes, 30, 15)[1] == 0
+    now_s += 2.1
+    assert sizes(encodes, 45, 15)[1] == 1
+    after, _ = sizes(encodes, 60, 30)
+    assert after < before / 2
+
+
+def test_hardware_that_does_not_take_a_size_is_replaced_and_named(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    kind = replace(LIBX264, name="h264_none")
+    monkeypatch.setattr(codecs, "_first_encoder", lambda _: kind)
+    encodes = encoder("H264")
+    assert encodes.encode(portrait())[0]
+    assert encodes.summary is not None
+    assert encodes.summary.name == "libx264"
+    assert "h264_none does not take 256x192" in caplog.text
+
+
 class OutOfMemory:
     width, height, bit_rate = 256, 192, 1_500_000
 
@@ -93,8 +147,9 @@ class OutOfMemory:
 
 def test_a_failing_encoder_gives_nothing_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     failed = Counted()
-    encodes = LiveEncoder("VP8", 2_000_000, Counted(), failed)
+    encodes = LiveEncoder("VP8", RateControl(2_000_000), Counted(), failed)
     monkeypatch.setattr(encodes, "_codec", OutOfMemory())
+    monkeypatch.setattr(encodes, "_opened_bps", 2_000_000)
     assert encodes.encode(portrait(5)) == ([], 15_000)
     assert failed.count == 1
     assert encodes.encode(portrait(6))[0]

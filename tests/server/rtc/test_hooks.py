@@ -12,6 +12,7 @@ from server.rtc import hooks
 from server.rtc.assembly import PictureAssembly
 from server.rtc.clocks import SenderReport, unix_ms_to_ntp
 from server.rtc.encoding import LiveEncoder
+from server.rtc.rate import RateControl
 
 
 def test_the_hooks_are_for_this_version() -> None:
@@ -40,7 +41,7 @@ async def test_the_assembly_and_the_encoder_are_put_in_place() -> None:
     assembly = PictureAssembly({}, lambda _: None, lambda _: None)
     hooks.assemble_with(transceiver.receiver, assembly)
     assert transceiver.receiver._RTCRtpReceiver__jitter_buffer is assembly  # type: ignore[attr-defined]
-    encoder = LiveEncoder("VP8", 1_000_000, lambda: None, lambda: None)
+    encoder = LiveEncoder("VP8", RateControl(1_000_000), lambda: None, lambda: None)
     hooks.encode_with(transceiver.sender, encoder)
     assert transceiver.sender._RTCRtpSender__encoder is encoder  # type: ignore[attr-defined]
     await peer.close()
