@@ -208,6 +208,8 @@ def test_every_metric_of_a_dashboard_is_one_of_the_servers(dashboard: Path, serv
     }
     assert len(asked) > 8
     assert asked - set(families) == set()
+    told = set(re.findall(r"\bafterimage_\w+", (ROOT / "docs" / "deploy.md").read_text()))
+    assert told - set(families) == set()
 
 
 def test_the_dashboard_asks_the_provisioned_source_and_lies_where_it_is_looked_for() -> None:
