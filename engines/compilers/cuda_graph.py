@@ -20,13 +20,17 @@ class GraphedProgram:
         run: Edits a frame of tensors that are on the device; the same kernels at every call.
         example: Inputs of the shape, on the device and in the types that ``run`` takes.
 
+    Attributes:
+        frame: ``run``.
+        workspace_bytes: What the recording holds.
+
     Raises:
         ModelError: The device has no memory left for it.
     """
 
     def __init__(self, run: FrameFunction, example: tuple[Tensor, ...]) -> None:
         self._inputs = tuple(value.clone() for value in example)
-        self._run = run
+        self.frame = run
         self._graph = torch.cuda.CUDAGraph()
         self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         self._stream.wait_stream(torch.cuda.current_stream())

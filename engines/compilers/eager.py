@@ -28,13 +28,13 @@ class EagerCompiler:
         self.precision = cast(Precision, str(dtype).removeprefix("torch."))
         # Two cores edit two frames together no faster than one after the other.
         self.batches: tuple[int, ...] = (1,) if device.type == "cpu" else (1, 2, 4, 8, 16)
-        self._dtype, self._device = dtype, device
+        self.dtype, self._device = dtype, device
         # A large model is loaded on its GPU as it runs; a second copy might not fit beside it.
         placed = device.type != "cpu" and all(
             weight.device.type == device.type and weight.dtype == dtype for weight in program.parameters()
         )
-        self._program = (program if placed else copy.deepcopy(program).to(device, dtype)).eval()
-        self._program.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.program = (program if placed else copy.deepcopy(program).to(device, dtype)).eval()
+        self.program.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def compile(self, shape: FrameShape, report: Report = unreported) -> CompiledProgram:
         """Nothing to do: one program runs every shape."""
@@ -46,16 +46,16 @@ class EagerCompiler:
 
     def footprint(self) -> Footprint:
         """Its copy of the weights; activations come and go."""
-        return Footprint(weights_bytes=weights_bytes(self._program))
+        return Footprint(weights_bytes=weights_bytes(self.program))
 
     @torch.inference_mode()
     def _run(
         self, pictures: Tensor, memory: Tensor, noise: Tensor, code: Tensor, strength: Tensor
     ) -> tuple[Tensor, Tensor]:
         def here(value: Tensor) -> Tensor:
-            return value.to(self._device, self._dtype)
+            return value.to(self._device, self.dtype)
 
-        edited, latent = self._program(
+        edited, latent = self.program(
             pictures.to(self._device), here(memory), here(noise), here(code), here(strength)
         )
         return edited.cpu(), latent

@@ -14,7 +14,8 @@ from engines.program import FrameProgram
 OPSET = 20
 """The first with group normalisation as one operator, and eight-bit floating point is in all its kernels."""
 
-_EXAMPLE = FrameShape(2, 64, 96)
+_EXAMPLE = FrameShape(2, 128, 192)
+"""A UNet of four levels must not see odd sizes: it would be traced with the detour it takes for them."""
 _AXES = {"pictures": {0: "batch", 1: "height", 2: "width"}, "edited": {0: "batch", 1: "height", 2: "width"}}
 _VECTORS = ("timestep", "code", "strength")
 _LATENT_AXES = {0: "batch", 2: "latent_height", 3: "latent_width"}

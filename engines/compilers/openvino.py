@@ -66,7 +66,7 @@ class OpenVinoCompiler:
         self.precision: Precision = precision
         self._program, self._store = program, store
         self._ranges: ActivationRanges = ranges or {} if precision == "int8" else {}
-        self._settings = {
+        self.settings = {
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": "1",
             "INFERENCE_PRECISION_HINT": _HINTS[rest if precision == "int8" else precision],
@@ -90,7 +90,7 @@ class OpenVinoCompiler:
                 self.manifest(shape), lambda folder: self._build(shape, folder, report)
             )
             with (folder / _BLOB).open("rb") as blob:
-                compiled = self._core.import_model(blob.read(), "CPU", self._settings)
+                compiled = self._core.import_model(blob.read(), "CPU", self.settings)
             self._engine_bytes += (folder / _BLOB).stat().st_size
         except RuntimeError as error:
             if isinstance(error, ModelError):
@@ -108,7 +108,7 @@ class OpenVinoCompiler:
             shapes=(shape,),
             library=f"openvino {ov.get_version()}",
             device=cpu_identity(),
-            settings=repr((sorted(self._settings.items()), sorted(self._ranges.items()))),
+            settings=repr((sorted(self.settings.items()), sorted(self._ranges.items()))),
         )
 
     def expected_s(self, shape: FrameShape) -> float | None:
@@ -123,7 +123,7 @@ class OpenVinoCompiler:
         report("reading the program", 0.0)
         graph = self._reshaped(shape)
         report("compiling", 0.5)
-        compiled = self._core.compile_model(graph, "CPU", self._settings)
+        compiled = self._core.compile_model(graph, "CPU", self.settings)
         (folder / _BLOB).write_bytes(compiled.export_model().getvalue())
 
     def _reshaped(self, shape: FrameShape) -> ov.Model:
@@ -158,7 +158,8 @@ _HINTS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
 
 def trace(program: FrameProgram) -> ov.Model:
     """The program as a graph of any batch and size."""
-    example = program_inputs(program, FrameShape(1, 32, 32))
+    # Large enough for a UNet of four levels behind a codec of eight.
+    example = program_inputs(program, FrameShape(1, 64, 64))
     with warnings.catch_warnings(), torch.no_grad():
         # Checks of shapes are traced away, as they should be; tracing itself is announced as old.
         warnings.simplefilter("ignore")

@@ -147,7 +147,7 @@ class Partwise:
         denoiser: Callable[..., Tensor],
         decoder: Callable[..., Tensor],
     ) -> None:
-        self._program, self._dtype, self._device = program, dtype, device
+        self._program, self.dtype, self._device = program, dtype, device
         self.encoder, self.denoiser, self.decoder = encoder, denoiser, decoder
 
     @torch.inference_mode()
@@ -157,7 +157,7 @@ class Partwise:
         """Edit one frame of each stream; as ``FrameProgram.forward``."""
         shown = pictures.to(self._device)
         memory, noise, code, strength = (
-            value.to(self._device, self._dtype) for value in (memory, noise, code, strength)
+            value.to(self._device, self.dtype) for value in (memory, noise, code, strength)
         )
         x = self.encoder(shown)
         y = self._program.sample(self.denoiser, x, memory, noise, code)

@@ -1,0 +1,41 @@
+"""The least time the arithmetic alone would take: operations counted, over the matrix peak measured here."""
+
+import time
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from engines.compilers.interface import FrameShape
+from engines.compilers.parts import program_inputs
+from engines.program import FrameProgram
+
+
+@torch.inference_mode()
+def operations(program: FrameProgram, shape: FrameShape) -> int:
+    """Multiplications and additions of one call, 2 to a product."""
+    weight = next(program.parameters())
+    pictures, *others = program_inputs(program, shape)
+    inputs = [pictures.to(weight.device), *(value.to(weight.device, weight.dtype) for value in others)]
+    with FlopCounterMode(display=False) as counter:
+        program(*inputs)
+    return int(counter.get_total_flops())
+
+
+@torch.inference_mode()
+def matrix_peak(device: torch.device, dtype: torch.dtype) -> float:
+    """The best operations a second of a large matrix product; on a GPU 8192 wide, on a CPU 1536."""
+    side = 8192 if device.type == "cuda" else 1536
+    left, right = torch.randn(2, side, side, device=device).to(dtype)
+    best_s = float("inf")
+    for _ in range(20):
+        _wait(device)
+        began_s = time.perf_counter()
+        left @ right
+        _wait(device)
+        best_s = min(best_s, time.perf_counter() - began_s)
+    return 2 * side**3 / best_s
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize()

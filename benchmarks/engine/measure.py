@@ -1,0 +1,326 @@
+"""Times whole editor steps, their three parts, and diffusers' pipeline, in turns where the machine is shared."""
+
+import gc
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import psutil
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.engine.baseline import baseline_step
+from benchmarks.engine.floor import operations
+from benchmarks.engine.models import PAPER_EVALUATIONS, CodecName, Subject, frame_program
+from benchmarks.engine.parts import PartTimes, time_parts
+from engines.compilers.choose import choose_compiler
+from engines.compilers.cpu import cpu_flags, has_bfloat16
+from engines.compilers.interface import CompilerName, FrameShape
+from engines.compilers.store import EngineStore
+from engines.conditioning import Conditioning
+from engines.editor import Editor, EditRequest
+from engines.model import ModelError, ModelParts
+from engines.program import FrameProgram
+
+DIFFUSERS = "diffusers"
+_TURN = 5
+_WARM_UP = 3
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One cell of the table."""
+
+    subject: Subject
+    side: int
+    batch: int
+    evaluations: int
+    codec: CodecName
+
+    @property
+    def shape(self) -> FrameShape:
+        """Square pictures."""
+        return FrameShape(self.batch, self.side, self.side)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one compiler, or diffusers, needs for a cell; milliseconds of a whole step, which edits ``batch`` frames.
+
+    Attributes:
+        model: Its name.
+        resolution: Both sides of the picture, in pixels.
+        batch: Frames in a step.
+        evaluations: Of the network for a frame.
+        codec: Pixels to latents and back.
+        compiler: What ran it; "diffusers" is the baseline.
+        precision: What it computed in.
+        fps: Frames a second at the median step.
+        p50_ms: Median of a step.
+        p95_ms: 95th percentile.
+        encode_ms: p50 and p95 of the encoder alone; None where the parts cannot be told apart.
+        denoise_ms: Of one prediction, which in the paper's setting is three evaluations.
+        decode_ms: Of the decoder alone.
+        memory_bytes: Peak of the device; on a CPU what the process grew by.
+        build_s: Time to compile.
+        gigaflop: Multiplications and additions of a step, 10^9.
+        floor_ms: Those over the measured matrix peak.
+        ratio_to_diffusers: Median of diffusers' pipeline over this one.
+        failure: Why there is no figure.
+    """
+
+    model: str
+    resolution: int
+    batch: int
+    evaluations: int
+    codec: str
+    compiler: str
+    precision: str
+    fps: float | None = None
+    p50_ms: float | None = None
+    p95_ms: float | None = None
+    encode_ms: tuple[float, float] | None = None
+    denoise_ms: tuple[float, float] | None = None
+    decode_ms: tuple[float, float] | None = None
+    memory_bytes: int | None = None
+    build_s: float | None = None
+    gigaflop: float | None = None
+    floor_ms: float | None = None
+    ratio_to_diffusers: float | None = None
+    failure: str | None = None
+
+
+@dataclass(eq=False)
+class _Candidate:
+    row: Row
+    step: Callable[[], object]
+    parts: Callable[[], PartTimes | None]
+
+
+def measure_cell(
+    setting: Setting,
+    compilers: Sequence[CompilerName],
+    device: torch.device,
+    frames: int,
+    peaks: dict[str, float],
+) -> list[Row]:
+    """Time every compiler and diffusers' pipeline at one setting.
+
+    On a CPU, which others may share, they take turns of a few frames, so that whatever else it does slows all of them
+    alike. On a GPU each has the device to itself, so that its peak memory is its own.
+
+    Args:
+        setting: The cell.
+        compilers: To time.
+        device: Where.
+        frames: Steps of each.
+        peaks: Operations a second of a matrix product, by precision.
+    """
+    makers = [partial(_compiled, setting, name, device) for name in compilers]
+    if setting.subject.family != "embedded":
+        makers.append(partial(_diffusers, setting, device))
+    groups = [makers] if device.type == "cpu" else [[maker] for maker in makers]
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for group in groups:
+            rows += _measure_group(group, EngineStore(Path(folder)), device, frames)
+    flop = _operations(setting)
+    baseline = next((row.p50_ms for row in rows if row.compiler == DIFFUSERS), None)
+    return [_finished(row, flop, peaks, baseline) for row in rows]
+
+
+def _measure_group(
+    makers: Sequence[Callable[[EngineStore], _Candidate]],
+    store: EngineStore,
+    device: torch.device,
+    frames: int,
+) -> list[Row]:
+    candidates = []
+    for maker in makers:
+        with _memory(device) as grown:
+            candidate = maker(store)
+            for _ in range(_WARM_UP):
+                if candidate.row.failure is None:
+                    candidate.step()
+        candidate.row = replace(candidate.row, memory_bytes=grown())
+        candidates.append(candidate)
+    able = [candidate for candidate in candidates if candidate.row.failure is None]
+    times = _take_turns([candidate.step for candidate in able], frames)
+    for candidate, seconds in zip(able, times, strict=True):
+        p50_s, p95_s = np.percentile(seconds, [50, 95])
+        row, parts = candidate.row, candidate.parts()
+        candidate.row = replace(
+            row,
+            fps=row.batch / p50_s,
+            p50_ms=1e3 * p50_s,
+            p95_ms=1e3 * p95_s,
+            encode_ms=parts and parts.encode_ms,
+            denoise_ms=parts and parts.denoise_ms,
+            decode_ms=parts and parts.decode_ms,
+        )
+    return [candidate.row for candidate in candidates]
+
+
+def _take_turns(steps: Sequence[Callable[[], object]], frames: int) -> list[list[float]]:
+    seconds: list[list[float]] = [[] for _ in steps]
+    for _ in range(-(-frames // _TURN)):
+        for index, step in enumerate(steps):
+            # The one before has left the caches full of its own weights.
+            step()
+            for _ in range(_TURN):
+                began_s = time.perf_counter()
+                step()
+                seconds[index].append(time.perf_counter() - began_s)
+    return seconds
+
+
+def _compiled(setting: Setting, name: CompilerName, device: torch.device, store: EngineStore) -> _Candidate:
+    """The product's own step: pictures and instruction in, pictures out, memories carried along."""
+    program = frame_program(setting.subject, setting.codec, setting.evaluations)
+    shape, blank = setting.shape, _row(setting, name, "")
+    try:
+        compiler = choose_compiler(name, program, device, lambda: None, store, batches=(setting.batch,))
+        # Streams of one step, however many the compiler would take by itself.
+        compiler.batches = (setting.batch,)
+        editor = Editor(_parts(setting, program), program, compiler, str(device))
+        began_s = time.perf_counter()
+        editor.prepare(shape.height, shape.width, shape.batch)
+        build_s = time.perf_counter() - began_s
+    except (ModelError, torch.OutOfMemoryError) as error:
+        return _Candidate(replace(blank, failure=str(error).splitlines()[0]), _nothing, _nothing)
+    conditioning = editor.encode("any")
+    requests = [
+        EditRequest(picture, conditioning, editor.open(seed))
+        for seed, picture in enumerate(_pictures(setting))
+    ]
+    row = replace(blank, precision=compiler.precision, build_s=build_s)
+    return _Candidate(
+        row, lambda: editor.step(requests), lambda: time_parts(compiler, program, shape, device)
+    )
+
+
+def _diffusers(setting: Setting, device: torch.device, store: EngineStore) -> _Candidate:
+    best: _Candidate | None = None
+    best_s = float("inf")
+    # Whichever floating-point type is the faster one here.
+    for dtype in _dtypes(device):
+        row = _row(setting, DIFFUSERS, str(dtype).removeprefix("torch."))
+        try:
+            step = baseline_step(
+                setting.subject, setting.codec, setting.evaluations, _pictures(setting), device, dtype
+            )
+            taken_s = min(_timed_s(step) for _ in range(_WARM_UP))
+        except torch.OutOfMemoryError as error:
+            return _Candidate(replace(row, failure=str(error).splitlines()[0]), _nothing, _nothing)
+        if taken_s < best_s:
+            best, best_s = _Candidate(row, step, _nothing), taken_s
+    assert best is not None
+    return best
+
+
+def _dtypes(device: torch.device) -> tuple[torch.dtype, ...]:
+    if device.type == "cuda":
+        return (torch.bfloat16,)
+    return (torch.float32, torch.bfloat16) if has_bfloat16(cpu_flags()) else (torch.float32,)
+
+
+def _parts(setting: Setting, program: FrameProgram) -> ModelParts:
+    torch.manual_seed(0)
+    code = torch.randn(program.code_length)
+    return ModelParts(
+        name=setting.subject.name,
+        version="random",
+        key_frame_interval=3,
+        denoiser=program.predict.denoiser,  # type: ignore[arg-type]  # torch types attributes loosely
+        codec=program.codec,
+        instruction_encoder=_OneInstruction(code),
+        families=(),
+    )
+
+
+class _OneInstruction:
+    """Encodes every text alike: the instruction is encoded once, not for a frame."""
+
+    def __init__(self, code: torch.Tensor) -> None:
+        self._code = code
+
+    def encode(self, text: str) -> Conditioning:
+        return Conditioning(text, self._code, "any", 1.0, known=True, nearest=())
+
+
+def _pictures(setting: Setting) -> NDArray[np.uint8]:
+    generator = np.random.default_rng(0)
+    cells = setting.side // 16
+    coarse = generator.integers(0, 256, (setting.batch, cells, cells, 3), dtype=np.uint8)
+    return coarse.repeat(16, 1).repeat(16, 2)
+
+
+def _row(setting: Setting, compiler: str, precision: str) -> Row:
+    return Row(
+        model=setting.subject.name,
+        resolution=setting.side,
+        batch=setting.batch,
+        evaluations=setting.evaluations,
+        codec=setting.codec,
+        compiler=compiler,
+        precision=precision,
+    )
+
+
+def _operations(setting: Setting) -> int:
+    """Counted on one step of the sampler and one frame, since all are alike."""
+    single = replace(setting, batch=1)
+    guided = setting.evaluations == PAPER_EVALUATIONS
+    one = operations(
+        frame_program(setting.subject, setting.codec, PAPER_EVALUATIONS if guided else 1), single.shape
+    )
+    if guided or setting.evaluations == 1:
+        return one * setting.batch
+    two = operations(frame_program(setting.subject, setting.codec, 2), single.shape)
+    return (one + (two - one) * (setting.evaluations - 1)) * setting.batch
+
+
+def _finished(row: Row, flop: int, peaks: dict[str, float], baseline_ms: float | None) -> Row:
+    if row.p50_ms is None:
+        return row
+    # Eight bits have no peak of their own here; the next wider type's is a floor all the same.
+    peak = peaks.get(row.precision) or peaks.get("bfloat16") or peaks["float32"]
+    ratio = None if baseline_ms is None else baseline_ms / row.p50_ms
+    return replace(row, gigaflop=flop / 1e9, floor_ms=1e3 * flop / peak, ratio_to_diffusers=ratio)
+
+
+@contextmanager
+def _memory(device: torch.device) -> Iterator[Callable[[], int]]:
+    """Bytes that what happens inside takes at most, or on a CPU has taken at its end."""
+    gc.collect()
+    if device.type == "cpu":
+        process = psutil.Process()
+        before = process.memory_info().rss
+        yield lambda: max(0, process.memory_info().rss - before)
+        return
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    # TensorRT allocates beside PyTorch: what the device has lost tells both.
+    free_before = torch.cuda.mem_get_info()[0]
+    reserved_before = torch.cuda.memory_reserved()
+
+    def grown() -> int:
+        lost = free_before - torch.cuda.mem_get_info()[0]
+        return max(lost, torch.cuda.max_memory_reserved() - reserved_before)
+
+    yield grown
+
+
+def _timed_s(call: Callable[[], object]) -> float:
+    began_s = time.perf_counter()
+    call()
+    return time.perf_counter() - began_s
+
+
+def _nothing() -> None:
+    return None

@@ -1,0 +1,100 @@
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from engines.backbones.tiny import save_denoiser
+from engines.compilers import compile as compile_module
+from engines.compilers.compile import main
+from engines.compilers.verify import LIMIT, Check, relative_error
+from engines.model import SHIPPED_MODELS, write_index
+from tests.engines.streams import small_parts
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("model")
+    denoiser = small_parts().denoiser
+    save_denoiser(denoiser, denoiser.state_dict(), folder / "denoiser")  # type: ignore[arg-type]
+    write_index(folder, name="small", version="0", key_frame_interval=3, halvings=2)
+    shutil.copytree(SHIPPED_MODELS / "rfdm-tiny" / "instruction_encoder", folder / "instruction_encoder")
+    return str(folder)
+
+
+def run(model: str, compiler: str, folder: Path, *more: str) -> int:
+    return main([model, "--compiler", compiler, "--sizes", "64x96", "--out", str(folder), *more])
+
+
+@pytest.mark.parametrize("compiler", ["openvino", "onnxruntime"])
+def test_engines_that_run_here_are_compared_with_pytorch(
+    compiler: str, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ["--precision", "float32"] if compiler == "openvino" else []
+    assert run(model, compiler, tmp_path, "--verify", *more) == 0
+
+    shown = capsys.readouterr().out
+    assert "latent 1 x 96x64" in shown
+    assert "picture 1 x 96x64" in shown
+    assert f"{tmp_path}/{compiler}-" in shown
+
+
+def test_engines_for_a_gpu_elsewhere_say_that_they_are_not_compared(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--target", "sm86", "--batches", "2", "1", "--verify"]
+    assert run(model, "tensorrt-rtx", tmp_path, *options) == 0
+
+    shown = capsys.readouterr().out
+    assert "The engines for sm86 cannot run on this machine and are not compared." in shown
+    assert "denoiser network" in shown
+    assert len(list(tmp_path.glob("tensorrt-rtx-*/engine.plan"))) == 3
+
+
+def test_an_engine_too_far_from_pytorch_is_refused_and_removed(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        compile_module, "verify_program", lambda *_: (Check("latent", "openvino", 2 * LIMIT),)
+    )
+    assert run(model, "openvino", tmp_path, "--precision", "float32", "--verify") == 1
+
+    assert "above 0.02: refused" in capsys.readouterr().out
+    assert list(tmp_path.glob("*/manifest.json")) == []
+
+
+@pytest.mark.parametrize(
+    ("compiler", "more", "line"),
+    [
+        ("openvino", ["--target", "sm89"], "--target names an NVIDIA GPU"),
+        ("onnxruntime", ["--precision", "int8"], "computes in float32, not in int8"),
+        ("tensorrt-rtx", ["--target", "sm89", "--precision", "fp8"], "never calibrated for fp8"),
+        ("tensorrt-rtx", ["--target", "sm89", "--batches", "0"], "a batch of 0 frames cannot be edited"),
+        ("openvino", ["--sizes", "60x96"], "60x96 is not a multiple of 16 both ways"),
+    ],
+)
+def test_what_cannot_be_made_is_one_clear_line(
+    compiler: str, more: list[str], line: str, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(model, compiler, tmp_path, *more) == 2
+
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert said[0].startswith("afterimage compile: ")
+    assert line in said[0]
+
+
+def test_a_model_that_is_not_there_is_one_clear_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(str(tmp_path / "absent"), "openvino", tmp_path) == 2
+    assert "no model" in capsys.readouterr().err
+
+
+def test_the_relative_error_is_that_of_root_mean_squares() -> None:
+    reference = torch.tensor([3.0, 4.0])
+    assert relative_error(torch.tensor([3.0, 4.5]), reference) == pytest.approx(0.1)
+    assert relative_error(reference, reference) == 0.0
+    assert not Check("latent", "x", float("nan")).passed
+    with pytest.raises(ValueError, match="shapes differ"):
+        relative_error(torch.zeros(2), torch.zeros(3))
