@@ -27,6 +27,8 @@ export interface Stats {
   readonly frames: {
     readonly in: number | null;
     readonly edited: number | null;
+    /** Let through untouched. */
+    readonly passed: number | null;
     readonly repeated: number | null;
     readonly dropped: Readonly<Record<string, number>>;
   };
@@ -41,6 +43,7 @@ export interface Stats {
     readonly device_free_bytes: number | null;
   };
   readonly model: string | null;
+  readonly version: string | null;
   readonly compiler: string | null;
   readonly precision: string | null;
   readonly device: string | null;
@@ -184,6 +187,7 @@ export function parseStats(value: unknown): Stats | null {
     frames: {
       in: finite(frames["in"]),
       edited: finite(frames["edited"]),
+      passed: finite(frames["passed"]),
       repeated: finite(frames["repeated"]),
       dropped: counts(frames["dropped"]),
     },
@@ -200,6 +204,7 @@ export function parseStats(value: unknown): Stats | null {
       device_free_bytes: finite(memory["device_free_bytes"] ?? memory["free"]),
     },
     model: text(stats["model"]),
+    version: text(stats["version"]),
     compiler: text(stats["compiler"]),
     precision: text(stats["precision"]),
     device: text(stats["device"]),

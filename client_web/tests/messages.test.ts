@@ -80,11 +80,24 @@ describe("control messages", () => {
 describe("telemetry messages", () => {
   it("says null for what was not measured, never 0", () => {
     const stats = parseStats({ frames: { in: 3 }, stages_ms: { edit: { p50: 20, p95: 25 } } });
-    expect(stats?.frames).toEqual({ in: 3, edited: null, repeated: null, dropped: {} });
+    expect(stats?.frames).toEqual({
+      in: 3,
+      edited: null,
+      passed: null,
+      repeated: null,
+      dropped: {},
+    });
     expect(stats?.stages_ms.edit).toEqual({ p50: 20, p95: 25 });
     expect(stats?.stages_ms.uplink).toBeNull();
     expect(stats?.memory.process_bytes).toBeNull();
     expect(stats?.drift).toBeNull();
+  });
+
+  it("keeps what became of every frame, and which version of the model runs", () => {
+    const frames = { in: 9, edited: 5, passed: 3, repeated: 1, dropped: { inbox: 2 } };
+    const stats = parseStats({ frames, model: "rfdm-tiny", version: "1" });
+    expect(stats?.frames).toEqual(frames);
+    expect([stats?.model, stats?.version]).toEqual(["rfdm-tiny", "1"]);
   });
 
   it("does not take other types for numbers", () => {
