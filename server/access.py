@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from server.cors import SIGNALLING_PATH
 from server.problems import Problem, problem_response
 from server.settings import is_loopback
+from server.token_page import asks_for_page, token_page
 
 MAX_BODY_BYTES = 256 * 1024
 LINGER_S = 2.0
@@ -24,6 +25,7 @@ _OPEN_PATHS = ("/livez", "/readyz", "/view")
 _OPEN_FILES = "/assets/"
 """What the page is made of says nothing of anyone, and a viewer's page has no server's token."""
 _CALLS = ("/v1", "/metrics", "/whip", "/whep")
+_PAGE_CHALLENGE = 'Bearer realm="afterimage"'
 _SESSION_PATH = re.compile(r"/v1/(sessions|recordings)/[^/]+(/.*)?")
 
 
@@ -64,8 +66,14 @@ class Access:
         refusal = self._refusal(scope, headers)
         if refusal is None:
             await self._app(scope, receive, send)
+        elif refusal.status_code == 401 and self._for_person(scope, headers):
+            given = b"token=" in scope["query_string"]
+            await token_page(given, {"WWW-Authenticate": _PAGE_CHALLENGE})(scope, receive, send)
         else:
             await problem_response(refusal.status_code, refusal.detail, refusal.headers)(scope, receive, send)
+
+    def _for_person(self, scope: Scope, headers: Headers) -> bool:
+        return not scope["path"].startswith(_CALLS) and asks_for_page(scope["method"], headers)
 
     def _refusal(self, scope: Scope, headers: Headers) -> Problem | None:
         path: str = scope["path"]
@@ -93,7 +101,7 @@ class Access:
             return Problem(
                 401,
                 "this page needs the server's token: open it as /?token=... once",
-                {"WWW-Authenticate": 'Bearer realm="afterimage"'},
+                {"WWW-Authenticate": _PAGE_CHALLENGE},
             )
         return Problem(
             401,

@@ -42,6 +42,28 @@ async def test_with_a_token_the_page_is_opened_with_it_once(
         assert (await http.post("/v1/sessions")).status_code == 401
 
 
+async def test_a_person_without_the_token_is_given_a_field_for_it(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    (tmp_path / "index.html").write_text("<title>Afterimage</title>")
+    server = await start_server(client_dir=tmp_path, token="open sesame")
+    browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    async with server.http() as http:
+        page = await http.get("/", headers=browser)
+        assert (page.status_code, page.headers["content-type"]) == (401, "text/html; charset=utf-8")
+        assert page.headers["www-authenticate"].startswith("Bearer")
+        assert '<input name="token" type="password"' in page.text
+        assert "Give it once" in page.text
+        again = await http.get("/", params={"token": "<wrong>"}, headers=browser)
+        assert again.status_code == 401
+        assert "That was not it" in again.text
+        assert "<wrong>" not in again.text
+        # A program is answered as one, and a call always is.
+        for path, headers in (("/", {}), ("/v1/models", browser)):
+            problem = await http.get(path, headers=headers)
+            assert (problem.status_code, problem.headers["content-type"]) == (401, "application/problem+json")
+
+
 async def test_the_viewers_page_needs_no_servers_token(start_server: StartServer, tmp_path: Path) -> None:
     (tmp_path / "view.html").write_text("<title>live edit</title>")
     (tmp_path / "assets").mkdir()
