@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engines.compilers.choose import choose_compiler, eager_compiler
+from engines.compilers.choose import ENGINE_COMPILERS, choose_compiler, eager_compiler, usual_compiler
 from engines.compilers.interface import Compiler, CompilerName, Footprint, FrameShape, Precision
 from engines.compilers.programs import Build, Programs
 from engines.compilers.quantisation import load_ranges
@@ -221,15 +221,18 @@ def load_editor(
         ModelError: The model, compiler or device cannot be used; one line says why.
     """
     chosen_device = choose_device(device)
+    name = usual_compiler(chosen_device) if compiler == "auto" else compiler
+    # Engines hold the weights themselves, and must be made of the very ones that `afterimage compile` reads.
+    home = torch.device("cpu") if name in ENGINE_COMPILERS else chosen_device
     # A large model in float32 would not fit beside its own half-precision copy.
-    dtype = torch.bfloat16 if chosen_device.type == "cuda" else torch.float32
-    parts = load_parts(model, chosen_device, dtype)
+    dtype = torch.bfloat16 if home.type == "cuda" else torch.float32
+    parts = load_parts(model, home, dtype)
     try:
         program = frame_program(parts, steps)
     except ValueError as error:
         raise ModelError(f"{parts.name}: {error}") from error
     chosen = choose_compiler(
-        compiler,
+        name,
         program,
         chosen_device,
         lambda: load_ranges(find_model(model) / "denoiser"),

@@ -10,6 +10,7 @@ import av
 import av.logging
 import numpy as np
 from av.codec.codec import Codec, UnknownCodecError
+from av.video.codeccontext import VideoCodecContext
 
 CodecKind = Literal["encode", "decode"]
 
@@ -73,7 +74,7 @@ def check_codecs() -> tuple[CodecCheck, ...]:
 
 
 def _check_format(format_: str) -> Iterator[CodecCheck]:
-    sample: list[av.Packet] | None = None
+    sample: list[av.Packet[av.VideoStream]] | None = None
     for name in (*SOFTWARE_ENCODERS[format_], *_hardware(format_, "w")):
         if not _exists(name, "w"):
             continue
@@ -113,15 +114,16 @@ def _maker(name: str) -> str | None:
     return HARDWARE.get(name.rpartition("_")[2])
 
 
-def _encode(name: str) -> list[av.Packet]:
-    context = av.VideoCodecContext.create(name, "w")
+def _encode(name: str) -> list[av.Packet[av.VideoStream]]:
+    context = av.CodecContext.create(name, "w")
+    assert isinstance(context, VideoCodecContext)
     context.options = _QUIET.get(name, {})
     context.width, context.height = _WIDTH, _HEIGHT
     context.time_base, context.framerate = Fraction(1, 30), Fraction(30)
     formats = [known.name for known in context.codec.video_formats or ()]
     context.pix_fmt = next((each for each in ("yuv420p", "nv12") if each in formats), "yuv420p")
     grey = np.full((_HEIGHT, _WIDTH, 3), 128, np.uint8)
-    packets: list[av.Packet] = []
+    packets: list[av.Packet[av.VideoStream]] = []
     for number in range(_PICTURES):
         frame = av.VideoFrame.from_ndarray(grey, format="rgb24").reformat(format=context.pix_fmt)
         frame.pts = number
@@ -132,8 +134,9 @@ def _encode(name: str) -> list[av.Packet]:
     return packets
 
 
-def _decode(name: str, sample: list[av.Packet]) -> None:
-    context = av.VideoCodecContext.create(name, "r")
+def _decode(name: str, sample: list[av.Packet[av.VideoStream]]) -> None:
+    context = av.CodecContext.create(name, "r")
+    assert isinstance(context, VideoCodecContext)
     frames = [frame for packet in sample for frame in context.decode(packet)]
     frames += context.decode(None)
     if not frames:

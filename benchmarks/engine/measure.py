@@ -159,9 +159,9 @@ def _measure_group(
             fps=row.batch / p50_s,
             p50_ms=1e3 * p50_s,
             p95_ms=1e3 * p95_s,
-            encode_ms=parts and parts.encode_ms,
-            denoise_ms=parts and parts.denoise_ms,
-            decode_ms=parts and parts.decode_ms,
+            encode_ms=None if parts is None else parts.encode_ms,
+            denoise_ms=None if parts is None else parts.denoise_ms,
+            decode_ms=None if parts is None else parts.decode_ms,
         )
     return [candidate.row for candidate in candidates]
 
@@ -236,7 +236,7 @@ def _parts(setting: Setting, program: FrameProgram) -> ModelParts:
         name=setting.subject.name,
         version="random",
         key_frame_interval=3,
-        denoiser=program.predict.denoiser,  # type: ignore[arg-type]  # torch types attributes loosely
+        denoiser=program.predict.denoiser,
         codec=program.codec,
         instruction_encoder=_OneInstruction(code),
         families=(),

@@ -16,6 +16,9 @@ from engines.program import FrameProgram
 
 Ranges = Callable[[], ActivationRanges | None]
 
+ENGINE_COMPILERS: tuple[CompilerName, ...] = ("tensorrt", "torch-tensorrt", "tensorrt-rtx")
+"""Those that build engines for an NVIDIA GPU, from weights in main memory."""
+
 
 def choose_compiler(
     name: CompilerName | Literal["auto"],

@@ -29,12 +29,7 @@ class EagerCompiler:
         # Two cores edit two frames together no faster than one after the other.
         self.batches: tuple[int, ...] = (1,) if device.type == "cpu" else (1, 2, 4, 8, 16)
         self.dtype, self._device = dtype, device
-        # A large model is loaded on its GPU as it runs; a second copy might not fit beside it.
-        placed = device.type != "cpu" and all(
-            weight.device.type == device.type and weight.dtype == dtype for weight in program.parameters()
-        )
-        self.program = (program if placed else copy.deepcopy(program).to(device, dtype)).eval()
-        self.program.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.program = placed(program, device, dtype)
 
     def compile(self, shape: FrameShape, report: Report = unreported) -> CompiledProgram:
         """Nothing to do: one program runs every shape."""
@@ -59,6 +54,20 @@ class EagerCompiler:
             pictures.to(self._device), here(memory), here(noise), here(code), here(strength)
         )
         return edited.cpu(), latent
+
+
+def placed(program: FrameProgram, device: torch.device, dtype: torch.dtype) -> FrameProgram:
+    """The program on a device and in a type, channels last; a copy, unless a GPU holds it like that already."""
+    there = all(
+        (value.device.type, value.dtype) == (device.type, dtype)
+        for value in program.parameters()
+        if value.is_floating_point()
+    )
+    # A large model is loaded on its GPU as it runs; a second copy might not fit beside it.
+    if not (there and device.type == "cuda"):
+        program = copy.deepcopy(program).to(device, dtype)
+    program.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return program.eval()
 
 
 def weights_bytes(program: FrameProgram) -> int:

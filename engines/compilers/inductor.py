@@ -1,6 +1,5 @@
 """PyTorch's own compiler: fused kernels for a GPU or a CPU, recorded as a CUDA graph on a GPU."""
 
-import copy
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,7 +9,7 @@ import torch
 
 from engines.compilers.cpu import cpu_identity
 from engines.compilers.cuda_graph import GraphedProgram
-from engines.compilers.eager import weights_bytes
+from engines.compilers.eager import placed, weights_bytes
 from engines.compilers.interface import (
     CompiledProgram,
     CompilerName,
@@ -54,9 +53,8 @@ class InductorCompiler:
         self.precision = cast(Precision, str(dtype).removeprefix("torch."))
         self.batches: tuple[int, ...] = (1,) if device.type == "cpu" else (1, 2, 4, 8, 16)
         self._device, self._dtype, self._store = device, dtype, store
-        self._program = copy.deepcopy(program).to(device, dtype).eval()
-        self._program.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._digest = program_digest(program)
+        self._program = placed(program, device, dtype)
+        self._digest = program_digest(self._program)
         self._workspace_bytes = self._artifact_bytes = 0
 
     def compile(self, shape: FrameShape, report: Report = unreported) -> CompiledProgram:

@@ -25,12 +25,17 @@ class WordEncoder:
         )
 
 
-def small_parts(key_frame_interval: int = 3) -> ModelParts:
-    """An untrained denoiser whose every input matters."""
+def small_denoiser() -> TinyDenoiser:
+    """Untrained, with every input mattering."""
     torch.manual_seed(0)
     denoiser = TinyDenoiser(SMALL).eval()
     torch.nn.init.normal_(denoiser.detail.out.weight, std=0.3)
-    return ModelParts("small", "0", key_frame_interval, denoiser, PatchCodec(2), WordEncoder())
+    return denoiser
+
+
+def small_parts(key_frame_interval: int = 3) -> ModelParts:
+    """The parts of a model around it."""
+    return ModelParts("small", "0", key_frame_interval, small_denoiser(), PatchCodec(2), WordEncoder())
 
 
 def picture(seed: int, height: int = 64, width: int = 96) -> NDArray[np.uint8]:

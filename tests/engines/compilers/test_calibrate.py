@@ -11,12 +11,12 @@ from engines.compilers.cpu import cpu_flags, has_int8
 from engines.compilers.quantisation import RANGES_FILE
 from engines.editor import load_editor
 from engines.model import SHIPPED_MODELS, write_index
-from tests.engines.streams import picture, small_parts
+from tests.engines.streams import picture, small_denoiser
 
 
 def saved_model(folder: Path) -> Path:
     """A small model folder with the shipped instruction encoder."""
-    denoiser = small_parts().denoiser
+    denoiser = small_denoiser()
     save_denoiser(denoiser, denoiser.state_dict(), folder / "denoiser")
     write_index(folder, name="small", version="0", key_frame_interval=3, halvings=2)
     shutil.copytree(SHIPPED_MODELS / "rfdm-tiny" / "instruction_encoder", folder / "instruction_encoder")

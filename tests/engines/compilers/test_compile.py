@@ -9,14 +9,14 @@ from engines.compilers import compile as compile_module
 from engines.compilers.compile import main
 from engines.compilers.verify import LIMIT, Check, relative_error
 from engines.model import SHIPPED_MODELS, write_index
-from tests.engines.streams import small_parts
+from tests.engines.streams import small_denoiser
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("model")
-    denoiser = small_parts().denoiser
-    save_denoiser(denoiser, denoiser.state_dict(), folder / "denoiser")  # type: ignore[arg-type]
+    denoiser = small_denoiser()
+    save_denoiser(denoiser, denoiser.state_dict(), folder / "denoiser")
     write_index(folder, name="small", version="0", key_frame_interval=3, halvings=2)
     shutil.copytree(SHIPPED_MODELS / "rfdm-tiny" / "instruction_encoder", folder / "instruction_encoder")
     return str(folder)

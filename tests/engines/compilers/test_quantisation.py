@@ -18,13 +18,13 @@ from engines.compilers.quantisation import (
 from engines.flow import flow_levels
 from engines.model import ModelError
 from engines.program import Direct, FrameProgram
-from tests.engines.streams import small_parts
+from tests.engines.streams import small_denoiser, small_parts
 
 RANGES = {"down0.0.first": ActivationRange(-1.5, 2.0)}
 
 
 def saved_model(folder: Path) -> TinyDenoiser:
-    denoiser = small_parts().denoiser
+    denoiser = small_denoiser()
     save_denoiser(denoiser, denoiser.state_dict(), folder)
     return denoiser
 

@@ -1,4 +1,5 @@
 import logging
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -138,6 +139,6 @@ def test_the_least_recently_used_engines_go_first(tmp_path: Path, monkeypatch: p
         store.obtain(manifest, Builder(bytes(800)))
         for folder in tmp_path.iterdir():
             if folder.name.endswith(manifest.key):
-                store_module.os.utime(folder / MANIFEST_FILE, (number, number))
+                os.utime(folder / MANIFEST_FILE, (number, number))
 
     assert [store.find(manifest) is not None for manifest in manifests] == [False, True, True]

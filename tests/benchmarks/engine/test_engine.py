@@ -1,0 +1,131 @@
+"""The engine benchmark on models that are small enough for a test."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import UNet2DConditionModel
+from PIL import Image
+
+from benchmarks.engine import models
+from benchmarks.engine.__main__ import main
+from benchmarks.engine.baseline import baseline_step
+from benchmarks.engine.floor import matrix_peak, operations
+from benchmarks.engine.measure import DIFFUSERS, Row
+from benchmarks.engine.models import SUBJECTS, frame_program, network
+from benchmarks.engine.report import paper_lines, ratio_to_diffusers
+from engines.compilers.interface import FrameShape
+
+ROW = Row("rfdm1.5", 512, 1, 1, "tiny", "tensorrt", "float16", fps=200.0, p50_ms=5.0, ratio_to_diffusers=4.0)
+SMALLEST = {
+    "cross_attention_dim": 16,
+    "block_out_channels": (16, 16, 16, 16),
+    "layers_per_block": 1,
+    "attention_head_dim": 2,
+    "norm_num_groups": 8,
+}
+
+
+@pytest.fixture
+def _smallest(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = replace(SUBJECTS["small1.5"], network=SMALLEST, tokens=4)
+    monkeypatch.setitem(models.SUBJECTS, "small1.5", small)
+
+
+@pytest.mark.usefixtures("_smallest")
+def test_it_prints_json_alone_with_rows_and_the_ratio_and_draws_a_chart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chart = tmp_path / "chart.png"
+    asked = ["--device", "cpu", "--models", "small1.5", "--resolutions", "64", "--frames", "5"]
+    assert main([*asked, "--quick", "--compilers", "eager", "--json", "--chart", str(chart)]) == 0
+
+    figures = json.loads(capsys.readouterr().out)
+    eager, diffusers = figures["rows"]
+    assert (eager["compiler"], diffusers["compiler"]) == ("eager", DIFFUSERS)
+    assert figures["ratio_to_diffusers"] == pytest.approx(diffusers["p50_ms"] / eager["p50_ms"])
+    assert eager["fps"] == pytest.approx(1e3 / eager["p50_ms"])
+    assert all(len(eager[part]) == 2 for part in ("encode_ms", "denoise_ms", "decode_ms"))
+    assert eager["floor_ms"] > 0
+    assert figures["conditions"]["device"]
+    with Image.open(chart) as picture:
+        assert picture.size[0] > 300
+
+
+@pytest.mark.usefixtures("_smallest")
+def test_the_table_names_what_ran(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["--device", "cpu", "--models", "small1.5", "--resolutions", "64", "--frames", "1"]
+    assert main([*asked, "--quick", "--compilers", "openvino"]) == 0
+
+    shown = capsys.readouterr().out
+    assert "openvino" in shown
+    assert "diffusers" in shown
+    assert "ratio to diffusers" in shown
+
+
+def test_a_device_that_is_not_there_is_one_clear_line(capsys: pytest.CaptureFixture[str]) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    assert main(["--device", "cuda", "--quick"]) == 2
+    assert "PyTorch sees no NVIDIA GPU" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("evaluations", [1, 2, 24])
+@pytest.mark.usefixtures("_smallest")
+def test_the_baseline_does_the_same_work(evaluations: int) -> None:
+    """As many calls of the network, of as many pictures, as the frame program makes."""
+    subject = models.SUBJECTS["small1.5"]
+    seen: list[int] = []
+    original = UNet2DConditionModel.forward
+
+    def counted(unet: torch.nn.Module, sample: torch.Tensor, *rest: object, **named: object) -> object:
+        seen.append(len(sample))
+        return original(unet, sample, *rest, **named)
+
+    pictures = np.zeros((2, 64, 64, 3), np.uint8)
+    step = baseline_step(subject, "tiny", evaluations, pictures, torch.device("cpu"), torch.float32)
+    program = frame_program(subject, "tiny", evaluations)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(UNet2DConditionModel, "forward", counted)
+        assert step().shape == pictures.shape
+        theirs, seen[:] = list(seen), []
+        operations(program, FrameShape(2, 64, 64))
+
+    assert theirs == seen
+    assert sum(theirs) == 2 * evaluations == 2 * program.evaluations
+
+
+def test_the_large_models_have_the_size_of_the_real_ones() -> None:
+    """SD 1.5 has 860 million parameters, SD 3.5 Medium 2.24 thousand million (counted without memory for them)."""
+    with torch.device("meta"):
+        unet, transformer = (network(SUBJECTS[name], 3) for name in ("rfdm1.5", "rfdm3.5"))
+
+    assert sum(value.numel() for value in unet.parameters()) == pytest.approx(860e6, rel=0.01)
+    assert sum(value.numel() for value in transformer.parameters()) == pytest.approx(2.24e9, rel=0.02)
+
+
+def test_operations_are_counted_as_they_are() -> None:
+    program = frame_program(SUBJECTS["rfdm-tiny"], "patch", 1)
+    one, two = (operations(program, FrameShape(batch, 64, 64)) for batch in (1, 2))
+
+    assert two == pytest.approx(2 * one, rel=0.01)
+    assert matrix_peak(torch.device("cpu"), torch.float32) > 1e8
+
+
+def test_the_ratio_is_of_the_best_compiler_at_the_worst_setting() -> None:
+    rows = [
+        ROW,
+        replace(ROW, compiler="eager", ratio_to_diffusers=1.2),
+        replace(ROW, batch=16, ratio_to_diffusers=3.0),
+        replace(ROW, compiler=DIFFUSERS, ratio_to_diffusers=1.0),
+    ]
+    assert ratio_to_diffusers(rows) == 3.0
+    assert ratio_to_diffusers([replace(ROW, ratio_to_diffusers=None)]) is None
+
+
+def test_the_papers_setting_stands_beside_its_figures() -> None:
+    (line,) = paper_lines([ROW, replace(ROW, evaluations=24, p50_ms=100.0, memory_bytes=2_500_000_000)])
+    assert line == "rfdm1.5, tensorrt: 16 frames in 1.6 s, 2.5 GB (paper, A100: 8 s and 2 GB)"
