@@ -42,8 +42,14 @@ def _complete(schema: dict[str, Any]) -> dict[str, Any]:
         for operation in operations.values():
             if path not in OPEN:
                 operation["security"] = [{"bearer": []}]
+            responses = operation["responses"]
+            if "application/json" in responses.get("422", {}).get("content", {}):
+                # FastAPI's own, which `server.problems` takes the place of.
+                del responses["422"]
             for status in ("4XX", "5XX"):
-                operation["responses"].setdefault(
+                responses.setdefault(
                     status, {"description": "A problem.", "content": {MEDIA_TYPE: {"schema": _PROBLEM}}}
                 )
+    for unused in ("HTTPValidationError", "ValidationError"):
+        components["schemas"].pop(unused, None)
     return schema

@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
+from starlette.routing import Match
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +72,10 @@ def install_problems(app: FastAPI) -> None:
                 405: f"{request.url.path} does not answer {request.method}",
             }.get(error.status_code, detail)
         more = error.more if isinstance(error, Problem) else None
-        return problem_response(error.status_code, detail, error.headers, more)
+        headers = error.headers
+        if error.status_code == 405:
+            headers = {**(headers or {}), "Allow": ", ".join(_allowed(request))}
+        return problem_response(error.status_code, detail, headers, more)
 
     async def invalid_request(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
@@ -88,6 +92,16 @@ def install_problems(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, http_error)
     app.add_exception_handler(RequestValidationError, invalid_request)
     app.add_exception_handler(Exception, crashed)
+
+
+def _allowed(request: Request) -> list[str]:
+    """All methods of a path: the router names those of the first of its routes alone (RFC 9110, section 10.2.1)."""
+    methods: set[str] = set()
+    for route in request.app.routes:
+        matched, _ = route.matches(request.scope)
+        if matched != Match.NONE:
+            methods |= getattr(route, "methods", None) or set()
+    return sorted(methods)
 
 
 def _field_error(entry: Mapping[str, Any]) -> dict[str, str]:

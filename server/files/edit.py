@@ -3,10 +3,10 @@
 import signal
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 from server.engine import LiveEditor
 from server.files.progress import ShowProgress, progress_for
 from server.files.relay import Relay, RelayClosedError
+from server.files.replay import RecordedTake, Score, open_take, replayed, take_ticks
 from server.files.sink import CONTAINERS, whole_or_nothing, write_file
 from server.files.source import FileError, Item, Picture, VideoSource
+from server.recording.take import ORIGINAL
 from server.session.edit_size import edit_size
 
 if TYPE_CHECKING:
@@ -34,7 +36,8 @@ class FileEdit:
     instruction: str
     short_side: int | None = None
     """Edited at this short side, in pixels, the model's own where None; written at the source's size."""
-    seed: int = 0
+    seed: int | None = None
+    """Of the noise: 0, or what a take was recorded with, where None."""
     strength: float = 1.0
     overwrite: bool = False
 
@@ -51,15 +54,16 @@ def main(arguments: list[str], load: Callable[[Namespace], LiveEditor] | None = 
     """
     options = _parser().parse_args(arguments)
     edit = FileEdit(
-        source=options.source,
+        source=options.source / ORIGINAL if options.replay else options.source,
         target=options.target,
-        instruction=options.instruction,
+        instruction=options.instruction or "",
         short_side=options.short_side,
         seed=options.seed,
         strength=options.strength,
         overwrite=options.overwrite,
     )
     try:
+        take = open_take(options.source) if options.replay else None
         check_names(edit)
         # Imported after the command line has been read: PyTorch takes a second or two.
         from engines.conditioning import InstructionError
@@ -68,7 +72,11 @@ def main(arguments: list[str], load: Callable[[Namespace], LiveEditor] | None = 
         try:
             with _terminated_as_interrupted():
                 editor = (load or _load)(options)
-                edit_file(edit, editor, progress_for(quiet=options.quiet))
+                progress = progress_for(quiet=options.quiet)
+                if take is None:
+                    edit_file(edit, editor, progress)
+                else:
+                    replay_take(edit, take, editor, progress)
         except (InstructionError, ModelError) as error:
             raise FileError(str(error)) from error
     except FileError as error:
@@ -111,9 +119,43 @@ def edit_file(edit: FileEdit, editor: LiveEditor, show_progress: ShowProgress) -
         InstructionError: The instruction is empty or too long.
     """
     conditioning = editor.encode(edit.instruction)
-    with VideoSource(edit.source) as source, whole_or_nothing(edit.target) as part:
+
+    def edited(items: Iterable[Item], source: VideoSource) -> Iterator[Item]:
         if not conditioning.known:
             _warn_of_unknown(conditioning, editor.description.name)
+        return _edited(items, editor, conditioning, edit)
+
+    _render(edit, editor, edited, show_progress)
+
+
+def replay_take(edit: FileEdit, take: RecordedTake, editor: LiveEditor, show_progress: ShowProgress) -> None:
+    """Render a recorded take again, by the instructions of its log.
+
+    Raises:
+        FileError: The original cannot be read or the target not be written.
+        InstructionError: An instruction of the log is empty or too long.
+    """
+    runs = editor.description
+    if runs.name != take.header.model:
+        print(
+            f"afterimage edit: recorded with {take.header.model}, rendered with {runs.name}", file=sys.stderr
+        )
+    score = Score(take.lines, editor.encode)
+    seed = take.header.seed if edit.seed is None else edit.seed
+
+    def edited(items: Iterable[Item], source: VideoSource) -> Iterator[Item]:
+        return replayed(items, editor, score, seed, take_ticks(source.time_base, source.start_s))
+
+    _render(edit, editor, edited, show_progress)
+
+
+def _render(
+    edit: FileEdit,
+    editor: LiveEditor,
+    make: Callable[[Iterable[Item], VideoSource], Iterator[Item]],
+    show_progress: ShowProgress,
+) -> None:
+    with VideoSource(edit.source) as source, whole_or_nothing(edit.target) as part:
         runs = editor.description
         size = edit_size(*source.upright_size, edit.short_side or runs.short_side, runs.size_multiple)
         with show_progress(source.frames) as advance, ThreadPoolExecutor(2, "edit") as neighbours:
@@ -122,7 +164,7 @@ def edit_file(edit: FileEdit, editor: LiveEditor, show_progress: ShowProgress) -
             try:
                 reading = neighbours.submit(_read, source, size, decoded)
                 writing = neighbours.submit(_write, part, source, edited)
-                for item in _edited(decoded, editor, conditioning, edit):
+                for item in make(decoded, source):
                     edited.put(item)
                     if isinstance(item, Picture):
                         advance()
@@ -161,15 +203,15 @@ def _write(part: Path, source: VideoSource, edited: Relay[Item]) -> None:
 
 
 def _edited(
-    decoded: Relay[Item], editor: LiveEditor, conditioning: "Conditioning", edit: FileEdit
+    decoded: Iterable[Item], editor: LiveEditor, conditioning: "Conditioning", edit: FileEdit
 ) -> Iterator[Item]:
     from engines.editor import EditRequest
 
-    state = editor.open(edit.seed)
+    state = editor.open(edit.seed or 0)
     for item in decoded:
         if isinstance(item, Picture):
             (result,) = editor.step([EditRequest(item.pixels, conditioning, state, edit.strength)])
-            yield replace(item, pixels=result.picture, guided=True)
+            yield item.edited(result.picture)
         else:
             yield item
 
@@ -207,9 +249,17 @@ def _parser() -> ArgumentParser:
         prog="afterimage edit",
         description="Edit a video file by typed instruction. Duration, frame times and sound stay as they are.",
     )
-    parser.add_argument("source", type=Path, metavar="IN", help="the video to edit")
+    parser.add_argument(
+        "source", type=Path, metavar="IN", help="the video to edit, or with --replay a recording"
+    )
     parser.add_argument("target", type=Path, metavar="OUT", help=f"written: {', '.join(CONTAINERS)}")
-    parser.add_argument("--instruction", required=True, help='for example "turn it into a pencil sketch"')
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--instruction", help='for example "turn it into a pencil sketch"')
+    what.add_argument(
+        "--replay",
+        action="store_true",
+        help="IN is a recording's folder: render it again from its original, by the instructions of its log",
+    )
     parser.add_argument(
         "--strength", type=_share, default=1.0, help="0 shows the source, 1 the edit (%(default)s)"
     )
@@ -221,7 +271,7 @@ def _parser() -> ArgumentParser:
     )
     parser.add_argument("--model", default="rfdm-tiny", help="name, folder or id on the hub (%(default)s)")
     parser.add_argument("--steps", type=_positive, help="sampler steps for a frame (the model's own)")
-    parser.add_argument("--seed", type=int, default=0, help="of the noise (%(default)s)")
+    parser.add_argument("--seed", type=int, help="of the noise (0, or as the take was recorded)")
     parser.add_argument("--device", default="auto", help="cpu, cuda or auto (%(default)s)")
     parser.add_argument("--compiler", default="auto", help="what runs the model (%(default)s)")
     parser.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -77,6 +77,14 @@ class Picture:
     guided: bool = False
     """Whether ``pixels`` take the detail of ``stored`` when they are enlarged."""
 
+    def edited(self, pixels: NDArray[np.uint8]) -> "Picture":
+        """The same frame, showing this edit of it."""
+        return replace(self, pixels=pixels, guided=True)
+
+    def at(self, other: "Picture") -> "Picture":
+        """The same picture, shown at another one's time."""
+        return replace(self, pts=other.pts, duration=other.duration)
+
 
 Item: TypeAlias = "Picture | Packet[AudioStream]"
 """What goes from source to sink: an edit takes the pictures, and the sound passes it by."""
@@ -115,6 +123,11 @@ class VideoSource:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.container.close()
+
+    @property
+    def start_s(self) -> Fraction:
+        """What is taken off the file's own times."""
+        return self._start_s
 
     @property
     def upright_size(self) -> tuple[int, int]:

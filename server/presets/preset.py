@@ -18,16 +18,16 @@ PresetName = Annotated[str, Field(max_length=80, pattern=PRINTABLE, examples=["N
 class PresetLayer(LayerFields):
     """An instruction of a preset."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class PresetFields(BaseModel):
     """A name and what it stands for."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     name: PresetName
-    layers: Annotated[tuple[PresetLayer, ...], Field(min_length=1, max_length=MAX_LAYERS)]
+    layers: Annotated[tuple[PresetLayer, ...], Field(min_length=1, max_length=MAX_LAYERS, strict=False)]
     """The first is applied first."""
 
 
@@ -43,8 +43,8 @@ class Preset(PresetFields):
 class PresetFile(BaseModel):
     """Presets on their way from one server to another."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     format: Literal["afterimage-presets"] = "afterimage-presets"
     version: Annotated[int, Field(ge=1, le=FILE_VERSION)] = 1
-    presets: Annotated[tuple[PresetFields, ...], Field(max_length=MAX_PRESETS)]
+    presets: Annotated[tuple[PresetFields, ...], Field(max_length=MAX_PRESETS, strict=False)]

@@ -11,7 +11,7 @@ from server.problems import MEDIA_TYPE
 class Asked(BaseModel):
     """A request's body; a field that nobody knows is refused, it may be a misspelt one."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 Responses = dict[int | str, dict[str, Any]]

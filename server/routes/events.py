@@ -26,9 +26,18 @@ data: {"v":1,"type":"receipt","instruction_id":"q0Zc1vTg9xKd","text":"make it a 
 """
 
 
+EVENT = {
+    "type": "object",
+    "description": "One event; `data` is JSON.",
+    "properties": {
+        "event": {"enum": ["state", "edits", "receipt", "warning", "recording", "telemetry"]},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+    "required": ["event", "data"],
+}
 STREAM: Responses = {
     200: {
-        "content": {"text/event-stream": {"schema": {"type": "string"}, "example": EXAMPLE}},
+        "content": {"text/event-stream": {"schema": EVENT, "example": EXAMPLE}},
         "description": "state, edits, receipt, warning, recording and, twice a second, telemetry.",
     }
 }

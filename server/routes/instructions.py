@@ -51,7 +51,7 @@ class StackLayer(LayerFields, Asked):
 class NewStack(Asked):
     """A whole stack."""
 
-    layers: Annotated[tuple[StackLayer, ...], Field(max_length=MAX_LAYERS)]
+    layers: Annotated[tuple[StackLayer, ...], Field(max_length=MAX_LAYERS, strict=False)]
     """The first is applied first."""
     transition_ms: TransitionMs = 0.0
 

@@ -70,7 +70,7 @@ async def export_presets(service: TheService, response: Response) -> PresetFile:
 @router.post(
     "/import",
     responses=example(200, {"added": 1, "replaced": 0, "kept": 0}, "All of them are in.")
-    | problems(409, 422, _409="there are as many presets as there may be"),
+    | problems(409, 422, _409="presets: two have the same name"),
 )
 async def import_presets(
     service: TheService,
@@ -80,7 +80,7 @@ async def import_presets(
     """Take in a file of presets, all or none."""
     names = [each.name.casefold() for each in asked.presets]
     if len(set(names)) < len(names):
-        raise Problem(422, "presets: two have the same name")
+        raise Problem(409, "presets: two have the same name")
     with refused():
         return await service.presets.take_in(asked.presets, existing)
 
