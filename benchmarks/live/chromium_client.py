@@ -49,13 +49,13 @@ window.benchmarkVideo = async () => {
 LIVE_EDIT = """
 () => {
   const { receipts, stats, glassToGlass } = window.afterimage;
-  return receipts.length > 0 && stats !== null && glassToGlass !== null;
+  return receipts.length > 0 && typeof stats?.frames.edited === "number" && glassToGlass !== null;
 }
 """
 
 
 class PageError(RuntimeError):
-    """The page did not get to a live edit; says what it showed."""
+    """The page did not get to a live edit, or did not keep it; says what it showed."""
 
 
 def measure(
@@ -103,11 +103,12 @@ def _wait_until_edited(page: "Page") -> None:
 
 def _measure(page: "Page", server: psutil.Process, schedule: Schedule) -> Measurement:
     snapshot: dict[str, Any] = page.evaluate("window.afterimage")
+    _require_live(snapshot, snapshot["reconnects"])
     video = page.evaluate("window.benchmarkVideo()")
     browsers = browser_processes()
     by_process = _spent_s(browsers)
     cpu = [sum(by_process.values()), busy_s(server.cpu_times()), busy_s(psutil.cpu_times())]
-    began, receipts_before = snapshot["stats"], len(snapshot["receipts"])
+    began, receipts_before, reconnects = snapshot["stats"], len(snapshot["receipts"]), snapshot["reconnects"]
     began_s = time.perf_counter()
     stats: list[tuple[float, dict[str, Any]]] = []
     glass: list[tuple[float, dict[str, float]]] = []
@@ -124,6 +125,7 @@ def _measure(page: "Page", server: psutil.Process, schedule: Schedule) -> Measur
             # Rarely: reading the page takes its time from the video.
             snapshot = page.evaluate("window.afterimage")
             at_s = time.perf_counter()
+            _require_live(snapshot, reconnects)
             stats.append((at_s, snapshot["stats"]))
             if snapshot["glassToGlass"] is not None:
                 glass.append((at_s - began_s, snapshot["glassToGlass"]))
@@ -138,6 +140,7 @@ def _measure(page: "Page", server: psutil.Process, schedule: Schedule) -> Measur
     client_s, server_s, machine_s = (after - before for before, after in zip(cpu, cpu_after, strict=True))
     page.wait_for_timeout(700)
     snapshot = page.evaluate("window.afterimage")
+    _require_live(snapshot, reconnects)
     stats.append((time.perf_counter(), snapshot["stats"]))
     ended = snapshot["stats"]
 
@@ -183,6 +186,19 @@ def _measure(page: "Page", server: psutil.Process, schedule: Schedule) -> Measur
             "reconnects": snapshot["reconnects"],
         },
     )
+
+
+def _require_live(snapshot: dict[str, Any], reconnects: int) -> None:
+    """A connection that was lost and made again begins its counts anew, with none at first.
+
+    Raises:
+        PageError: The page has no figures, or those of another connection.
+    """
+    if snapshot["stats"] is None or snapshot["reconnects"] != reconnects:
+        state, trouble = snapshot["state"], snapshot["trouble"]
+        raise PageError(
+            f"the page lost its connection while it was measured: it is {state}, trouble {trouble}"
+        )
 
 
 def browser_processes() -> list[psutil.Process]:
