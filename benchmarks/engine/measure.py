@@ -63,6 +63,7 @@ class Row:
         fps: Frames a second at the median step.
         p50_ms: Median of a step.
         p95_ms: 95th percentile.
+        cpu_ms: Least processor time of all threads for a step, which a shared machine disturbs least; None on a GPU.
         encode_ms: p50 and p95 of the encoder alone; None where the parts cannot be told apart.
         denoise_ms: Of one prediction, which in the paper's setting is three evaluations.
         decode_ms: Of the decoder alone.
@@ -71,6 +72,7 @@ class Row:
         gigaflop: Multiplications and additions of a step, 10^9.
         floor_ms: Those over the measured matrix peak.
         ratio_to_diffusers: Median of diffusers' pipeline over this one.
+        cpu_ratio_to_diffusers: The same of their processor time.
         failure: Why there is no figure.
     """
 
@@ -84,6 +86,7 @@ class Row:
     fps: float | None = None
     p50_ms: float | None = None
     p95_ms: float | None = None
+    cpu_ms: float | None = None
     encode_ms: tuple[float, float] | None = None
     denoise_ms: tuple[float, float] | None = None
     decode_ms: tuple[float, float] | None = None
@@ -92,6 +95,7 @@ class Row:
     gigaflop: float | None = None
     floor_ms: float | None = None
     ratio_to_diffusers: float | None = None
+    cpu_ratio_to_diffusers: float | None = None
     failure: str | None = None
 
 
@@ -130,7 +134,7 @@ def measure_cell(
         for group in groups:
             rows += _measure_group(group, EngineStore(Path(folder)), device, frames)
     flop = _operations(setting)
-    baseline = next((row.p50_ms for row in rows if row.compiler == DIFFUSERS), None)
+    baseline = next((row for row in rows if row.compiler == DIFFUSERS), None)
     return [_finished(row, flop, peaks, baseline) for row in rows]
 
 
@@ -151,7 +155,7 @@ def _measure_group(
         candidates.append(candidate)
     able = [candidate for candidate in candidates if candidate.row.failure is None]
     times = _take_turns([candidate.step for candidate in able], frames)
-    for candidate, seconds in zip(able, times, strict=True):
+    for candidate, (seconds, cpu_seconds) in zip(able, times, strict=True):
         p50_s, p95_s = np.percentile(seconds, [50, 95])
         row, parts = candidate.row, candidate.parts()
         candidate.row = replace(
@@ -159,6 +163,7 @@ def _measure_group(
             fps=row.batch / p50_s,
             p50_ms=1e3 * p50_s,
             p95_ms=1e3 * p95_s,
+            cpu_ms=1e3 * min(cpu_seconds) if device.type == "cpu" else None,
             encode_ms=None if parts is None else parts.encode_ms,
             denoise_ms=None if parts is None else parts.denoise_ms,
             decode_ms=None if parts is None else parts.decode_ms,
@@ -166,16 +171,18 @@ def _measure_group(
     return [candidate.row for candidate in candidates]
 
 
-def _take_turns(steps: Sequence[Callable[[], object]], frames: int) -> list[list[float]]:
-    seconds: list[list[float]] = [[] for _ in steps]
+def _take_turns(steps: Sequence[Callable[[], object]], frames: int) -> list[tuple[list[float], list[float]]]:
+    """Wall and processor seconds of every step."""
+    seconds: list[tuple[list[float], list[float]]] = [([], []) for _ in steps]
     for _ in range(-(-frames // _TURN)):
         for index, step in enumerate(steps):
             # The one before has left the caches full of its own weights.
             step()
             for _ in range(_TURN):
-                began_s = time.perf_counter()
+                began_s, cpu_began_s = time.perf_counter(), time.process_time()
                 step()
-                seconds[index].append(time.perf_counter() - began_s)
+                seconds[index][0].append(time.perf_counter() - began_s)
+                seconds[index][1].append(time.process_time() - cpu_began_s)
     return seconds
 
 
@@ -285,13 +292,16 @@ def _operations(setting: Setting) -> int:
     return (one + (two - one) * (setting.evaluations - 1)) * setting.batch
 
 
-def _finished(row: Row, flop: int, peaks: dict[str, float], baseline_ms: float | None) -> Row:
+def _finished(row: Row, flop: int, peaks: dict[str, float], baseline: Row | None) -> Row:
     if row.p50_ms is None:
         return row
     # Eight bits have no peak of their own here; the next wider type's is a floor all the same.
     peak = peaks.get(row.precision) or peaks.get("bfloat16") or peaks["float32"]
-    ratio = None if baseline_ms is None else baseline_ms / row.p50_ms
-    return replace(row, gigaflop=flop / 1e9, floor_ms=1e3 * flop / peak, ratio_to_diffusers=ratio)
+    row = replace(row, gigaflop=flop / 1e9, floor_ms=1e3 * flop / peak)
+    if baseline is None or baseline.p50_ms is None:
+        return row
+    cpu_ratio = baseline.cpu_ms / row.cpu_ms if baseline.cpu_ms and row.cpu_ms else None
+    return replace(row, ratio_to_diffusers=baseline.p50_ms / row.p50_ms, cpu_ratio_to_diffusers=cpu_ratio)
 
 
 @contextmanager

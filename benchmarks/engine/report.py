@@ -21,7 +21,17 @@ def print_table(figures: dict[str, Any], rows: Sequence[Row], console: Console) 
         "matrix peak " + ", ".join(f"{name} {peak / 1e12:.2f} TFLOP/s" for name, peak in peaks.items())
     )
     table = Table("model", "side", "batch", "evals", "codec", "compiler", "precision", "fps", "p50/p95 ms")
-    for column in ("encode", "denoise", "decode", "memory", "build s", "floor ms", "x diffusers"):
+    for column in (
+        "encode",
+        "denoise",
+        "decode",
+        "memory",
+        "build s",
+        "floor ms",
+        "CPU ms",
+        "x diffusers",
+        "x CPU",
+    ):
         table.add_column(column)
     for row in rows:
         cells = (
@@ -46,7 +56,9 @@ def print_table(figures: dict[str, Any], rows: Sequence[Row], console: Console) 
             "" if row.memory_bytes is None else f"{row.memory_bytes / 2**20:.0f} MiB",
             _number(row.build_s),
             _number(row.floor_ms),
+            _number(row.cpu_ms),
             _number(row.ratio_to_diffusers, 2),
+            _number(row.cpu_ratio_to_diffusers, 2),
         )
     console.print(table)
     for line in paper_lines(rows):

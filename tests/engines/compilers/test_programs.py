@@ -15,10 +15,11 @@ from engines.compilers.interface import (
 )
 from engines.compilers.parts import program_inputs
 from engines.compilers.programs import Programs
+from engines.editor import Editor, EditRequest
 from engines.flow import flow_levels
 from engines.model import ModelError
 from engines.program import Direct, FrameProgram
-from tests.engines.streams import small_parts
+from tests.engines.streams import picture, small_parts
 
 FIRST, SECOND = FrameShape(1, 64, 96), FrameShape(1, 96, 64)
 
@@ -164,3 +165,30 @@ def test_a_shape_that_cannot_be_compiled_says_so() -> None:
     for _ in range(2):
         with pytest.raises(ModelError, match="no room"):
             programs.now(FIRST)
+
+
+def test_neither_an_instruction_nor_a_strength_compiles_anything() -> None:
+    compiler = GatedCompiler()
+    compiler.gate.set()
+    parts = small_parts()
+    editor = Editor(parts, frame_program(), compiler, "cpu")
+    state, shown = editor.open(), picture(0, FIRST.height, FIRST.width)
+    for text, strength in (("sepia", 1.0), ("negative", 1.0), ("negative", 0.5), ("thermal", 1.0)):
+        editor.step([EditRequest(shown, editor.encode(text), state, strength)])
+
+    assert compiler.compiled == [FIRST]
+    assert editor.build is None
+    assert editor.footprint == Footprint(weights_bytes=1000)
+
+
+def test_the_result_names_what_ran_it_until_the_swap_and_after() -> None:
+    compiler = GatedCompiler()
+    compiler.patience_s = 0.0
+    editor = Editor(small_parts(), frame_program(), compiler, "cpu")
+    request = EditRequest(picture(0, FIRST.height, FIRST.width), editor.encode("sepia"), editor.open())
+
+    assert [editor.step([request])[0].compiler for _ in range(2)] == ["eager", "eager"]
+    assert editor.build is not None
+    compiler.gate.set()
+    editor.prepare(FIRST.height, FIRST.width)
+    assert editor.step([request])[0].compiler == "openvino"
