@@ -25,6 +25,7 @@ LOCK = ROOT / "requirements.lock"
 # The only build of torch that pip cannot find by itself: without CUDA, for Linux.
 TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 NODE_AT_LEAST = (20, 19)  # What Vite asks for.
+SYSTEMD = Path("/run/systemd/system")
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -41,6 +42,7 @@ def main(arguments: list[str]) -> int:
         build_client(find_npm())
         if arguments == ["test"]:
             ensure_chromium()
+            offer_coturn()
     except subprocess.CalledProcessError as error:
         command = " ".join(map(str, error.cmd))
         print(f"Set-up stopped: this failed with status {error.returncode}: {command}", file=sys.stderr)
@@ -164,6 +166,20 @@ def ensure_chromium() -> None:
     if not any(map(shutil.which, CHROMIUM_NAMES)):
         say(f"The whole-path tests need Chromium: PATH has none of {', '.join(CHROMIUM_NAMES)}")
         run("sh", ROOT / "deploy" / "setup" / "apt.sh", "chromium")
+
+
+def offer_coturn() -> None:
+    """Have Debian's coturn installed for the tests that go through a relay, which are skipped without it.
+
+    Where systemd runs, its package would start a relay that is open to the network; there the person decides.
+    """
+    if shutil.which("turnserver") and shutil.which("ip"):
+        return
+    say("The tests of relays need coturn and iproute2")
+    if SYSTEMD.exists():
+        say("They are skipped. To have them: sudo systemctl mask coturn; sudo apt-get install coturn iproute2")
+    elif not runs("sh", ROOT / "deploy" / "setup" / "apt.sh", "coturn", "iproute2"):
+        say("They are skipped. To have them, run: sudo apt-get install coturn iproute2")
 
 
 def locked_version(name: str) -> str:

@@ -35,7 +35,9 @@ class NewSession(Asked):
     """With ``height``: edit at this size, to the nearest multiples of 16, whatever the camera sends."""
     height: PictureSide | None = None
     steps: Annotated[int, Field(ge=1, le=100)] | None = None
-    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**53)] = 0
+    max_bitrate_bps: Annotated[int, Field(ge=200_000, le=50_000_000)] | None = None
+    """Of the edit as it is sent; at most what the server is set to, which it is without this."""
 
 
 class SessionChange(Asked):
@@ -83,6 +85,8 @@ class OpenedSession(SessionSummary):
     """A page that shows the edit and nothing else, as for OBS's Browser Source; it carries the token."""
     ice_servers: tuple[GrantedIceServer, ...]
     """STUN and TURN servers for a browser's RTCPeerConnection, with credentials for this session."""
+    max_bitrate_bps: int
+    """Of each picture that is sent, either way."""
 
 
 def summary(session: Session) -> SessionSummary:
@@ -174,6 +178,7 @@ async def open_session(
         token=session.token,
         view_url=view_url(session),
         ice_servers=service.grant(),
+        max_bitrate_bps=session.max_bitrate_bps,
     )
 
 
@@ -278,16 +283,21 @@ async def show_stats(session: TheSession) -> Stats:
     return session.stats()
 
 
-def _limits(asked: NewSession, service: Service) -> SessionLimits | None:
-    """A session's own limits where it asks for a size of its own."""
+def _limits(asked: NewSession, service: Service) -> SessionLimits:
+    """A session's own limits: the server's, but for a size and a bitrate it asks for."""
     settings, runs = service.settings, service.engine.description
     if asked.model is not None and asked.model != settings.model:
         raise Problem(422, f"model: there is no {asked.model!r} here, this server runs {settings.model}")
     steps = settings.steps if runs is None else runs.steps
     if asked.steps is not None and steps is not None and asked.steps != steps:
         raise Problem(422, f"steps: this server runs {steps} to a frame")
+    limits = service.limits
+    if asked.max_bitrate_bps is not None:
+        if asked.max_bitrate_bps > limits.max_bitrate_bps:
+            raise Problem(422, f"max_bitrate_bps: at most {limits.max_bitrate_bps} here")
+        limits = replace(limits, max_bitrate_bps=asked.max_bitrate_bps)
     if asked.width is None and asked.height is None:
-        return None
+        return limits
     if asked.width is None or asked.height is None:
         raise Problem(422, "width, height: give both or neither")
     width, height = asked.width, asked.height
@@ -298,4 +308,4 @@ def _limits(asked: NewSession, service: Service) -> SessionLimits | None:
         loaded = service.engine.description
         return nearest_size(width, height, SIZE_MULTIPLE if loaded is None else loaded.size_multiple)
 
-    return replace(service.limits, edit_size=fixed)
+    return replace(limits, edit_size=fixed)

@@ -15,8 +15,8 @@ from server.rtc.decoding import DecoderThread
 from server.rtc.encoded import EncodedFrame
 from server.rtc.encoding import LiveEncoder
 from server.rtc.ice import Network
-from server.rtc.offer import as_baseline, parse_offer, parse_publish_offer, with_profiles
-from server.rtc.rate import RateControl
+from server.rtc.offer import as_baseline, parse_offer, parse_publish_offer, with_bitrate, with_profiles
+from server.rtc.rate import START_BITRATE_BPS, RateControl
 from server.rtc.sound import SoundRelay
 from server.rtc.track import EditTrack
 from server.session.frame import Frame
@@ -94,19 +94,19 @@ class Peer:
             MalformedOfferError: It is not SDP.
             UnusableOfferError: Nothing to edit can come of it.
         """
-        profiles: dict[int, str] = {}
-        if self._downlink is None:
-            offer_sdp, profiles = as_baseline(offer_sdp)
-            offer = parse_publish_offer(offer_sdp)
-        else:
-            offer = parse_offer(offer_sdp)
+        offer_sdp, profiles = as_baseline(offer_sdp)
+        offer = parse_publish_offer(offer_sdp) if self._downlink is None else parse_offer(offer_sdp)
         sending_mids = {media.rtp.muxId for media in offer.media if media.direction != "recvonly"}
 
         def wire(connection: RTCPeerConnection) -> None:
             connection.on("datachannel", self._events.channel)
             self._wire(connection, sending_mids)
 
-        return with_profiles(await self.connection.answer(offer_sdp, wire), profiles)
+        answer = with_profiles(await self.connection.answer(offer_sdp, wire), profiles)
+        if self._downlink is None:
+            return answer
+        max_bps = self._downlink.max_bitrate_bps
+        return with_bitrate(answer, min(START_BITRATE_BPS, max_bps), max_bps)
 
     @property
     def decoder(self) -> str | None:

@@ -12,7 +12,7 @@ from server.rtc.broadcast import Broadcast, Seat
 from server.rtc.connection import Connection, PeerHealth
 from server.rtc.encoded import EncodedFrame, FrameQueue
 from server.rtc.ice import Network
-from server.rtc.offer import parse_view_offer
+from server.rtc.offer import as_baseline, parse_view_offer, with_profiles
 
 
 class Viewer:
@@ -66,6 +66,8 @@ class Viewer:
             MalformedOfferError: It is not SDP.
             UnusableOfferError: It takes no video that we have.
         """
+        # A decoder of any profile reads the Constrained Baseline that all viewers share (ITU-T H.264 annex A.2).
+        offer_sdp, profiles = as_baseline(offer_sdp)
         offer = parse_view_offer(offer_sdp)
         taking_mids = {
             media.rtp.muxId for media in offer.media if media.direction in ("recvonly", "sendrecv")
@@ -82,7 +84,7 @@ class Viewer:
                 self._sound = self._broadcast.listen()
                 send_encoded(sound, self._sound)
 
-        return await self.connection.answer(offer_sdp, wire)
+        return with_profiles(await self.connection.answer(offer_sdp, wire), profiles)
 
     async def health(self) -> PeerHealth:
         """Packets heard so far."""

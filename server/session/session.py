@@ -226,6 +226,11 @@ class Session:
         return viewer, answer
 
     @property
+    def max_bitrate_bps(self) -> int:
+        """Of each picture that is sent."""
+        return self._limits.max_bitrate_bps
+
+    @property
     def viewers(self) -> int:
         """How many watch."""
         return len(self._viewers)

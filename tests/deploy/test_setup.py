@@ -96,3 +96,20 @@ def find_python(path: Path) -> "subprocess.CompletedProcess[str]":
     command = ["/bin/sh", str(SETUP / "python.sh")]
     environment = {"PATH": str(path), "HOME": os.environ.get("HOME", "/")}
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+
+@pytest.mark.parametrize(
+    ("systemd", "said"), [(True, "systemctl mask coturn"), (False, "apt-get install coturn")]
+)
+def test_what_the_relay_tests_lack_is_said_and_stops_nothing(
+    systemd: bool,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    offer = prepare["offer_coturn"]
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setitem(offer.__globals__, "SYSTEMD", tmp_path if systemd else tmp_path / "none")
+    offer()
+    assert said in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""A server with the inverting editor, as `afterimage serve` otherwise: ``python -m tests.server.inverting_server``."""
+"""A server with the inverting editor, else as `afterimage serve`: ``python -m tests.server.inverting_server``."""
 
 import argparse
 import sys

@@ -148,3 +148,26 @@ async def test_a_server_out_of_ports_says_so(start_server: StartServer) -> None:
     assert "50111-50111" in response.json()["detail"]
     for prober in (first, second):
         await prober.peer.close()
+
+
+async def test_a_session_may_ask_for_less_than_the_server_is_set_to(start_server: StartServer) -> None:
+    server = await start_server(max_bitrate_bps=2_000_000)
+    async with server.http() as http:
+        assert (await http.post("/v1/sessions")).json()["max_bitrate_bps"] == 2_000_000
+        less = await http.post("/v1/sessions", json={"max_bitrate_bps": 500_000})
+        assert less.json()["max_bitrate_bps"] == 500_000
+        more = await http.post("/v1/sessions", json={"max_bitrate_bps": 3_000_000})
+        assert more.status_code == 422
+        assert "at most 2000000" in more.json()["detail"]
+
+
+async def test_what_runs_is_named_and_keeps_to_the_sessions_bitrate(server: RunningServer) -> None:
+    async with server.visitor(codec="H264") as visitor:
+        await visitor.connect(max_bitrate_bps=500_000)
+        await visitor.sees(5)
+        codecs = (await visitor.stats())["codecs"]
+    (encoder,) = codecs["encoders"]
+    assert encoder["codec"] == "H264"
+    assert encoder["name"].startswith(("libx264", "h264_"))
+    assert encoder["bitrate_bps"] <= 500_000
+    assert codecs["decoder"].startswith("h264")

@@ -5,7 +5,15 @@ from aiortc import RTCConfiguration, RTCPeerConnection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from server.rtc.offer import MalformedOfferError, UnusableOfferError, parse_offer, without_mdns
+from server.rtc.offer import (
+    MalformedOfferError,
+    UnusableOfferError,
+    as_baseline,
+    parse_offer,
+    with_bitrate,
+    with_profiles,
+    without_mdns,
+)
 
 
 @pytest.fixture
@@ -132,3 +140,25 @@ a=mid:1
 a=sctp-port:5000
 a=max-message-size:262144
 """
+
+
+HIGH = "a=fmtp:102 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=640c1f\r\n"
+
+
+def test_every_profile_is_taken_and_named_again_in_the_answer() -> None:
+    text, profiles = as_baseline(HIGH)
+    assert "profile-level-id=42e01f" in text
+    assert profiles == {102: "640c1f"}
+    assert with_profiles(text, profiles) == HIGH
+
+
+def test_a_browser_is_told_where_to_begin_and_where_to_end() -> None:
+    answer = (
+        "a=rtpmap:96 VP8/90000\r\na=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\na=rtpmap:102 H264/90000\r\n"
+    )
+    hint = "x-google-start-bitrate=2000;x-google-max-bitrate=6000"
+    lines = with_bitrate(answer + HIGH, 2_000_000, 6_000_000).splitlines()
+    assert f"a=fmtp:96 {hint}" in lines
+    assert f"{HIGH.strip()};{hint}" in lines
+    assert "a=fmtp:97 apt=96" in lines
+    assert sum(hint in line for line in lines) == 2
