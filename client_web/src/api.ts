@@ -36,6 +36,8 @@ export interface OpenedSession {
   readonly url: URL;
   /** With credentials for this session. */
   readonly iceServers: readonly RTCIceServer[];
+  /** Bits a second, of each picture that is sent. */
+  readonly maxBitrate: number | null;
 }
 
 /** What the server says of the way to it. */
@@ -156,6 +158,7 @@ export class Api {
       offerUrl: new URL(text(session["offer_url"]) ?? `${path}/offer`, this.base),
       url: new URL(path, this.base),
       iceServers: parseIceServers(session["ice_servers"]),
+      maxBitrate: finite(session["max_bitrate_bps"]),
     };
   }
 

@@ -199,7 +199,7 @@ export class Visit {
       const { track } = this.source;
       const peer = await connect(
         track,
-        session.iceServers,
+        session,
         (sdp) => this.api.offer(session, sdp, signal),
         signal,
       );
