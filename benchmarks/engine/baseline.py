@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from diffusers import StableDiffusion3Img2ImgPipeline, StableDiffusionInstructPix2PixPipeline
+from diffusers.utils.logging import set_verbosity_error
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -37,6 +38,8 @@ def baseline_step(
     dtype: torch.dtype,
 ) -> Step:
     """A call that edits the pictures, (B, H, W, 3) uint8, by diffusers' pipeline."""
+    # It warns of a list of layers that is empty, for each part of a pipeline.
+    set_verbosity_error()  # type: ignore[no-untyped-call]
     make = _instruct_pix2pix if subject.family == "unet" else _image_to_image
     run = make(subject, codec, evaluations, len(pictures), device, dtype)
 

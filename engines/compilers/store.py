@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from engines.compilers.interface import FrameShape
 from engines.compilers.manifest import EngineManifest
 from engines.model import ModelError
 
@@ -70,7 +71,7 @@ class EngineStore:
         folder = self._path(manifest)
         try:
             stored = json.loads((folder / MANIFEST_FILE).read_text())
-            kept = EngineManifest.from_json(json.dumps(stored["manifest"]))
+            kept = manifest_of(folder)
             sums: dict[str, str] = stored["sha256"]
         except FileNotFoundError:
             self._tell_nearest(manifest)
@@ -87,6 +88,15 @@ class EngineStore:
             return None
         os.utime(folder)
         return folder
+
+    def covering(self, manifest: EngineManifest, shape: FrameShape) -> Path | None:
+        """The folder of an engine that runs ``shape`` among others and differs in nothing else; None without one."""
+        for _, kept, _ in self._entries():
+            if shape in kept.shapes and set(manifest.differences(kept)) <= {"shapes"}:
+                found = self.find(kept)
+                if found is not None:
+                    return found
+        return None
 
     def expected_s(self, manifest: EngineManifest) -> float | None:
         """How long the last engine of this part, compiler and precision took to build; None if there was none."""
@@ -142,6 +152,12 @@ class EngineStore:
             total += sum(file.stat().st_size for file in path.iterdir())
             if total > LARGEST_BYTES and path != newest:
                 shutil.rmtree(path, ignore_errors=True)
+
+
+def manifest_of(folder: Path) -> EngineManifest:
+    """The manifest in a folder that the store gave."""
+    stored = json.loads((folder / MANIFEST_FILE).read_text())
+    return EngineManifest.from_json(json.dumps(stored["manifest"]))
 
 
 def total_s(parts: Iterable[float | None]) -> float | None:

@@ -31,7 +31,7 @@ from engines.compilers.parts import (
     program_inputs,
 )
 from engines.compilers.quantisation import ActivationRanges
-from engines.compilers.store import EngineStore, total_s
+from engines.compilers.store import EngineStore, manifest_of, total_s
 from engines.compilers.tensorrt_build import build_from_onnx, build_from_torch
 from engines.compilers.tensorrt_library import TensorRtFlavour, TensorRtLibrary, present_target
 from engines.compilers.tensorrt_run import TensorRtEngine, TensorRtPart
@@ -108,14 +108,16 @@ class TensorRtCompiler:
                 f"engines for {self.target} cannot run on {present_target() or 'a machine without GPU'}"
             )
         folders = self.build(shape, report)
-        profile = self.profiles(shape).index(shape)
         engines = [self._load(folders[part.name] / ENGINE_FILE) for part in self.parts]
+        profiles = [manifest_of(folders[part.name]).shapes.index(shape) for part in self.parts]
         # The parts of one frame run one after another, so they share one scratch memory.
-        size = max(1, *(engine.workspace_bytes(profile) for engine in engines))
+        size = max(
+            1, *(engine.workspace_bytes(profile) for engine, profile in zip(engines, profiles, strict=True))
+        )
         workspace = torch.empty(size, dtype=torch.uint8, device="cuda")
         runs = [
             TensorRtPart(engine, profile, part.inputs, workspace)
-            for engine, part in zip(engines, self.parts, strict=True)
+            for engine, profile, part in zip(engines, profiles, self.parts, strict=True)
         ]
         device = torch.device("cuda")
         pictures, *others = program_inputs(self.program, shape)
@@ -140,9 +142,9 @@ class TensorRtCompiler:
             def tell(phase: str, inner: float, name: str = part.name) -> None:
                 report(f"{name}: {phase}", begun + share * inner)  # noqa: B023  # called before the loop goes on
 
-            folders[part.name] = self._store.obtain(
-                self.manifest(part, shape), self._builder(part, shape, tell)
-            )
+            manifest = self.manifest(part, shape)
+            kept = self._store.covering(manifest, shape)
+            folders[part.name] = kept or self._store.obtain(manifest, self._builder(part, shape, tell))
             done += share
             report(f"{part.name}: ready", done)
         return folders

@@ -57,13 +57,17 @@ class TensorRtEngine:
         self._config: Any = None
         if hasattr(engine, "create_runtime_config"):
             self._config = engine.create_runtime_config()
+            # Kernels for the shape itself at once, not some time after the frame was recorded with general ones.
+            strategies = library.trt.DynamicShapesKernelSpecializationStrategy
+            self._config.dynamic_shapes_kernel_specialization_strategy = strategies.EAGER
             self._read_cache()
 
     @property
     def weights_bytes(self) -> int:
         """Of the weights inside it."""
-        trt = self.library.trt
-        return max(0, int(self.engine.get_engine_stat(trt.EngineStat.TOTAL_WEIGHTS_SIZE)))
+        kinds = getattr(self.library.trt, "EngineStat", None)
+        # Versions before 10.8 do not tell; the file then counts as engine.
+        return 0 if kinds is None else max(0, int(self.engine.get_engine_stat(kinds.TOTAL_WEIGHTS_SIZE)))
 
     def workspace_bytes(self, profile: int) -> int:
         """Scratch memory of one profile."""

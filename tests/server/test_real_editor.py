@@ -12,6 +12,7 @@ from engines.flow import flow_levels
 from engines.model import SHIPPED_MODELS
 from engines.program import Direct, FrameProgram
 from server.engine import LiveEditor, load_warm_editor
+from tests.engines.compilers.gated import GatedCompiler, frame_program
 from tests.engines.streams import small_parts
 from tests.server.conftest import StartServer, until
 
@@ -57,3 +58,33 @@ async def test_the_shipped_model_makes_a_live_picture_black_and_white(start_serv
         await visitor.heard(lambda said: said["type"] == "receipt")
         picture = await visitor.sees(5)
         assert np.ptp(picture.mean((0, 1))) < 20
+
+
+async def test_a_build_behind_the_frames_is_told_and_its_swap_shows(start_server: StartServer) -> None:
+    compiler = GatedCompiler()
+    compiler.patience_s = 0.0
+    program = frame_program()
+    server = await start_server(
+        load=lambda: Editor(small_parts(), program, compiler, "cpu"), edit_short_side=64, show_short_side=0
+    )
+    await server.service.engine.settled()
+    async with server.visitor(size=(160, 120)) as visitor:
+        await visitor.connect(instruction="sepia")
+        await visitor.sees(5)
+        stats = await visitor.stats()
+        assert stats["compiler"] == "eager"
+        assert stats["build"]["compiler"] == "openvino"
+        assert (stats["build"]["phase"], stats["build"]["progress"]) == ("tuning", 0.25)
+        assert stats["memory"]["session_bytes"] > 0
+        async with server.http() as http:
+            metrics = (await http.get("/metrics")).text
+        assert 'afterimage_build_progress{compiler="openvino"} 0.25' in metrics
+        assert 'afterimage_model_bytes{kind="weights"}' in metrics
+        assert "afterimage_session_bytes{" in metrics
+
+        compiler.gate.set()
+        async with asyncio.timeout(60):
+            while (stats := await visitor.stats())["compiler"] != "openvino":
+                await asyncio.sleep(0.1)
+        assert stats["build"] is None
+        assert stats["memory"]["weights_bytes"] == 1000

@@ -8,7 +8,7 @@ import pytest
 from engines.compilers import store as store_module
 from engines.compilers.interface import FrameShape
 from engines.compilers.manifest import EngineManifest
-from engines.compilers.store import MANIFEST_FILE, EngineStore, total_s
+from engines.compilers.store import MANIFEST_FILE, EngineStore, manifest_of, total_s
 from engines.model import ModelError
 
 MANIFEST = EngineManifest(
@@ -108,6 +108,17 @@ def test_a_store_that_cannot_be_written_builds_every_time(
 
     assert (store.obtain(MANIFEST, build) / "engine.plan").exists()
     assert "cannot be kept" in caplog.text
+
+
+def test_an_engine_of_more_shapes_covers_one_of_them(tmp_path: Path) -> None:
+    store, build = EngineStore(tmp_path), Builder()
+    shapes = (FrameShape(1, 64, 96), FrameShape(4, 64, 96))
+    folder = store.obtain(replace(MANIFEST, shapes=shapes), build)
+
+    assert store.covering(MANIFEST, FrameShape(4, 64, 96)) == folder
+    assert manifest_of(folder).shapes == shapes
+    assert store.covering(MANIFEST, FrameShape(2, 64, 96)) is None
+    assert store.covering(replace(MANIFEST, device="sm120"), FrameShape(4, 64, 96)) is None
 
 
 def test_why_nothing_fits_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -73,6 +73,8 @@ def test_five_batches_and_two_resolutions_are_ten_profiles_of_one_engine(tmp_pat
 
     assert own.profiles(SMALL) == tuple(shapes)
     assert len(folders) == 1
+    # A server that knows of one size only finds them.
+    assert compiler(tmp_path).build(FrameShape(1, 64, 96))["denoiser"] in folders
     # A size that nobody foresaw gets engines of its own.
     assert {shape.width for shape in own.profiles(FrameShape(1, 64, 128))} == {128}
 
