@@ -1,6 +1,7 @@
 """Models to time, with random weights: speed does not depend on their values."""
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 import torch
@@ -122,6 +123,12 @@ def network(subject: Subject, latents: int) -> UNet2DConditionModel | SD3Transfo
     return kind(in_channels=latents * channels, out_channels=channels, **subject.network).eval()
 
 
+@lru_cache(maxsize=1)
+def _expanded(name: str) -> UNet2DConditionModel | SD3Transformer2DModel:
+    """Made once for all cells of a model: two thousand million random numbers take a while. Nobody changes it."""
+    return network(SUBJECTS[name], 3)
+
+
 def autoencoder(subject: Subject, codec: CodecName) -> AutoencoderKL | AutoencoderTiny:
     """A diffusers autoencoder of random weights."""
     torch.manual_seed(0)
@@ -156,10 +163,10 @@ def frame_program(subject: Subject, codec: CodecName, evaluations: int) -> Frame
         denoiser: torch.nn.Module = TinyDenoiser(TinyConfig()).eval()
         own, schedule, kind = PatchCodec(2), _schedule(subject), "sample"
     elif subject.family == "unet":
-        denoiser = UnetDenoiser(network(subject, 3), subject.tokens)
+        denoiser = UnetDenoiser(_expanded(subject.name), subject.tokens)
         own, schedule, kind = AutoencoderCodec(autoencoder(subject, codec)), _schedule(subject), "epsilon"
     else:
-        denoiser = TransformerDenoiser(network(subject, 3), subject.tokens)
+        denoiser = TransformerDenoiser(_expanded(subject.name), subject.tokens)
         own, schedule, kind = (
             AutoencoderCodec(autoencoder(subject, codec)),
             _schedule(subject),

@@ -1,6 +1,7 @@
 """The engine benchmark on models that are small enough for a test."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,9 +31,12 @@ SMALLEST = {
 
 
 @pytest.fixture
-def _smallest(monkeypatch: pytest.MonkeyPatch) -> None:
+def _smallest(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     small = replace(SUBJECTS["small1.5"], network=SMALLEST, tokens=4)
     monkeypatch.setitem(models.SUBJECTS, "small1.5", small)
+    models._expanded.cache_clear()
+    yield
+    models._expanded.cache_clear()
 
 
 @pytest.mark.usefixtures("_smallest")
