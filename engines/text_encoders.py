@@ -64,6 +64,10 @@ class TextTower:
 
             cpu_offload(self.model, execution_device=device, offload_buffers=True)
 
+    def stay(self, device: torch.device) -> None:
+        """Keep the weights on a device, for whoever encodes all the time; only for a tower made for the CPU."""
+        self.model, self._device = self.model.to(device), device
+
     def __call__(self, text: str, **options: bool | Tensor) -> "ModelOutput":
         """The transformer's output for one text.
 
@@ -88,6 +92,10 @@ class ClipEmbedder:
     def __init__(self, clip: TextTower) -> None:
         self._clip, self.tokens = clip, clip.length
 
+    def stay(self, device: torch.device) -> None:
+        """See :class:`TextTower`."""
+        self._clip.stay(device)
+
     def embed(self, text: str) -> Tensor:
         """See :class:`Embedder`."""
         states: Tensor = self._clip(text).last_hidden_state
@@ -109,6 +117,12 @@ class Sd3Embedder:
     ) -> None:
         self._clips, self._t5, self._t5_tokens, self._width = clips, t5, t5_tokens, width
         self.tokens = clips[0].length + t5_tokens
+
+    def stay(self, device: torch.device) -> None:
+        """See :class:`TextTower`."""
+        for tower in (*self._clips, self._t5):
+            if tower is not None:
+                tower.stay(device)
 
     def embed(self, text: str) -> Tensor:
         """See :class:`Embedder`."""

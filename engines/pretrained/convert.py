@@ -8,7 +8,7 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,7 +29,7 @@ from engines.pretrained.checkpoint import (
     read_checkpoint,
     read_component,
 )
-from engines.pretrained.index import index_of
+from engines.pretrained.index import RfdmIndex, index_of
 from engines.pretrained.loading import input_scales
 from engines.pretrained.needs import gigabytes
 
@@ -82,11 +82,15 @@ def convert(conversion: Conversion) -> Checkpoint:
             f" {becomes} has {checkpoint.channels}"
         )
     _check_target(conversion.target, checkpoint, conversion.dtype)
-    try:
-        with _whole_or_nothing(conversion.target) as part:
-            _write(checkpoint, codec, conversion, part)
-    except OSError as error:
-        raise ModelError(f"{conversion.target} cannot be written: {error.strerror or error}") from error
+    index = replace(index_of(checkpoint, conversion.made_from), name=conversion.target.name, version="1")
+    left_out: frozenset[str] = frozenset()
+    if conversion.without_t5:
+        index, left_out = replace(index, t5_tokens=0), frozenset({"text_encoder_3", "tokenizer_3"})
+
+    def write_denoiser(folder: Path) -> None:
+        _write_denoiser(checkpoint, folder, conversion)
+
+    write_folder(checkpoint, codec, index, conversion.target, write_denoiser, left_out)
     return read_checkpoint(conversion.target)
 
 
@@ -118,24 +122,43 @@ def _whole_or_nothing(target: Path) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _write(checkpoint: Checkpoint, codec: Component, conversion: Conversion, part: Path) -> None:
+def write_folder(
+    checkpoint: Checkpoint,
+    codec: Component,
+    index: RfdmIndex,
+    target: Path,
+    write_denoiser: Callable[[Path], None],
+    left_out: Set[str] = frozenset(),
+) -> None:
+    """Write an RFDM folder, whole or not at all.
+
+    Args:
+        checkpoint: Whose text encoders, tokenizers and scheduler it takes.
+        codec: Its autoencoder.
+        index: What it says of itself.
+        target: The folder; must not exist.
+        write_denoiser: Writes the network into a folder.
+        left_out: Parts of the checkpoint that it does not take.
+
+    Raises:
+        ModelError: It cannot be written.
+    """
     kind, folder = checkpoint.kind, checkpoint.folder
-    left_out = {"text_encoder_3", "tokenizer_3"} if conversion.without_t5 else set()
-    for encoder in kind.text:
-        if encoder in checkpoint.components and encoder not in left_out:
-            _copy_component(checkpoint.components[encoder], part / encoder)
-    for name in (*kind.tokenizers, "scheduler"):
-        if (folder / name).is_dir() and name not in left_out:
-            shutil.copytree(folder / name, part / name, copy_function=shutil.copyfile)
-    _copy_component(codec, part / "vae")
-    _write_denoiser(checkpoint, part / kind.denoiser, conversion)
-    index = replace(index_of(checkpoint, conversion.made_from), name=conversion.target.name, version="1")
-    if conversion.without_t5:
-        index = replace(index, t5_tokens=0)
-    written = {name: value for name, value in index.to_json(checkpoint).items() if name not in left_out} | {
-        "vae": ["diffusers", codec.config["_class_name"]]
-    }
-    _write_json(part / "model_index.json", written)
+    try:
+        with _whole_or_nothing(target) as part:
+            for encoder in kind.text:
+                if encoder in checkpoint.components and encoder not in left_out:
+                    _copy_component(checkpoint.components[encoder], part / encoder)
+            for name in (*kind.tokenizers, "scheduler"):
+                if (folder / name).is_dir() and name not in left_out:
+                    shutil.copytree(folder / name, part / name, copy_function=shutil.copyfile)
+            _copy_component(codec, part / "vae")
+            write_denoiser(part / kind.denoiser)
+            stored = index.to_json(checkpoint) | {"vae": ["diffusers", codec.config["_class_name"]]}
+            written = {name: value for name, value in stored.items() if name not in left_out}
+            _write_json(part / "model_index.json", written)
+    except OSError as error:
+        raise ModelError(f"{target} cannot be written: {error.strerror or error}") from error
 
 
 def _copy_component(component: Component, target: Path) -> None:

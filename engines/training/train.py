@@ -139,7 +139,21 @@ def write_sheet(trainer: Trainer, pictures: Tensor) -> Path:
 
 def main(arguments: list[str]) -> int:
     """Run ``afterimage train``; 0 on success, 2 where the input is wrong, 130 where it was interrupted."""
-    parser = argparse.ArgumentParser(prog="afterimage train", description=__doc__.splitlines()[0])
+    backbone = argparse.ArgumentParser(add_help=False)
+    backbone.add_argument(
+        "--backbone",
+        choices=("tiny", "sd15", "sd35"),
+        default="tiny",
+        help="the embedded model, or a large one; --backbone sd15 --help lists its options (%(default)s)",
+    )
+    if backbone.parse_known_args(arguments)[0].backbone != "tiny":
+        # Imported here: its options and libraries are others.
+        from engines.training.backbone_train import main as train_backbone
+
+        return train_backbone(arguments)
+    parser = argparse.ArgumentParser(
+        prog="afterimage train", description=__doc__.splitlines()[0], parents=[backbone]
+    )
     parser.add_argument(
         "--media",
         type=Path,

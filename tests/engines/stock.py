@@ -90,16 +90,16 @@ def unet(in_channels: int = 4) -> UNet2DConditionModel:
     )
 
 
-def transformer(in_channels: int = 16) -> SD3Transformer2DModel:
+def transformer(in_channels: int = 16, out_channels: int = 16, heads: int = 2) -> SD3Transformer2DModel:
     return SD3Transformer2DModel(
         sample_size=16,
         in_channels=in_channels,
-        out_channels=16,
+        out_channels=out_channels,
         num_layers=2,
         attention_head_dim=8,
-        num_attention_heads=2,
+        num_attention_heads=heads,
         joint_attention_dim=40,
-        caption_projection_dim=16,
+        caption_projection_dim=8 * heads,
         pooled_projection_dim=20,
         pos_embed_max_size=24,
         dual_attention_layers=(0,),

@@ -1,0 +1,283 @@
+"""Trains a large backbone: accelerate for devices and precision, peft for LoRA, diffusers for the average.
+
+The run folder holds ``checkpoint/`` to resume from and TensorBoard events. Nothing here reads a media file.
+"""
+
+import math
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from diffusers.training_utils import EMAModel
+from torch import Tensor, nn
+
+from engines.codecs import AutoencoderCodec
+from engines.prediction import PredictionType
+from engines.schedules import Schedule
+from engines.training.backbone_forcing import (
+    PAPER_DROPOUT,
+    Clips,
+    DrawLevels,
+    LossName,
+    RandomLevels,
+    Teach,
+    clip_losses,
+    truth,
+)
+from engines.training.forcing import ConditionDropout
+from engines.training.loop import TrainingError
+from engines.training.pairs import PairedCrop
+
+CHECKPOINT = "checkpoint"
+_ATTENTION = ("to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "add_k_proj", "add_v_proj", "to_add_out")
+"""Projections of the attention layers, in SD 1.5's names and in SD 3.5's."""
+
+
+@dataclass(frozen=True)
+class BackboneSettings:
+    """What a run is made of.
+
+    Attributes:
+        steps: Optimiser steps over all resumed parts together.
+        learning_rate: AdamW's, after a linear warm-up.
+        warmup_steps: Its length.
+        ema_decay: Of the averaged weights that are written.
+        loss: See :func:`engines.training.backbone_forcing.clip_losses`.
+        dropout: Which conditions are left out how often.
+        lora_rank: Of the adapters on the attention layers; 0 trains every weight.
+        checkpoint_every: Steps between checkpoints.
+        mixed_precision: "bf16" where the device multiplies it, or "no".
+        seed: Of everything random.
+    """
+
+    steps: int
+    learning_rate: float = 1e-4
+    warmup_steps: int = 500
+    ema_decay: float = 0.9999
+    loss: LossName = "clean"
+    dropout: ConditionDropout = PAPER_DROPOUT
+    lora_rank: int = 0
+    checkpoint_every: int = 500
+    mixed_precision: str = "bf16"
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class FrozenParts:
+    """What training uses and leaves as it is.
+
+    Attributes:
+        codec: Pixels to latents.
+        embed: Text to its code, (D,).
+        schedule: The checkpoint's noise levels.
+        prediction: What the network predicts.
+    """
+
+    codec: AutoencoderCodec
+    embed: Callable[[str], Tensor]
+    schedule: Schedule
+    prediction: PredictionType
+
+
+class _Progress:
+    """How far a run is: what accelerate keeps beside weights and optimiser."""
+
+    def __init__(self) -> None:
+        self.step = 0
+
+    def state_dict(self) -> dict[str, int]:
+        return {"step": self.step}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.step = state["step"]
+
+
+class BackboneTrainer:
+    """Trains one denoiser; holds what a checkpoint holds.
+
+    Args:
+        denoiser: With all of [noisy, source, memory] on its input.
+        frozen: What it is trained with.
+        settings: Of the run.
+        run: The run folder; a checkpoint in it is resumed.
+        draw: Noise levels, all of the schedule's where None.
+        teach: The true targets, or a teacher's.
+
+    Raises:
+        TrainingError: The checkpoint belongs to another network.
+    """
+
+    def __init__(
+        self,
+        denoiser: nn.Module,
+        frozen: FrozenParts,
+        settings: BackboneSettings,
+        run: Path,
+        draw: DrawLevels | None = None,
+        teach: Teach = truth,
+    ) -> None:
+        torch.manual_seed(settings.seed)
+        self.settings, self.run, self.frozen = settings, run, frozen
+        self._draw, self._teach = draw or RandomLevels(frozen.schedule), teach
+        self.accelerator = Accelerator(mixed_precision=settings.mixed_precision)
+        self._bare = denoiser
+        self._name = "unet" if hasattr(denoiser, "unet") else "transformer"
+        network: Any = getattr(denoiser, self._name)
+        if hasattr(network, "enable_gradient_checkpointing"):
+            network.enable_gradient_checkpointing()
+        if settings.lora_rank:
+            setattr(denoiser, self._name, _with_lora(network, settings.lora_rank))
+        self.trainable = [weight for weight in denoiser.parameters() if weight.requires_grad]
+        optimizer = torch.optim.AdamW(self.trainable, lr=settings.learning_rate, fused=True)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: min(1.0, (step + 1) / max(1, settings.warmup_steps))
+        )
+        self.denoiser, self.optimizer, self.schedule = self.accelerator.prepare(denoiser, optimizer, schedule)
+        frozen.codec.to(self.accelerator.device).requires_grad_(False)
+        self._silence = frozen.embed("").to(self.accelerator.device).float()
+        self.average = EMAModel(self.trainable, decay=settings.ema_decay, use_ema_warmup=True)
+        self.average.to(self.accelerator.device)
+        self.progress = _Progress()
+        self.accelerator.register_for_checkpointing(self.average, self.progress)
+        run.mkdir(parents=True, exist_ok=True)
+        if (run / CHECKPOINT).is_dir():
+            self._resume()
+
+    @property
+    def step(self) -> int:
+        """Optimiser steps taken so far."""
+        return self.progress.step
+
+    def fit(self, batches: Iterator[Sequence[PairedCrop]], progress: Callable[[int, float], None]) -> None:
+        """Train up to the settings' steps.
+
+        Args:
+            batches: Of crops, each of K frames.
+            progress: Called after each step with its number and loss.
+
+        Raises:
+            TrainingError: The loss is no number; the last checkpoint stays.
+        """
+        while self.step < self.settings.steps:
+            loss = self.train_step(next(batches))
+            if not math.isfinite(loss):
+                raise TrainingError(f"the loss became {loss} at step {self.step}; the last checkpoint stays")
+            if self.step % self.settings.checkpoint_every == 0:
+                self.save()
+            progress(self.step, loss)
+        self.save()
+
+    def train_step(self, batch: Sequence[PairedCrop]) -> float:
+        """One optimiser step on a batch of clips; returns the mean loss of their frames."""
+        clips = self.encode(batch)
+        frames = len(clips.sources)
+        self.denoiser.train()
+        total = 0.0
+        losses = iter(self.losses(clips, self._generator()))
+        for index in range(frames):
+            # Gradients of all frames are exchanged between processes once, with the last one's.
+            waiting = self.accelerator.no_sync(self.denoiser) if index + 1 < frames else nullcontext()
+            with waiting:
+                loss = next(losses)
+                self.accelerator.backward(loss / frames)
+            total += float(loss.detach()) / frames
+        self.accelerator.clip_grad_norm_(self.trainable, 1.0)
+        self.optimizer.step()
+        self.schedule.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.average.step(self.trainable)
+        self.progress.step += 1
+        return total
+
+    def losses(self, clips: Clips, generator: torch.Generator) -> Iterator[Tensor]:
+        """The loss of each frame of a batch, in order."""
+        return clip_losses(
+            self._predict,
+            clips,
+            self._draw,
+            self._teach,
+            self.frozen.prediction,
+            self.settings.dropout,
+            self.settings.loss,
+            generator,
+        )
+
+    def _generator(self) -> torch.Generator:
+        """Of this step and this process alone, so that a resumed run draws what an uninterrupted one would."""
+        process = self.accelerator.process_index
+        return torch.Generator().manual_seed((self.settings.seed * 1_000_003 + self.step) * 1024 + process)
+
+    def _predict(
+        self, noisy: Tensor, source: Tensor, memory: Tensor, timestep: Tensor, code: Tensor
+    ) -> Tensor:
+        with self.accelerator.autocast():
+            predicted: Tensor = self.denoiser(noisy, source, memory, timestep, code)
+        return predicted
+
+    @torch.no_grad()
+    def encode(self, batch: Sequence[PairedCrop]) -> Clips:
+        """Crops to latents and codes, on the device."""
+        device = self.accelerator.device
+
+        def latents(crops: Tensor) -> Tensor:
+            frames, count = crops.shape[:2]
+            dtype = next(self.frozen.codec.parameters()).dtype
+            pixels = (crops.flatten(0, 1) * 2 - 1).to(device, dtype)
+            encoded = self.frozen.codec.encode(pixels).float()
+            return encoded.reshape(frames, count, *encoded.shape[1:])
+
+        return Clips(
+            latents(torch.stack([crop.source for crop in batch], 1)),
+            latents(torch.stack([crop.target for crop in batch], 1)),
+            torch.stack([self.frozen.embed(crop.instruction) for crop in batch]).to(device).float(),
+            self._silence,
+        )
+
+    def save(self) -> None:
+        """Write the checkpoint beside the last one and put it in its place."""
+        new = self.run / f"{CHECKPOINT}.new"
+        self.accelerator.save_state(str(new))
+        self.accelerator.wait_for_everyone()
+        if self.accelerator.is_main_process:
+            shutil.rmtree(self.run / CHECKPOINT, ignore_errors=True)
+            new.rename(self.run / CHECKPOINT)
+        self.accelerator.wait_for_everyone()
+
+    def _resume(self) -> None:
+        try:
+            self.accelerator.load_state(str(self.run / CHECKPOINT))
+        except (RuntimeError, ValueError, KeyError, OSError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise TrainingError(f"{self.run / CHECKPOINT} does not fit this run: {reason}") from error
+
+    def averaged_network(self) -> Any:  # noqa: ANN401  # either of diffusers' two classes
+        """The network with the averaged weights, adapters merged; the trainer is of no more use afterwards."""
+        bare = self.accelerator.unwrap_model(self.denoiser)
+        self.average.copy_to(self.trainable)
+        network = getattr(bare, self._name)
+        return network.merge_and_unload() if self.settings.lora_rank else network
+
+
+def _with_lora(network: nn.Module, rank: int) -> nn.Module:
+    """Adapters on every attention layer; the first convolution, whose new inputs are zero, is trained whole."""
+    from peft import LoraConfig, get_peft_model
+
+    first = "conv_in" if hasattr(network, "conv_in") else "pos_embed.proj"
+    config = LoraConfig(
+        r=rank,
+        lora_alpha=rank,
+        target_modules=list(_ATTENTION),
+        modules_to_save=[first],
+        init_lora_weights=True,
+    )
+    adapted: nn.Module = get_peft_model(network, config)
+    for weight in adapted.parameters():
+        # What is trained is kept in float32 beside frozen weights in half precision.
+        if weight.requires_grad:
+            weight.data = weight.data.float()
+    return adapted

@@ -1,0 +1,221 @@
+"""``afterimage train --backbone``: from paired clips and a pretrained checkpoint to an RFDM folder.
+
+The run folder holds what makes it resume: start the same command again and it goes on. Several GPUs are used by
+starting it with ``accelerate launch --module engines.training.backbone_train`` in the place of ``afterimage train``.
+"""
+
+import argparse
+import copy
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
+
+from engines.backbones.expansion import INPUTS
+from engines.codecs import load_autoencoder
+from engines.model import ModelError, find_model
+from engines.pretrained.checkpoint import KINDS, Checkpoint, read_checkpoint
+from engines.pretrained.convert import write_folder
+from engines.pretrained.index import PAPER_GUIDANCE, PAPER_STEPS, RfdmIndex, index_of
+from engines.pretrained.loading import load_denoiser, load_embedder, require_libraries, size_multiple
+from engines.schedules import load_schedule
+from engines.training.loop import TrainingError
+from engines.training.pairs import PairedCrop, PairSampler, find_pairs
+
+DISTILLED_INTO = 1
+"""Steps of a student."""
+
+
+def train_backbone(options: argparse.Namespace, console: Console) -> None:
+    """Train or resume, then write the model folder.
+
+    Raises:
+        TrainingError: Training cannot start or go on.
+        ModelError: The checkpoint cannot be trained, or the folder not be written.
+        OSError: There is nothing to train on.
+        ValueError: A manifest cannot be read.
+    """
+    require_libraries()
+    pairs = find_pairs(options.pairs)
+    checkpoint = read_checkpoint(find_model(options.init))
+    if checkpoint.kind.name != options.backbone:
+        raise TrainingError(
+            f"{options.init} is a {checkpoint.kind.name} checkpoint, asked for is {options.backbone}"
+        )
+    if options.out.exists():
+        raise TrainingError(f"{options.out} exists already")
+    index = index_of(checkpoint, options.init)
+    untrained = [name for name in INPUTS if name not in index.trained_inputs]
+    if options.distil and untrained:
+        raise TrainingError(f"{options.init} cannot teach: it was never trained to use the {untrained[0]}")
+    # Imported here: accelerate and diffusers take seconds, which a wrong folder need not wait for.
+    from engines.training.backbone import BackboneSettings, BackboneTrainer, FrozenParts
+    from engines.training.backbone_forcing import FirstLevel, Teacher, truth
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    half = torch.bfloat16 if device.type == "cuda" else torch.float32
+    schedule, prediction = load_schedule(checkpoint.folder / "scheduler")
+    codec = load_autoencoder(checkpoint.folder / "vae", half, checkpoint.components["vae"].variant)
+    _check_crop(options.crop, checkpoint, codec.downscale)
+    frozen = FrozenParts(codec, _embedder(checkpoint, index, device, half), schedule, prediction)
+    denoiser = load_denoiser(checkpoint, index, half if options.lora else torch.float32)
+    draw, teach = None, truth
+    if options.distil:
+        scales = index.guidance or PAPER_GUIDANCE
+        frozen_copy = copy.deepcopy(denoiser).to(device, half).requires_grad_(False).eval()
+        silence = frozen.embed("").to(device)
+        teacher = Teacher(frozen_copy, codec, schedule, prediction, options.distil, scales, silence)
+        draw, teach = FirstLevel(schedule), _in(half, teacher)
+    settings = BackboneSettings(
+        steps=options.steps,
+        learning_rate=options.learning_rate,
+        warmup_steps=options.warmup,
+        ema_decay=options.ema,
+        loss=options.loss,
+        lora_rank=options.lora,
+        mixed_precision="bf16" if device.type == "cuda" else "no",
+        seed=options.seed,
+    )
+    trainer = BackboneTrainer(denoiser, frozen, settings, options.run, draw, teach)
+    if trainer.step:
+        console.print(f"resuming at step {trainer.step}")
+    console.print(
+        f"{len(pairs)} pairs, on {trainer.accelerator.device} x {trainer.accelerator.num_processes}"
+    )
+    seed = (options.seed * 1009 + trainer.accelerator.process_index) * 1009 + trainer.step
+    sampler = PairSampler(pairs, options.frames, options.crop, seed=seed)
+    workers = options.workers if device.type == "cuda" else 0
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not trainer.accelerator.is_local_main_process,
+    ) as bar:
+        shown = bar.add_task("training", total=options.steps, completed=trainer.step)
+
+        def after_step(step: int, loss: float) -> None:
+            bar.update(shown, completed=step, description=f"loss {loss:.4f}")
+
+        trainer.fit(_batches(sampler, options.batch, workers), after_step)
+    if trainer.accelerator.is_main_process:
+        written = replace(
+            index,
+            name=options.out.name,
+            version="1",
+            trained_inputs=INPUTS,
+            steps=DISTILLED_INTO if options.distil else PAPER_STEPS,
+            guidance=None if options.distil else PAPER_GUIDANCE,
+        )
+        _write(trainer.averaged_network, checkpoint, written, options.out, half)
+        console.print(f"wrote {options.out}")
+
+
+def _check_crop(crop: int, checkpoint: Checkpoint, downscale: int) -> None:
+    multiple = size_multiple(checkpoint, downscale)
+    if crop < multiple or crop % multiple:
+        raise TrainingError(f"--crop must be a multiple of {multiple} for this network, not {crop}")
+
+
+def _embedder(
+    checkpoint: Checkpoint, index: RfdmIndex, device: torch.device, dtype: torch.dtype
+) -> Callable[[str], Tensor]:
+    """The text encoders, which stay on the device: every step has new instructions."""
+    embedder = load_embedder(checkpoint, index, torch.device("cpu"), dtype)
+    embedder.stay(device)
+    return embedder.embed
+
+
+def _in(dtype: torch.dtype, teach: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A teacher that computes in half precision and answers in float32."""
+
+    def taught(*latents: Tensor) -> Tensor:
+        return teach(*(latent.to(dtype) for latent in latents)).float()
+
+    return taught
+
+
+def _batches(sampler: PairSampler, size: int, workers: int) -> Iterator[Sequence[PairedCrop]]:
+    class Crops(torch.utils.data.IterableDataset[PairedCrop]):
+        def __iter__(self) -> Iterator[PairedCrop]:
+            return iter(sampler)
+
+    return iter(torch.utils.data.DataLoader(Crops(), size, num_workers=workers, collate_fn=list))
+
+
+def _write(
+    network: Callable[[], torch.nn.Module],
+    checkpoint: Checkpoint,
+    index: RfdmIndex,
+    target: Path,
+    dtype: torch.dtype,
+) -> None:
+    def save(folder: Path) -> None:
+        network().to("cpu", dtype).save_pretrained(folder, max_shard_size="2GB")  # type: ignore[operator]
+
+    write_folder(checkpoint, checkpoint.components["vae"], index, target, save)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of ``afterimage train --backbone``."""
+    made = argparse.ArgumentParser(prog="afterimage train", description=__doc__.splitlines()[0])
+    made.add_argument("--backbone", required=True, choices=[kind.name for kind in KINDS])
+    made.add_argument(
+        "--init", required=True, metavar="MODEL", help="what to begin with: a name, folder or id on the hub"
+    )
+    made.add_argument(
+        "--pairs",
+        required=True,
+        type=Path,
+        metavar="DIR",
+        help="paired clips; docs/backbones.md has the layouts",
+    )
+    made.add_argument("--run", type=Path, metavar="DIR", default=Path("runs/backbone"), help="checkpoints")
+    made.add_argument("--out", required=True, type=Path, metavar="DIR", help="the RFDM folder to write")
+    made.add_argument("--steps", type=int, default=50_000, help="optimiser steps (%(default)s)")
+    made.add_argument("--batch", type=int, default=4, help="clips of a step and GPU (%(default)s)")
+    made.add_argument("--frames", type=int, default=3, help="ordered frames of a clip (%(default)s)")
+    made.add_argument("--crop", type=int, default=512, help="side of the crops in pixels (%(default)s)")
+    made.add_argument("--learning-rate", type=float, default=1e-4, help="(%(default)s)")
+    made.add_argument("--warmup", type=int, default=500, help="steps (%(default)s)")
+    made.add_argument("--ema", type=float, default=0.9999, help="decay of the averaged weights (%(default)s)")
+    made.add_argument(
+        "--loss", choices=("clean", "velocity"), default="clean", help="(%(default)s, the paper's)"
+    )
+    made.add_argument("--lora", type=int, default=0, metavar="RANK", help="train adapters only, for one card")
+    made.add_argument(
+        "--distil",
+        type=int,
+        default=0,
+        metavar="STEPS",
+        help="teach one unguided step what MODEL does in STEPS",
+    )
+    made.add_argument(
+        "--workers", type=int, default=8, help="processes that read clips for a GPU (%(default)s)"
+    )
+    made.add_argument("--seed", type=int, default=0)
+    return made
+
+
+def main(arguments: list[str]) -> int:
+    """Run it; 0 on success, 2 where the input is wrong, 130 where it was interrupted."""
+    options = parser().parse_args(arguments)
+    try:
+        train_backbone(options, Console(stderr=True))
+    except (TrainingError, ModelError, OSError, ValueError) as error:
+        print(f"afterimage train: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("afterimage train: interrupted; the same command resumes", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
