@@ -1,5 +1,5 @@
 import { parseIceServers } from "./ice";
-import { fields, finite, text, texts } from "./messages";
+import { fields, finite, type Layer, text, texts } from "./messages";
 import type { Family } from "./suggestions";
 
 /** The server did not answer at all, or something in between answered for it. */
@@ -38,6 +38,11 @@ export interface OpenedSession {
   readonly iceServers: readonly RTCIceServer[];
   /** Bits a second, of each picture that is sent. */
   readonly maxBitrate: number | null;
+}
+
+export interface Preset {
+  readonly id: string;
+  readonly name: string;
 }
 
 /** What the server says of the way to it. */
@@ -82,6 +87,12 @@ function parseModel(value: unknown): Model | null {
     steps: finite(model["steps"]),
     families,
   };
+}
+
+function parsePreset(value: unknown): Preset | null {
+  const preset = fields(value);
+  const [id, name] = [text(preset?.["id"]), text(preset?.["name"])];
+  return id === null || name === null ? null : { id, name };
 }
 
 /** What is not JSON came from something else than the server: a proxy, a portal that wants a login. */
@@ -193,6 +204,46 @@ export class Api {
       signal,
     });
     return response.text();
+  }
+
+  /** Where a recording's file can be loaded from, by whoever has the address. */
+  recordedFile(session: OpenedSession, recordingId: string, name: string): URL {
+    const url = new URL(
+      `v1/recordings/${encodeURIComponent(recordingId)}/files/${encodeURIComponent(name)}`,
+      this.base,
+    );
+    url.searchParams.set("token", session.token);
+    return url;
+  }
+
+  async presets(): Promise<Preset[]> {
+    const list = await json(await this.call("v1/presets", {}));
+    if (!Array.isArray(list)) throw new Unreachable();
+    return list.map(parsePreset).filter((preset) => preset !== null);
+  }
+
+  /** Keep these instructions by a name. */
+  async savePreset(name: string, layers: readonly Layer[]): Promise<void> {
+    const kept = layers.map(({ text, strength, enabled }) => ({ text, strength, enabled }));
+    await this.call("v1/presets", {
+      method: "POST",
+      type: "application/json",
+      body: JSON.stringify({ name, layers: kept }),
+    });
+  }
+
+  async removePreset(id: string): Promise<void> {
+    await this.call(`v1/presets/${encodeURIComponent(id)}`, { method: "DELETE" });
+  }
+
+  /** All presets as a file. */
+  async exportPresets(): Promise<Blob> {
+    return (await this.call("v1/presets/export", {})).blob();
+  }
+
+  /** Take in a file of presets; those whose names are taken stay as they are. */
+  async importPresets(file: string): Promise<void> {
+    await this.call("v1/presets/import", { method: "POST", type: "application/json", body: file });
   }
 
   /** Ends a session; outlives the page (`keepalive`), so it can be called while the page goes away. */

@@ -1,8 +1,10 @@
 import {
   type Ack,
   type ControlRequest,
+  type Edits,
   parseControl,
   type Receipt,
+  type Recording,
   type StateChange,
   type Warning,
 } from "./messages";
@@ -20,7 +22,7 @@ export class Refused extends Error {
 /** No answer came, or the channel closed before it. */
 export class Unanswered extends Error {}
 
-export type ControlEvent = Receipt | Warning | StateChange;
+export type ControlEvent = Receipt | Warning | StateChange | Edits | Recording;
 
 const ANSWER_TIMEOUT_MS = 5_000;
 

@@ -1,4 +1,4 @@
-import type { Percentiles, Receipt, Stats } from "./messages";
+import type { Edits, Percentiles, Receipt, Recording, Stats } from "./messages";
 import type { Visit, VisitState } from "./visit";
 
 /** What `window.afterimage` shows to benchmarks and tests. A copy: writing to it changes nothing. */
@@ -16,6 +16,8 @@ export interface Snapshot {
   readonly receipts: readonly (Receipt & { readonly shown_after_ms: number | null })[];
   readonly trouble: string | null;
   readonly reconnects: number;
+  readonly edits: Edits | null;
+  readonly recording: Recording | null;
 }
 
 declare global {
@@ -40,6 +42,8 @@ function snapshot(visit: Visit | null, sourceTrouble: string | null): Snapshot {
     receipts: visit?.receipts ?? [],
     trouble: sourceTrouble ?? visit?.trouble?.kind ?? null,
     reconnects: visit?.reconnects ?? 0,
+    edits: visit?.edits ?? null,
+    recording: visit?.recording ?? null,
   });
 }
 

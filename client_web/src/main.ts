@@ -10,6 +10,7 @@ import { byId, write } from "./view/dom";
 import { playHero } from "./view/hero";
 import { objection } from "./view/instruction_box";
 import { CAMERA_ENDED, LiveView } from "./view/live";
+import { PresetsView } from "./view/presets";
 import { chosenSize, fillCameraPickers, StartView, setChosenSize } from "./view/start";
 import { Visit } from "./visit";
 import { readAddress, withoutToken } from "./wishes";
@@ -32,11 +33,19 @@ let sourceTrouble: Trouble | null = null;
 let file: File | null = null;
 
 const live = new LiveView({
-  apply: (text) => visit?.apply(text),
+  apply: (text, place) => visit?.apply(text, place),
   setStrength: (strength) => visit?.setStrength(strength),
   setFrozen: (frozen) => visit?.setFrozen(frozen),
+  setBypassed: (bypassed) => visit?.setBypassed(bypassed),
+  undo: () => visit?.undo(),
+  redo: () => visit?.redo(),
+  record: (original) => visit?.toggleRecording(original),
+  switchLayer: (layer, enabled) => visit?.switchLayer(layer, enabled),
+  moveLayer: (layer, position) => visit?.moveLayer(layer, position),
+  removeLayer: (layer) => visit?.removeLayer(layer),
   remedy,
 });
+const presets = new PresetsView(api, (presetId) => visit?.followPreset(presetId));
 const start = new StartView({
   begin: (kind) => void begin(kind),
   chooseFile,
@@ -161,6 +170,7 @@ function enter(source: Source, size: Size): void {
   byId("live", HTMLElement).hidden = false;
   byId("leave", HTMLButtonElement).hidden = false;
   live.begin();
+  presets.begin();
   void visit.run();
 }
 
@@ -214,6 +224,7 @@ function render(): void {
     rendering = 0;
     if (visit === null) return;
     live.show(visit, sourceTrouble);
+    presets.show(visit.edits?.layers ?? []);
     serverWords(...visitWords(visit));
   });
 }

@@ -58,14 +58,29 @@ export interface Stats {
   readonly uptime_s: number | null;
 }
 
+/** A new instruction takes the place of all others, or is applied to what they made of the picture. */
+export type Place = "alone" | "top";
+
 /** Client to server, on `control`; the channel adds `v` and `id`. */
 export type ControlRequest =
   | {
       readonly type: "instruction";
       readonly text: string;
       readonly strength: number;
+      readonly place?: Place;
       readonly transition_ms?: number;
     }
+  | {
+      readonly type: "layer";
+      readonly instruction_id: string;
+      readonly enabled?: boolean;
+      readonly position?: number;
+    }
+  | { readonly type: "remove"; readonly instruction_id: string }
+  | { readonly type: "undo" | "redo" | "clear" | "stop_recording" }
+  | { readonly type: "bypass"; readonly bypassed: boolean }
+  | { readonly type: "preset"; readonly preset_id: string; readonly transition_ms?: number }
+  | { readonly type: "record"; readonly original: boolean }
   | { readonly type: "strength"; readonly value: number }
   | { readonly type: "freeze"; readonly frozen: boolean }
   | { readonly type: "ping"; readonly t: number };
@@ -110,7 +125,34 @@ export interface StateChange {
   readonly state: SessionState;
 }
 
-export type ControlMessage = Ack | Refusal | Receipt | Warning | StateChange;
+/** An instruction on the stack. */
+export interface Layer {
+  readonly instruction_id: string;
+  readonly text: string;
+  readonly strength: number;
+  readonly enabled: boolean;
+}
+
+/** What is asked of the picture; the first layer is applied first. */
+export interface Edits {
+  readonly type: "edits";
+  readonly layers: readonly Layer[];
+  readonly can_undo: boolean;
+  readonly can_redo: boolean;
+  readonly bypassed: boolean;
+  readonly frozen: boolean;
+}
+
+export interface Recording {
+  readonly type: "recording";
+  readonly id: string;
+  readonly state: "recording" | "ended" | "interrupted";
+  readonly reason: string | null;
+  readonly duration_s: number | null;
+  readonly files: readonly string[];
+}
+
+export type ControlMessage = Ack | Refusal | Receipt | Warning | StateChange | Edits | Recording;
 
 /** Ties an edited frame to the camera frame it was made from. */
 export interface FrameOrigin {
@@ -226,6 +268,44 @@ function parseJson(raw: unknown): Fields | null {
   }
 }
 
+function parseEdits(edits: Fields): Edits {
+  const layers: Layer[] = [];
+  for (const item of Array.isArray(edits["layers"]) ? edits["layers"] : []) {
+    const layer = fields(item);
+    const instructionId = text(layer?.["instruction_id"]);
+    if (layer === null || instructionId === null) continue;
+    layers.push({
+      instruction_id: instructionId,
+      text: text(layer["text"]) ?? "",
+      strength: finite(layer["strength"]) ?? 1,
+      enabled: layer["enabled"] !== false,
+    });
+  }
+  return {
+    type: "edits",
+    layers,
+    can_undo: edits["can_undo"] === true,
+    can_redo: edits["can_redo"] === true,
+    bypassed: edits["bypassed"] === true,
+    frozen: edits["frozen"] === true,
+  };
+}
+
+function parseRecording(value: unknown): Recording | null {
+  const recording = fields(value);
+  const id = text(recording?.["id"]);
+  const state = text(recording?.["state"]);
+  if (recording === null || id === null) return null;
+  return {
+    type: "recording",
+    id,
+    state: state === "recording" || state === "interrupted" ? state : "ended",
+    reason: text(recording["reason"]),
+    duration_s: finite(recording["duration_s"]),
+    files: texts(recording["files"]),
+  };
+}
+
 /** A message from the server on `control`, or null for one this page does not know. */
 export function parseControl(raw: unknown): ControlMessage | null {
   const message = parseJson(raw);
@@ -274,6 +354,10 @@ export function parseControl(raw: unknown): ControlMessage | null {
       const state = SESSION_STATES.find((known) => known === message["state"]);
       return state === undefined ? null : { type: "state", state };
     }
+    case "edits":
+      return parseEdits(message);
+    case "recording":
+      return parseRecording(message["recording"]);
     default:
       return null;
   }

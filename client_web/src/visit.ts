@@ -2,7 +2,17 @@ import { type Api, type OpenedSession, Problem, Unreachable } from "./api";
 import { Backoff } from "./backoff";
 import type { Source } from "./camera";
 import { Control, type ControlEvent, Refused, Unanswered } from "./control";
-import type { Ack, Receipt, SessionState, Warning } from "./messages";
+import type {
+  Ack,
+  ControlRequest,
+  Edits,
+  Layer,
+  Place,
+  Receipt,
+  Recording,
+  SessionState,
+  Warning,
+} from "./messages";
 import { ConnectionFailed, connect, hintMotion, type Peer } from "./peer";
 import { atOrAfter } from "./rtp";
 import { type Shown, Statistics } from "./statistics";
@@ -46,6 +56,8 @@ const CLOSING_MS = 300;
 const WARMING_RETRY_MS = 1_000;
 const KEPT_ENTRIES = 50;
 const KEPT_SHOWN = 150;
+const PRESET_TRANSITION_MS = 600;
+const STRENGTH_SETTLES_MS = 500;
 
 /** A server answer or a lost connection in a visitor's words. */
 export function troubleOf(error: unknown): Trouble {
@@ -81,6 +93,15 @@ export class Visit {
   readonly history: Entry[] = [];
   readonly receipts: (Receipt & { readonly shown_after_ms: number | null })[] = [];
   reconnects = 0;
+  /** The stack as the server tells it; null without a connection. */
+  edits: Edits | null = null;
+  recording: Recording | null = null;
+  /** performance.now() when the recording under way began. */
+  recordingSince: number | null = null;
+  /** The files of the last recording that ended. */
+  readonly recorded: { name: string; url: URL }[] = [];
+  /** What the server last refused besides an instruction. */
+  refusal: string | null = null;
   link: Link | null = null;
   /** Whether the present connection has shown a picture yet. */
   pictured = false;
@@ -89,6 +110,8 @@ export class Visit {
   private readonly backoff = new Backoff();
   private hurry: (() => void) | null = null;
   private shown: Shown[] = [];
+  private kept: readonly Layer[] = [];
+  private strengthSetAt = Number.NEGATIVE_INFINITY;
   private serverState: SessionState | null = null;
   private linkEnded: (() => void) | null = null;
 
@@ -132,7 +155,8 @@ export class Visit {
     }
   }
 
-  apply(text: string): void {
+  /** @param place in the place of all instructions, or on top of them */
+  apply(text: string, place: Place = "alone"): void {
     const entry: Entry = {
       text,
       askedAt: performance.now(),
@@ -142,19 +166,22 @@ export class Visit {
       shownAfterMs: null,
       problem: null,
     };
-    for (const older of this.history) {
-      if (["queued", "sending", "accepted"].includes(older.status)) older.status = "replaced";
+    if (place === "alone") {
+      for (const older of this.history) {
+        if (["queued", "sending", "accepted"].includes(older.status)) older.status = "replaced";
+      }
     }
     const again = this.history.findIndex((older) => older.text === text);
     if (again !== -1) this.history.splice(again, 1);
     this.history.unshift(entry);
     this.history.splice(KEPT_ENTRIES);
     this.warning = null;
-    void this.send(entry);
+    void this.send(entry, place);
   }
 
   setStrength(strength: number): void {
     this.strength = strength;
+    this.strengthSetAt = performance.now();
     this.tell({ type: "strength", value: strength });
     this.onChange();
   }
@@ -163,6 +190,40 @@ export class Visit {
     this.frozen = frozen;
     this.tell({ type: "freeze", frozen });
     this.settleState();
+  }
+
+  undo(): void {
+    this.tell({ type: "undo" });
+  }
+
+  redo(): void {
+    this.tell({ type: "redo" });
+  }
+
+  setBypassed(bypassed: boolean): void {
+    this.tell({ type: "bypass", bypassed });
+  }
+
+  switchLayer(layer: Layer, enabled: boolean): void {
+    this.tell({ type: "layer", instruction_id: layer.instruction_id, enabled });
+  }
+
+  moveLayer(layer: Layer, position: number): void {
+    this.tell({ type: "layer", instruction_id: layer.instruction_id, position });
+  }
+
+  removeLayer(layer: Layer): void {
+    this.tell({ type: "remove", instruction_id: layer.instruction_id });
+  }
+
+  followPreset(presetId: string): void {
+    this.tell({ type: "preset", preset_id: presetId, transition_ms: PRESET_TRANSITION_MS });
+  }
+
+  /** Begin to record, or end it. */
+  toggleRecording(original: boolean): void {
+    if (this.recordingSince === null) this.tell({ type: "record", original });
+    else this.tell({ type: "stop_recording" });
   }
 
   /** Send another camera or clip on the same connection: no reconnect, the edit goes on. */
@@ -256,7 +317,7 @@ export class Visit {
       }
     }, 250);
 
-    if (this.current !== null) void this.send(this.current);
+    void this.restore();
     if (this.strength !== 1) this.tell({ type: "strength", value: this.strength });
     if (this.frozen) this.tell({ type: "freeze", frozen: true });
     this.settleState();
@@ -292,12 +353,28 @@ export class Visit {
     this.linkEnded = null;
     this.pictured = false;
     this.warning = null;
+    this.edits = null;
+    this.recordingSince = null;
     const { current } = this;
     // It is in force no more: the next session has to be told again.
     if (current !== null && current.status !== "refused") current.status = "queued";
   }
 
-  private async send(entry: Entry): Promise<void> {
+  /** Tell a new session what showed in the last one. */
+  private async restore(): Promise<void> {
+    const { current, kept } = this;
+    if (kept.length < 2) {
+      if (current !== null) await this.send(current);
+      return;
+    }
+    for (const [index, layer] of kept.entries()) {
+      const place = index === 0 ? "alone" : "top";
+      if (current?.text === layer.text) await this.send(current, place);
+      else this.tell({ type: "instruction", text: layer.text, strength: layer.strength, place });
+    }
+  }
+
+  private async send(entry: Entry, place: Place = "alone"): Promise<void> {
     const { link } = this;
     entry.askedAt = performance.now();
     entry.ack = null;
@@ -311,7 +388,8 @@ export class Visit {
       entry.ack = await link.control.ask({
         type: "instruction",
         text: entry.text,
-        strength: this.strength,
+        strength: place === "alone" ? this.strength : 1,
+        place,
       });
       // The receipt may have overtaken the continuation of this await.
       if (entry.status === "sending") entry.status = "accepted";
@@ -328,10 +406,37 @@ export class Visit {
     this.onChange();
   }
 
-  private tell(request: Parameters<Control["ask"]>[0]): void {
+  private tell(request: ControlRequest): void {
+    this.refusal = null;
     this.link?.control.ask(request).catch((error: unknown) => {
       if (!(error instanceof Refused || error instanceof Unanswered)) throw error;
+      if (error instanceof Refused) this.refusal = sentence(error.detail);
+      this.onChange();
     });
+  }
+
+  private takeEdits(edits: Edits): void {
+    this.edits = edits;
+    // What a new session says of itself before it has been told anything is not what showed.
+    if (edits.layers.length > 0 || edits.can_undo) this.kept = edits.layers;
+    const top = edits.layers.at(-1);
+    // While the slider is dragged, what it was a moment ago is no news.
+    if (top !== undefined && performance.now() - this.strengthSetAt > STRENGTH_SETTLES_MS) {
+      this.strength = top.strength;
+    }
+    this.frozen = edits.frozen;
+    this.settleState();
+  }
+
+  private takeRecording(recording: Recording): void {
+    const { link } = this;
+    this.recording = recording;
+    this.recordingSince = recording.state === "recording" ? performance.now() : null;
+    this.recorded.length = 0;
+    if (recording.state === "recording" || link === null) return;
+    for (const name of recording.files) {
+      this.recorded.push({ name, url: this.api.recordedFile(link.session, recording.id, name) });
+    }
   }
 
   private heard(event: ControlEvent): void {
@@ -346,6 +451,12 @@ export class Visit {
         this.serverState = event.state;
         if (event.state === "closed") this.linkEnded?.();
         this.settleState();
+        break;
+      case "edits":
+        this.takeEdits(event);
+        break;
+      case "recording":
+        this.takeRecording(event);
         break;
     }
     this.onChange();

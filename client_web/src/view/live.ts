@@ -1,3 +1,4 @@
+import type { Place } from "../messages";
 import { type Family, tour } from "../suggestions";
 import { describe, type Remedy, type Trouble } from "../troubles";
 import type { Entry, Visit } from "../visit";
@@ -5,14 +6,20 @@ import { byId, create, write } from "./dom";
 import { count, milliseconds } from "./format";
 import { HistoryView } from "./history";
 import { InstructionBox, objection } from "./instruction_box";
+import { RecordingView } from "./recording";
+import { type StackActions, StackView } from "./stack";
 import { TelemetryView } from "./telemetry";
 import { TroubleBox } from "./trouble";
 
 /** What the live page asks of the rest. */
-export interface LiveActions {
-  apply(text: string): void;
+export interface LiveActions extends StackActions {
+  apply(text: string, place: Place): void;
   setStrength(strength: number): void;
   setFrozen(frozen: boolean): void;
+  setBypassed(bypassed: boolean): void;
+  undo(): void;
+  redo(): void;
+  record(original: boolean): void;
   remedy(remedy: Remedy): void;
 }
 
@@ -33,11 +40,17 @@ export class LiveView {
   private readonly freezeButton = byId("freeze", HTMLButtonElement);
   private readonly box: InstructionBox;
   private readonly history: HistoryView;
+  private readonly stack: StackView;
+  private readonly recording: RecordingView;
+  private readonly undoButton = byId("undo", HTMLButtonElement);
+  private readonly redoButton = byId("redo", HTMLButtonElement);
+  private readonly bypassButton = byId("bypass", HTMLButtonElement);
   private readonly trouble: TroubleBox;
   private readonly telemetry = new TelemetryView();
   private families: readonly Family[] = [];
   private comparing = false;
   private frozen = false;
+  private bypassed = false;
   private objected: string | null = null;
   private unknownShown = "";
   private idle = 0;
@@ -49,6 +62,22 @@ export class LiveView {
       (text) => this.submit(text),
     );
     this.history = new HistoryView((text) => this.submit(text));
+    this.stack = new StackView(actions);
+    this.recording = new RecordingView((original) => actions.record(original));
+    this.undoButton.addEventListener("click", () => actions.undo());
+    this.redoButton.addEventListener("click", () => actions.redo());
+    this.bypassButton.addEventListener("click", () => actions.setBypassed(!this.bypassed));
+    byId("add", HTMLButtonElement).addEventListener("click", () => this.add());
+    this.box.input.addEventListener(
+      "keydown",
+      (event) => {
+        if (event.key !== "Enter" || !event.shiftKey || event.isComposing) return;
+        event.preventDefault();
+        event.stopImmediatePropagation();
+        this.add();
+      },
+      { capture: true },
+    );
     this.trouble = new TroubleBox(byId("live-trouble", HTMLDivElement), actions.remedy);
     byId("composer", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
@@ -98,6 +127,8 @@ export class LiveView {
     this.words(visit);
     this.tools(visit);
     this.history.show(visit.history);
+    this.stack.show(visit.edits);
+    this.recording.show(visit, performance.now());
     const { link } = visit;
     this.telemetry.show(
       link?.statistics.stats ?? null,
@@ -112,14 +143,18 @@ export class LiveView {
     byId("mirror", HTMLButtonElement).setAttribute("aria-pressed", String(mirrored));
   }
 
-  private submit(text: string): void {
+  private add(): void {
+    this.submit(this.box.input.value, "top");
+  }
+
+  private submit(text: string, place: Place = "alone"): void {
     this.box.set(text);
     this.objected = objection(text);
     if (this.objected !== null) {
       this.say("refused", this.objected);
       return;
     }
-    this.actions.apply(text.trim());
+    this.actions.apply(text.trim(), place);
     this.flash();
   }
 
@@ -166,7 +201,10 @@ export class LiveView {
 
   private words(visit: Visit): void {
     const { current } = visit;
-    if (this.objected === null) this.say(current?.status ?? "none", this.currentWords(current));
+    if (this.objected === null) {
+      if (visit.refusal !== null) this.say("refused", visit.refusal);
+      else this.say(current?.status ?? "none", this.currentWords(current));
+    }
 
     const unknownToAck = current?.ack?.known === false;
     const unknown = unknownToAck || visit.warning?.code === "unknown_instruction";
@@ -226,6 +264,12 @@ export class LiveView {
     this.freezeButton.setAttribute("aria-pressed", String(visit.frozen));
     write(byId("freeze-label", HTMLSpanElement), visit.frozen ? "Go on" : "Freeze");
     byId("freeze-icon", SVGUseElement).setAttribute("href", visit.frozen ? "#i-play" : "#i-pause");
+    this.bypassed = visit.edits?.bypassed ?? false;
+    this.bypassButton.setAttribute("aria-pressed", String(this.bypassed));
+    this.bypassButton.disabled = visit.edits === null;
+    byId("bypass-tag", HTMLParagraphElement).hidden = !this.bypassed;
+    this.undoButton.disabled = visit.edits?.can_undo !== true;
+    this.redoButton.disabled = visit.edits?.can_redo !== true;
     const { current } = visit;
     for (const button of this.ideas.children) {
       const inForce = current !== null && button.getAttribute("data-text") === current.text;
@@ -326,9 +370,16 @@ export class LiveView {
 
   private shortcut(event: KeyboardEvent): void {
     if (document.body.dataset["view"] !== "live") return;
-    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    if (event.altKey || event.defaultPrevented) return;
     const target = event.target instanceof Element ? event.target : document.body;
     if (target.closest("input[type=text], select, dialog")) return;
+    if (event.ctrlKey || event.metaKey) {
+      const key = event.key.toLowerCase();
+      if (key !== "z" && key !== "y") return;
+      event.preventDefault();
+      (key === "y" || event.shiftKey ? this.redoButton : this.undoButton).click();
+      return;
+    }
     const onControl = target.closest("button, a, summary, input") !== null;
     switch (event.key) {
       case " ":
@@ -342,6 +393,12 @@ export class LiveView {
         return;
       case "p":
         this.toggleFrozen();
+        return;
+      case "b":
+        this.bypassButton.click();
+        return;
+      case "r":
+        byId("record", HTMLButtonElement).click();
         return;
       case "o":
         byId("overlay", HTMLButtonElement).click();

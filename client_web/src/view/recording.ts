@@ -1,0 +1,51 @@
+import type { Visit } from "../visit";
+import { byId, create, write } from "./dom";
+
+const NAMES: Readonly<Record<string, string>> = {
+  "edited.mp4": "Download the video",
+  "original.mp4": "Original",
+  "instructions.jsonl": "Log of instructions",
+};
+
+/** The record button, and what became of the last recording. */
+export class RecordingView {
+  private readonly button = byId("record", HTMLButtonElement);
+  private readonly original = byId("record-original", HTMLInputElement);
+  private readonly recorded = byId("recorded", HTMLParagraphElement);
+  private shown = "";
+
+  constructor(toggle: (original: boolean) => void) {
+    this.button.addEventListener("click", () => toggle(this.original.checked));
+  }
+
+  show(visit: Visit, now: number): void {
+    const { recordingSince: since, recording } = visit;
+    this.button.disabled = visit.link === null || !visit.pictured;
+    this.button.setAttribute("aria-pressed", String(since !== null));
+    this.original.disabled = since !== null;
+    write(
+      byId("record-label", HTMLSpanElement),
+      since === null ? "Record" : `Stop ${clock(now - since)}`,
+    );
+    const key = since === null && recording !== null ? recording.id + recording.state : "";
+    if (key === this.shown) return;
+    this.shown = key;
+    this.recorded.hidden = key === "";
+    if (recording === null || key === "") return;
+    const length = recording.duration_s === null ? "" : ` ${recording.duration_s.toFixed(1)} s`;
+    const why = recording.reason === "stopped" ? "" : ` It ended because ${recording.reason}.`;
+    this.recorded.replaceChildren(
+      `Recorded${length}.${why} `,
+      ...visit.recorded.flatMap(({ name, url }) => [
+        create("a", { href: url.href, download: "" }, NAMES[name] ?? name),
+        " ",
+      ]),
+    );
+  }
+}
+
+/** Minutes and seconds. */
+export function clock(ms: number): string {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+}

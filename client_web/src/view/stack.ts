@@ -1,0 +1,88 @@
+import type { Edits, Layer } from "../messages";
+import { byId, create } from "./dom";
+
+/** What the list of edits asks for. */
+export interface StackActions {
+  switchLayer(layer: Layer, enabled: boolean): void;
+  moveLayer(layer: Layer, position: number): void;
+  removeLayer(layer: Layer): void;
+}
+
+/** The instructions on the stack, the one applied last at the top as paint lies; each with a switch. */
+export class StackView {
+  private readonly list = byId("stack", HTMLOListElement);
+  private readonly empty = byId("stack-empty", HTMLParagraphElement);
+  private layers: readonly Layer[] = [];
+  private shown = "";
+
+  constructor(private readonly actions: StackActions) {
+    this.list.addEventListener("change", (event) => {
+      const box = event.target;
+      const layer = this.layerOf(box);
+      if (layer && box instanceof HTMLInputElement) this.actions.switchLayer(layer, box.checked);
+    });
+    this.list.addEventListener("click", (event) => {
+      const button = event.target instanceof Element ? event.target.closest("button") : null;
+      const layer = this.layerOf(button);
+      if (layer === undefined) return;
+      if (button?.dataset["does"] === "remove") this.actions.removeLayer(layer);
+      else this.actions.moveLayer(layer, this.layers.indexOf(layer) + 1);
+    });
+  }
+
+  show(edits: Edits | null): void {
+    this.layers = edits?.layers ?? [];
+    const key = JSON.stringify(this.layers);
+    if (key === this.shown) return;
+    this.shown = key;
+    this.empty.hidden = this.layers.length > 0;
+    const focus = focused(this.list);
+    const last = this.layers.length - 1;
+    this.list.replaceChildren(
+      ...this.layers.map((layer, index) => row(layer, index < last)).reverse(),
+    );
+    if (focus !== null) this.list.querySelector<HTMLElement>(focus)?.focus();
+  }
+
+  private layerOf(target: EventTarget | null): Layer | undefined {
+    const id = target instanceof Element ? target.closest("li")?.dataset["id"] : undefined;
+    return this.layers.find((layer) => layer.instruction_id === id);
+  }
+}
+
+function row(layer: Layer, movable: boolean): HTMLLIElement {
+  const box = create("input", { type: "checkbox", role: "switch", "data-does": "switch" });
+  box.checked = layer.enabled;
+  const percent = Math.round(layer.strength * 100);
+  const words = create("span", {}, layer.text);
+  const named = create("label", {}, box, words, create("small", {}, `${percent} %`));
+  return create(
+    "li",
+    { "data-id": layer.instruction_id, "data-testid": "layer" },
+    named,
+    ...(movable ? [tool("up", "#i-up", `Apply “${layer.text}” later`)] : []),
+    tool("remove", "#i-leave", `Remove “${layer.text}”`),
+  );
+}
+
+function tool(does: string, icon: string, name: string): HTMLButtonElement {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("aria-hidden", "true");
+  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
+  use.setAttribute("href", icon);
+  svg.append(use);
+  return create(
+    "button",
+    { type: "button", "data-does": does, "aria-label": name, title: name },
+    svg,
+  );
+}
+
+/** A selector of what has the focus in the list, in whatever row stands for the same instruction. */
+function focused(list: HTMLElement): string | null {
+  const element = document.activeElement;
+  if (!(element instanceof HTMLElement) || !list.contains(element)) return null;
+  const id = element.closest("li")?.dataset["id"];
+  const does = element.dataset["does"];
+  return id === undefined || does === undefined ? null : `li[data-id="${id}"] [data-does=${does}]`;
+}
