@@ -1,6 +1,7 @@
 """PyTorch's own compiler: fused kernels for a GPU or a CPU, recorded as a CUDA graph on a GPU."""
 
 import shutil
+import warnings
 from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
@@ -114,7 +115,10 @@ class InductorCompiler:
         example = (pictures.to(self._device), *(value.to(self._device, self._dtype) for value in others))
         try:
             report("compiling", 0.0)
-            frame(*example)
+            with warnings.catch_warnings():
+                # PyTorch tells of its own deprecations while it compiles.
+                warnings.simplefilter("ignore")
+                frame(*example)
             if not gpu:
                 return frame
             report("recording", 0.9)
