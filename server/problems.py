@@ -1,6 +1,7 @@
 """Errors as problem JSON (RFC 9457): raised anywhere as one exception, translated here alone."""
 
 import logging
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -10,11 +11,12 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
-from starlette.routing import Match
 
 logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+
+_PARAMETER = re.compile(r"\\\{\w+\\\}")
 
 
 class ProblemDetails(BaseModel):
@@ -73,8 +75,8 @@ def install_problems(app: FastAPI) -> None:
             }.get(error.status_code, detail)
         more = error.more if isinstance(error, Problem) else None
         headers = error.headers
-        if error.status_code == 405:
-            headers = {**(headers or {}), "Allow": ", ".join(_allowed(request))}
+        if error.status_code == 405 and (allowed := _allowed(request)):
+            headers = {**(headers or {}), "Allow": ", ".join(allowed)}
         return problem_response(error.status_code, detail, headers, more)
 
     async def invalid_request(_: Request, error: Exception) -> JSONResponse:
@@ -97,10 +99,9 @@ def install_problems(app: FastAPI) -> None:
 def _allowed(request: Request) -> list[str]:
     """All methods of a path: the router names those of the first of its routes alone (RFC 9110, section 10.2.1)."""
     methods: set[str] = set()
-    for route in request.app.routes:
-        matched, _ = route.matches(request.scope)
-        if matched != Match.NONE:
-            methods |= getattr(route, "methods", None) or set()
+    for template, operations in request.app.openapi()["paths"].items():
+        if re.fullmatch(_PARAMETER.sub("[^/]+", re.escape(template)), request.url.path):
+            methods |= {method.upper() for method in operations}
     return sorted(methods)
 
 
