@@ -45,7 +45,7 @@ from engines.metrics import (
 from engines.training.forcing import Method
 from engines.training.rollout import Delay, Forgetful, KeyFrames, MemoryRule, Sampler, edit_clips
 
-FRAMES = 16
+FRAMES, QUICK_FRAMES = 16, 4
 STEPS = 4
 _USUAL, _USUAL_RULE = Sampler(flow_levels(STEPS)), KeyFrames(3)
 _LAGS = range(1, 7)
@@ -150,7 +150,7 @@ def variants() -> tuple[Variant, ...]:
     )
 
 
-def evaluation_clips(photos: Sequence[Tensor], each: int, seed: int = 12345) -> Clips:
+def evaluation_clips(photos: Sequence[Tensor], each: int, frames: int = FRAMES, seed: int = 12345) -> Clips:
     """``each`` unseen clips of every family, the same for all variants."""
     generator = torch.Generator().manual_seed(seed)
     return film(
@@ -213,18 +213,17 @@ def spread(values: Sequence[float]) -> float:
 
 
 def run(
-    photos: Photos, evaluations: int, seeds: int, each: int, note: Callable[[list[Row], str], None]
+    photos: Photos, evaluations: int, seeds: int, clips: Clips, note: Callable[[list[Row], str], None]
 ) -> list[Row]:
     """Train and measure every variant with every seed.
 
     Args:
-        photos: To train on and to measure on.
+        photos: To train on.
         evaluations: Frames each network is shown.
         seeds: How many.
-        each: Evaluation clips of a family.
+        clips: To measure on.
         note: Told of the rows so far and of what was just trained.
     """
-    clips = evaluation_clips(photos.evaluation, each)
     rows: list[Row] = []
     for seed in range(seeds):
         for variant in variants():
@@ -324,7 +323,8 @@ def _measured(options: argparse.Namespace) -> tuple[dict[str, int], list[Row]]:
         if options.rows is not None:
             options.rows.write_text(as_json(conditions, rows))
 
-    return conditions, run(photos, evaluations, options.seeds, options.clips, note)
+    clips = evaluation_clips(photos.evaluation, options.clips, QUICK_FRAMES if options.quick else FRAMES)
+    return conditions, run(photos, evaluations, options.seeds, clips, note)
 
 
 def main(arguments: list[str]) -> int:
@@ -337,7 +337,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--evaluations", type=int, help="frames each network is shown, instead of minutes")
     parser.add_argument("--seeds", type=int, default=2, help="trainings of each variant (default: 2)")
     parser.add_argument("--clips", type=int, default=6, help="evaluation clips of each family (default: 6)")
-    parser.add_argument("--quick", action="store_true", help="one seed, a tenth of a minute, one clip")
+    parser.add_argument("--quick", action="store_true", help="one seed, a tenth of a minute, one short clip")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the temporal measures")
     parser.add_argument("--json", action="store_true", help="JSON alone on standard output")
     parser.add_argument("--rows", type=Path, metavar="FILE", help="keep the rows there after each training")

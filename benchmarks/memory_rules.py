@@ -118,14 +118,16 @@ def global_flow(before: Tensor, now: Tensor) -> Tensor:
     window = torch.outer(torch.hann_window(height), torch.hann_window(width))
     spectra = [torch.fft.rfft2((luma - luma.mean()) * window) for luma in (before, now)]
     cross = spectra[0] * spectra[1].conj()
-    surface = torch.fft.irfft2(cross / cross.abs().clamp(min=1e-9), s=(height, width))
+    # Frequencies the picture does not have would vote with noise.
+    strength = cross.abs()
+    surface = torch.fft.irfft2(cross / (strength + 0.1 * strength.mean()), s=(height, width))
     peak = int(surface.argmax())
     y, x = divmod(peak, width)
     dy = _signed(y, height) + _vertex([float(surface[(y + d) % height, x]) for d in (-1, 0, 1)])
     dx = _signed(x, width) + _vertex([float(surface[y, (x + d) % width]) for d in (-1, 0, 1)])
     if max(abs(dx) / width, abs(dy) / height) > 0.25:
         dx = dy = 0.0
-    return torch.tensor([dx, dy]).view(2, 1, 1).expand(2, height, width)
+    return torch.tensor([dx, dy]).view(2, 1, 1).repeat(1, height, width)
 
 
 def _signed(index: int, size: int) -> int:

@@ -202,13 +202,30 @@ def autocast(denoiser: TinyDenoiser) -> Predictor:
     return predict
 
 
-def fit(denoiser: TinyDenoiser, losses: Callable[[], Iterator[Tensor]], steps: int) -> TinyDenoiser:
+def trainable(plain: TinyDenoiser) -> TinyDenoiser:
+    """The network of normalised convolutions that does what a plain one does: a student begins as its teacher."""
+    denoiser = TinyDenoiser(plain.config, NormalisedConv2d)
+    state = dict(plain.state_dict())
+    for name, module in denoiser.named_modules():
+        if isinstance(module, NormalisedConv2d):
+            weight, bias = state.pop(f"{name}.weight"), state.pop(f"{name}.bias")
+            # Trained filters have the norm they are normalised to, so nothing is lost.
+            state[f"{name}.filters"] = torch.cat([weight.flatten(1), bias[:, None]], 1)
+    denoiser.load_state_dict(state)
+    renormalise(denoiser)
+    return denoiser
+
+
+def fit(
+    denoiser: TinyDenoiser, losses: Callable[[], Iterator[Tensor]], steps: int, rate: float = 1.0
+) -> TinyDenoiser:
     """Train in place with the training command's optimisers; returns the averaged plain network.
 
     Args:
-        denoiser: Of normalised convolutions.
+        denoiser: Of normalised convolutions, or :func:`trainable`.
         losses: The losses of one step, each differentiated before the next is asked for.
         steps: Optimiser steps; the rate falls over the last 40 % of them.
+        rate: Of learning, as a multiple of the usual one.
     """
     denoiser.train()
     denoiser.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it

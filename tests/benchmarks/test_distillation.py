@@ -1,0 +1,39 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks.distillation import main
+from benchmarks.small_scale import CONFIG, Recipe, load_photos, train, trainable
+
+
+def test_the_curve_goes_from_24_evaluations_to_1_in_a_fresh_clone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = tmp_path / "curve.png"
+    assert main(["--quick", "--evaluations", "1", "--json", "--plot", str(picture)]) == 0
+    points = json.loads(capsys.readouterr().out)["points"]
+
+    assert picture.stat().st_size > 1000
+    assert [p["evaluations"] for p in points if p["name"].startswith("teacher, guided")] == [24, 24]
+    assert [p["evaluations"] for p in points if p["name"] == "teacher, not guided"] == [8, 4, 2, 1]
+    assert [p["evaluations"] for p in points if p["name"] == "student"] == [4, 2, 1]
+
+
+def test_a_student_begins_as_its_teacher() -> None:
+    teacher = train(load_photos(None), Recipe(frames=1), 1, seed=0)
+    student = trainable(teacher).eval()
+    x = torch.randn(2, 48, 8, 8)
+    code = torch.eye(CONFIG.code_length)[:2]
+    with torch.no_grad():
+        outputs = [each(x, x, x, torch.ones(2), code) for each in (teacher, student)]
+
+    torch.testing.assert_close(outputs[0], outputs[1], atol=2e-3, rtol=2e-3)
+
+
+def test_a_folder_without_photographs_is_one_clear_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--media", str(tmp_path)]) == 2
+    assert "no usable photo or clip" in capsys.readouterr().err
