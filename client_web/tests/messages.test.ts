@@ -126,3 +126,35 @@ describe("telemetry messages", () => {
     });
   });
 });
+
+describe("the stack and recordings", () => {
+  it("reads the layers in their order and leaves out what is none", () => {
+    const layers = [
+      { instruction_id: "a", text: "make it night", strength: 0.5, enabled: false, more: 1 },
+      { text: "of no id" },
+      "none",
+    ];
+    const said = { v: 1, type: "edits", layers, can_undo: true, can_redo: "yes", bypassed: true };
+    expect(parseControl(JSON.stringify(said))).toEqual({
+      type: "edits",
+      layers: [{ instruction_id: "a", text: "make it night", strength: 0.5, enabled: false }],
+      can_undo: true,
+      can_redo: false,
+      bypassed: true,
+      frozen: false,
+    });
+  });
+
+  it("reads a recording", () => {
+    const recording = {
+      id: "r",
+      state: "ended",
+      reason: "stopped",
+      duration_s: 2.5,
+      files: ["edited.mp4"],
+    };
+    const said = JSON.stringify({ v: 1, type: "recording", recording });
+    expect(parseControl(said)).toEqual({ type: "recording", ...recording });
+    expect(parseControl(JSON.stringify({ v: 1, type: "recording", recording: {} }))).toBeNull();
+  });
+});
