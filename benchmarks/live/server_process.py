@@ -58,7 +58,7 @@ class ServerProcess:
         self._reader = threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True)
         self._reader.start()
         try:
-            self.url = self._wait_for(r"Afterimage is at (http://\S+?)/?$").group(1)
+            self.url = self._wait_for(r"Afterimage is at (http://[^/\s]+)").group(1)
             self.warm = self._wait_for(r"(.+) is warm (\(.+\))$").group(0)
         except BaseException:
             self.kill()

@@ -1,20 +1,19 @@
-"""The command as a person starts it, in a process of its own."""
+"""The command as a person starts it."""
 
-import json
 import signal
 import subprocess
 import sys
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from benchmarks.live.server_process import ServerProcess
+from server.camera.command import main
+from tests.server.camera import backend
 from tests.server.serving import PROGRAM
 
 TOKEN = "open sesame"
 KEPT = (sys.executable, "-m", "tests.server.camera.backend")
-REAL = (sys.executable, "-m", "server.cli", "camera")
 
 
 @pytest.fixture(scope="module")
@@ -23,20 +22,20 @@ def server() -> Iterator[ServerProcess]:
         yield process
 
 
-def refused(*arguments: str, program: tuple[str, ...] = KEPT) -> str:
+Refused = Callable[..., str]
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str]) -> Refused:
     """What the command says when it will not run."""
-    run = subprocess.run([*program, *arguments], capture_output=True, text=True, timeout=60, check=False)
-    assert run.returncode == 2, run.stderr
-    assert "Traceback" not in run.stderr
-    return run.stderr.strip()
 
+    def run(*arguments: str, name: str = backend.NAME) -> str:
+        backend.register()
+        assert main([*arguments, "--backend", name]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        return line
 
-def ask(server: ServerProcess, path: str, method: str = "GET") -> object:
-    headers = {"Authorization": f"Bearer {TOKEN}"}
-    with urllib.request.urlopen(
-        urllib.request.Request(server.url + path, None, headers, method=method)
-    ) as answer:
-        return json.load(answer)
+    return run
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
@@ -61,39 +60,43 @@ def test_it_runs_until_it_is_told_to_stop(server: ServerProcess, how: signal.Sig
         assert process.stderr.read() == ""
 
 
-def test_a_wrong_token_is_said_in_one_line(server: ServerProcess) -> None:
+def test_a_wrong_token_is_said_in_one_line(server: ServerProcess, refused: Refused) -> None:
     line = refused("--session", server.url, "--token", "sesame")
     assert line == (
         "afterimage: the token is wrong or missing (--token): this call needs the server's token as a bearer"
     )
 
 
-def test_a_session_that_is_not_there_is_said_in_one_line(server: ServerProcess) -> None:
+def test_a_session_that_is_not_there_is_said_in_one_line(server: ServerProcess, refused: Refused) -> None:
     line = refused("--session", f"{server.url}/v1/sessions/none", "--token", TOKEN)
     assert line == "afterimage: refused: there is no such session, or it has ended"
 
 
-def test_an_address_that_is_no_whep_endpoint_is_said_in_one_line(server: ServerProcess) -> None:
+def test_an_address_that_is_no_whep_endpoint_is_said_in_one_line(
+    server: ServerProcess, refused: Refused
+) -> None:
     line = refused("--session", f"{server.url}/readyz", "--token", TOKEN)
     assert line == "afterimage: refused: /readyz does not answer POST"
 
 
-def test_what_is_no_address_is_said_before_anything_is_opened() -> None:
+def test_what_is_no_address_is_said_before_anything_is_opened(refused: Refused) -> None:
     assert "has to begin with http:// or https://" in refused("--session", "127.0.0.1:8080/view")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="v4l2 is Linux's")
-def test_a_missing_device_is_said_in_one_line() -> None:
-    line = refused("--session", "http://127.0.0.1:9", "--device", "/dev/no-such-video", program=REAL)
+def test_a_missing_device_is_said_in_one_line(refused: Refused) -> None:
+    line = refused("--session", "http://127.0.0.1:9", "--device", "/dev/no-such-video", name="v4l2loopback")
     assert line.startswith("afterimage: there is no such device: leave --device out")
-    assert len(line.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
     ("option", "value"),
     [("--size", "640"), ("--size", "641x480"), ("--size", "32x32"), ("--fps", "0"), ("--fps", "quick")],
 )
-def test_a_size_or_rate_that_no_camera_has_is_refused(option: str, value: str) -> None:
-    assert f"argument {option}: {value!r} is not a" in refused(
-        "--session", "http://127.0.0.1:9", option, value
-    )
+def test_a_size_or_rate_that_no_camera_has_is_refused(
+    option: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--session", "http://127.0.0.1:9", option, value])
+    assert ended.value.code == 2
+    assert f"argument {option}: {value!r} is not a" in capsys.readouterr().err
