@@ -36,6 +36,7 @@ from server.rtc.assembly import EncodedPicture, PictureAssembly
 from server.rtc.clocks import VIDEO_CLOCK_HZ
 from server.rtc.encoding import LiveEncoder
 from server.rtc.rate import RateControl
+from server.rtc.retransmission import MissingPackets, Resending
 
 BROWSER_BITRATE_BPS = 1_700_000
 """What Chromium gives 640x480 at most."""
@@ -190,9 +191,9 @@ class Client:
         """
         self._peer.addTrack(self.camera)
         transceiver = self._peer.getTransceivers()[0]
-        wanted = f"video/{self.codec}"
+        wanted = (f"video/{self.codec}", "video/rtx")
         known = RTCRtpSender.getCapabilities("video").codecs
-        transceiver.setCodecPreferences([codec for codec in known if codec.mimeType == wanted])
+        transceiver.setCodecPreferences([codec for codec in known if codec.mimeType in wanted])
         await self._peer.setLocalDescription(await self._peer.createOffer())
 
         self._session = json.loads(await self._post("/v1/sessions", b"{}", "application/json"))
@@ -204,9 +205,14 @@ class Client:
             hooks.codecs_by_payload_type(transceiver), self.decoder.put, self._count_lost
         )
         hooks.assemble_with(transceiver.receiver, self._assembly)
+        # As a browser does: slow down at heavy loss, and no storms of packets sent again.
+        hooks.ask_again_with(transceiver.receiver, MissingPackets())
+        rate = RateControl(BROWSER_BITRATE_BPS, BROWSER_BITRATE_BPS)
+        hooks.watch_receiver_reports(transceiver.sender, rate.reported)
+        hooks.send_again_with(transceiver.sender, Resending(lambda: rate.target_bps))
         encoder = LiveEncoder(
             hooks.negotiated_codec(transceiver),
-            RateControl(BROWSER_BITRATE_BPS, BROWSER_BITRATE_BPS),
+            rate,
             on_encoded=lambda: None,
             on_failed=lambda: None,
         )

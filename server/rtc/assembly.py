@@ -2,7 +2,7 @@
 
 aiortc's own jitter buffer gives a picture out when the first packet of the next one arrives, a frame interval
 too late for a live edit, and waits for a lost packet until 512 others came. This one goes by the marker bit
-(RFC 7741 section 4.1, RFC 6184 section 5.1), gives a gap up after a quarter of a second, and then asks for a
+(RFC 7741 section 4.1, RFC 6184 section 5.1), gives a gap up after 0.4 s, and then asks for a
 key frame: half a picture never reaches the editor.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtp import RtpPacket
 
-GAP_WAIT_S = 0.25
+GAP_WAIT_S = 0.4
 """How long a missing packet may take to be sent again; longer would be seen as a freeze anyway."""
 
 KEY_REQUEST_INTERVAL_S = 0.5
@@ -56,7 +56,6 @@ class PictureAssembly:
         self._ssrc: int | None = None
         self._waiting: dict[int, tuple[RtpPacket, float]] = {}
         self._next: int | None = None
-        self._gap_since_s: float | None = None
         self._key_wanted = True
         # Not from the start: a stream begins with a key frame, and asking would only bring a second.
         self._key_to_ask_for = False
@@ -81,7 +80,8 @@ class PictureAssembly:
         if (packet.sequence_number - self._next) % 65536 < 32768:
             self._waiting[packet.sequence_number] = packet, now_s
         self._hand_on_whole_pictures()
-        self._give_up_old_gap(now_s)
+        while self._next is not None and self._gives_up_gap(now_s):
+            pass
         return self._asks_for_key(now_s), None
 
     def _hand_on_whole_pictures(self) -> None:
@@ -120,7 +120,12 @@ class PictureAssembly:
         received_s = max(received for _, received in entries)
         self._on_picture(EncodedPicture(codec, payload, first.ssrc, first.timestamp, received_s))
 
-    def _give_up_old_gap(self, now_s: float) -> None:
+    def _gives_up_gap(self, now_s: float) -> bool:
+        """Whether there was a gap to give up; behind it may be the next.
+
+        Each is as old as the first packet behind it. Counted from when the one before was given up, a burst of losses
+        would hold the picture back for as long as all its gaps together.
+        """
         assert self._next is not None
         numbers = sorted(self._waiting, key=lambda number: (number - self._next) % 65536)  # type: ignore[operator]
         contiguous = 0
@@ -129,12 +134,10 @@ class PictureAssembly:
                 break
             contiguous = index + 1
         if contiguous == len(numbers) and len(numbers) < MAX_WAITING_PACKETS:
-            self._gap_since_s = None
-            return
-        if self._gap_since_s is None:
-            self._gap_since_s = now_s
-        if now_s - self._gap_since_s < GAP_WAIT_S and len(numbers) < MAX_WAITING_PACKETS:
-            return
+            return False
+        since_s = now_s if contiguous == len(numbers) else self._waiting[numbers[contiguous]][1]
+        if now_s - since_s < GAP_WAIT_S and len(numbers) < MAX_WAITING_PACKETS:
+            return False
 
         given_up = {self._waiting[number][0].timestamp for number in numbers[:contiguous]}
         resume = None
@@ -148,11 +151,11 @@ class PictureAssembly:
             if resume is None or (number - resume) % 65536 >= 32768:
                 del self._waiting[number]
         self._on_lost(max(1, len(given_up)))
-        self._gap_since_s = None
         self._next = resume
         self.want_key_frame()
         if resume is not None:
             self._hand_on_whole_pictures()
+        return True
 
     def _asks_for_key(self, now_s: float) -> bool:
         if not self._key_to_ask_for or now_s - self._key_asked_s < KEY_REQUEST_INTERVAL_S:

@@ -18,6 +18,7 @@ from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtp import RTCP_SR, AnyRtcpPacket, RtcpRrPacket, RtcpSrPacket, RtpPacket, is_rtcp
 
 from server.rtc.clocks import SenderReport, unix_ms_to_ntp
+from server.rtc.retransmission import MissingPackets, Resending
 
 AIORTC_VERSION = "1.16.0"
 AIOICE_VERSION = "0.13.0"
@@ -117,6 +118,23 @@ def watch_key_frame_requests(sender: RTCRtpSender, on_wanted: Callable[[], None]
     """Call ``on_wanted`` for every PLI and FIR (RFC 4585, RFC 5104) in place of aiortc's own note of it."""
     assert callable(sender._send_keyframe)
     sender._send_keyframe = on_wanted  # type: ignore[method-assign]
+
+
+def ask_again_with(receiver: RTCRtpReceiver, missing: MissingPackets) -> None:
+    """Have a receiver ask for lost packets as ``missing`` says."""
+    assert hasattr(receiver, "_RTCRtpReceiver__nack_generator")
+    receiver._RTCRtpReceiver__nack_generator = missing
+
+
+def send_again_with(sender: RTCRtpSender, resending: Resending) -> None:
+    """Have a sender send again what is asked for as far as ``resending`` lets it."""
+    proceed: Callable[[int], Awaitable[None]] = sender._retransmit
+
+    async def limited(sequence_number: int) -> None:
+        if resending.allows(sequence_number):
+            await proceed(sequence_number)
+
+    sender._retransmit = limited  # type: ignore[method-assign]
 
 
 def watch_receiver_reports(sender: RTCRtpSender, on_lost: Callable[[float], None]) -> None:

@@ -17,6 +17,7 @@ from server.rtc.encoding import LiveEncoder
 from server.rtc.ice import Network
 from server.rtc.offer import as_baseline, parse_offer, parse_publish_offer, with_bitrate, with_profiles
 from server.rtc.rate import START_BITRATE_BPS, RateControl
+from server.rtc.retransmission import MissingPackets, Resending
 from server.rtc.sound import SoundRelay
 from server.rtc.track import EditTrack
 from server.session.frame import Frame
@@ -156,6 +157,7 @@ class Peer:
             codecs=self._codecs,
         )
         hooks.assemble_with(camera.receiver, assembly)
+        hooks.ask_again_with(camera.receiver, MissingPackets())
         hooks.watch_sender_reports(camera.receiver, self.capture_clock.video.add)
 
     def _hear(self, sound: RTCRtpTransceiver, *, first: bool) -> None:
@@ -183,6 +185,7 @@ class Peer:
         )
         hooks.encode_with(camera.sender, self.encoder)
         hooks.watch_receiver_reports(camera.sender, rate.reported)
+        hooks.send_again_with(camera.sender, Resending(lambda: rate.target_bps))
         hooks.watch_pictures_leave(camera.sender, lambda out_rtp: track.sent(out_rtp, self._events.sent))
 
     def _take_picture(self, picture: EncodedPicture) -> None:

@@ -13,6 +13,7 @@ from server.rtc.connection import Connection, PeerHealth
 from server.rtc.encoded import EncodedFrame, FrameQueue
 from server.rtc.ice import Network
 from server.rtc.offer import as_baseline, parse_view_offer, with_profiles
+from server.rtc.retransmission import Resending
 
 
 class Viewer:
@@ -102,6 +103,7 @@ class Viewer:
         seat = self._seat = self._broadcast.watch(hooks.negotiated_codec(screen))
         send_encoded(screen, seat.pictures, seat.rate.estimated)
         hooks.watch_receiver_reports(screen.sender, seat.rate.reported)
+        hooks.send_again_with(screen.sender, Resending(lambda: seat.rate.target_bps))
         hooks.watch_key_frame_requests(screen.sender, seat.want_key_frame)
 
 

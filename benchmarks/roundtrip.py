@@ -1,0 +1,163 @@
+"""What two generations of lossy video leave of a picture: ``python -m benchmarks.roundtrip``.
+
+A client sends a clip to a real server over a real peer connection, without an instruction, and compares what comes
+back with what it sent, by RTP timestamp: encode, decode, encode, decode, at one bitrate both ways.
+"""
+
+import argparse
+import asyncio
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import av
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from benchmarks.live import aiortc_client
+from benchmarks.live.aiortc_client import Client, RefusedError
+from benchmarks.live.clip import FRAME_RATE, MEDIA_CLIP, ClipError, astronaut, back_and_forth, read_clip
+from benchmarks.live.measurement import busy_s
+from benchmarks.live.server_process import ServerProcess
+from server.rtc.assembly import EncodedPicture
+
+CLIP_FRAMES = 60
+SETTLE_S = 4.0
+
+
+def psnr_db(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
+    """Peak signal-to-noise ratio over RGB."""
+    error = float(np.mean((first.astype(np.float32) - second.astype(np.float32)) ** 2))
+    return 10 * math.log10(255**2 / max(error, 1e-9))
+
+
+class Comparing(Client):
+    """A client that keeps what comes back, encoded, to be compared afterwards.
+
+    Attributes:
+        kept: What came back, oldest first.
+    """
+
+    def __init__(self, url: str, frames: Sequence[av.VideoFrame], codec: str) -> None:
+        super().__init__(url, frames, codec)
+        self.kept: list[EncodedPicture] = []
+        decode = self.decoder.put
+
+        def put(picture: EncodedPicture) -> None:
+            # From the first on: later ones cannot be decoded without it.
+            self.kept.append(picture)
+            decode(picture)
+
+        self.decoder.put = put  # type: ignore[method-assign]
+
+    def compared_db(self, pictures: Sequence[NDArray[np.uint8]], first: int) -> list[float]:
+        """PSNR of every picture that came back after the first ones, against the one it was made of."""
+        context = aiortc_client.open_decoder(self.codec)
+        values = []
+        for number, kept in enumerate(self.kept):
+            decoded = context.decode(av.Packet(kept.payload))
+            pts = self.pts_of(kept.rtp_timestamp)
+            if number < first or pts is None or not decoded:
+                continue
+            source = pictures[pts // aiortc_client.TICKS_PER_FRAME % len(pictures)]
+            back: NDArray[np.uint8] = decoded[-1].to_ndarray(format="rgb24")  # type: ignore[assignment]
+            if back.shape != source.shape:
+                raise RefusedError(f"the server sends {back.shape[1]}x{back.shape[0]}")
+            values.append(psnr_db(back, source))
+        return values
+
+    def pts_of(self, out_rtp: int) -> int | None:
+        """The clip's time stamp of what an edit was made from."""
+        in_rtp = self.heard.in_rtp.get(out_rtp)
+        if in_rtp is None or self._origin is None:
+            return None
+        return (in_rtp - self._origin) % (1 << 32)
+
+
+async def run(
+    server: ServerProcess, codec: str, pictures: Sequence[NDArray[np.uint8]], seconds: float
+) -> str:
+    """One visit; a table's row.
+
+    Raises:
+        RefusedError: The server does not take part.
+    """
+    frames = [
+        av.VideoFrame.from_ndarray(item, format="rgb24").reformat(format="yuv420p") for item in pictures
+    ]
+    client = Comparing(server.url, frames, codec)
+    process = psutil.Process(server.pid)
+    try:
+        await client.connect()
+        await asyncio.sleep(SETTLE_S)
+        first, before_s = len(client.kept), busy_s(process.cpu_times())
+        await asyncio.sleep(seconds)
+        count = len(client.kept) - first
+        spent_ms = 1000 * (busy_s(process.cpu_times()) - before_s) / max(1, count)
+        sent_bits = 8 * sum(len(kept.payload) for kept in client.kept[first:])
+        await asyncio.sleep(0.7)
+        codecs = client.heard.stats[-1][1]["codecs"]
+    finally:
+        await client.close()
+    values = sorted(await asyncio.to_thread(client.compared_db, pictures, first))
+    if not values:
+        raise RefusedError("nothing came back that could be compared")
+    mean, worst = float(np.mean(values)), values[len(values) // 20]
+    names = ", ".join([codecs["decoder"], *(encoder["name"] for encoder in codecs["encoders"])])
+    return (
+        f"| {codec} | {mean:.1f} dB | {worst:.1f} dB | {len(values)} | {count / seconds:.1f} | "
+        f"{sent_bits / seconds / 1e6:.2f} Mbit/s | {spent_ms:.1f} ms | {names} |"
+    )
+
+
+def clip(name: str, width: int, height: int) -> list[NDArray[np.uint8]]:
+    """The named clip: ``photo``, ``media`` or a file.
+
+    Raises:
+        ClipError: It cannot be read.
+    """
+    if name == "photo":
+        return astronaut(CLIP_FRAMES, width, height)
+    path = MEDIA_CLIP if name == "media" else Path(name)
+    return back_and_forth(read_clip(path, CLIP_FRAMES, width, height))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print a table; 1 where the server refuses, 2 for a clip that cannot be read."""
+    parser = argparse.ArgumentParser("python -m benchmarks.roundtrip", description=__doc__)
+    parser.add_argument("--size", default="640x480")
+    parser.add_argument("--mbps", type=float, default=2.5, help="either way (default 2.5)")
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--codec", choices=("VP8", "H264"), action="append")
+    parser.add_argument(
+        "--clip", default="media" if MEDIA_CLIP.exists() else "photo", help="photo, media or a file"
+    )
+    options = parser.parse_args(arguments)
+    width, height = map(int, options.size.split("x"))
+    bitrate_bps = round(options.mbps * 1e6)
+    aiortc_client.BROWSER_BITRATE_BPS = bitrate_bps
+    try:
+        pictures = clip(options.clip, width, height)
+        with ServerProcess(settings={"AFTERIMAGE_MAX_BITRATE_BPS": str(bitrate_bps)}) as server:
+            print(
+                f"{options.clip}, {options.size} at {FRAME_RATE} fps, {options.mbps:g} Mbit/s either way, no edit\n"
+            )
+            print(
+                "| codec | PSNR | worst twentieth | compared | pictures a second | sent | server CPU | by |"
+            )
+            print("|---|---|---|---|---|---|---|---|")
+            for codec in options.codec or ("VP8", "H264"):
+                print(asyncio.run(run(server, codec, pictures, options.seconds)), flush=True)
+    except ClipError as error:
+        print(f"benchmarks.roundtrip: {error}", file=sys.stderr)
+        return 2
+    except RefusedError as error:
+        print(f"benchmarks.roundtrip: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
