@@ -61,27 +61,35 @@ def _download(repository: str, patterns: tuple[str, ...], marker: str) -> Path:
         )
         _check_disk(repository, missing, Path(huggingface_hub.constants.HF_HUB_CACHE))
         return Path(huggingface_hub.snapshot_download(repository, allow_patterns=sorted(wanted)))
-    except errors.GatedRepoError as error:
+    except (errors.HfHubHTTPError, OSError) as error:
+        # A dry run says of every failure that it failed, and has the reason as its cause.
+        reason = error.__cause__ if isinstance(error, errors.DryRunError) else error
+        return _without_hub(repository, reason)
+
+
+def _without_hub(repository: str, reason: BaseException | None) -> Path:
+    """What an earlier download left, where the hub cannot be reached; a clear line where it refuses."""
+    from huggingface_hub import errors
+
+    if isinstance(reason, errors.GatedRepoError):
         raise ModelError(
             f"{repository} is gated: accept its licence on its page on the hub, then sign in with `hf auth login`"
-        ) from error
-    except errors.RepositoryNotFoundError as error:
+        ) from reason
+    if isinstance(reason, errors.RepositoryNotFoundError):
         raise ModelError(
             f"no model {repository!r}: no such folder here, and on the hub it does not exist or is private"
             " (`hf auth login` signs in)"
-        ) from error
-    except (errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError, ConnectionError) as error:
-        return _kept(repository, error)
-    except errors.HfHubHTTPError as error:
-        raise ModelError(f"the hub refused {repository}: {_first_line(error)}") from error
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise ModelError(f"no space is left on the disk for {repository}") from error
-        raise ModelError(f"{repository} cannot be downloaded: {_first_line(error)}") from error
+        ) from reason
+    if isinstance(reason, OSError) and reason.errno == errno.ENOSPC:
+        raise ModelError(f"no space is left on the disk for {repository}") from reason
+    if isinstance(reason, PermissionError):
+        raise ModelError(f"{repository} cannot be stored: {_first_line(reason)}") from reason
+    if isinstance(reason, errors.HfHubHTTPError):
+        raise ModelError(f"the hub refused {repository}: {_first_line(reason)}") from reason
+    return _kept(repository, reason)
 
 
-def _kept(repository: str, error: Exception) -> Path:
-    """What an earlier download left, where the hub cannot be reached."""
+def _kept(repository: str, reason: BaseException | None) -> Path:
     import huggingface_hub
     from huggingface_hub import errors
 
@@ -90,7 +98,7 @@ def _kept(repository: str, error: Exception) -> Path:
     except (errors.LocalEntryNotFoundError, OSError):
         raise ModelError(
             f"{repository} is neither a folder here nor downloaded yet, and the hub cannot be reached"
-        ) from error
+        ) from reason
 
 
 def _wanted(sizes: dict[str, int]) -> set[str]:
@@ -131,5 +139,5 @@ def _check_disk(repository: str, needed: int, cache: Path) -> None:
         )
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -31,6 +31,7 @@ class Hub:
     def __init__(self, folder: Path, files: list[File], failure: Exception | None = None) -> None:
         self.folder, self.files, self.failure = folder, files, failure
         self.asked: list[list[str]] = []
+        self.broken: Exception | None = None
         self.kept = False
 
     def snapshot_download(
@@ -44,10 +45,12 @@ class Hub:
             if not self.kept:
                 raise errors.LocalEntryNotFoundError("not in the cache")
             return str(self.folder)
-        if self.failure is not None:
-            raise self.failure
         if dry_run:
+            if self.failure is not None:
+                raise errors.DryRunError("the repository cannot be accessed") from self.failure
             return self.files
+        if self.broken is not None:
+            raise self.broken
         self.asked.append(allow_patterns or [])
         return str(self.folder)
 
@@ -110,7 +113,6 @@ def test_a_single_network_can_be_fetched(hub: Hub) -> None:
         (errors.OfflineModeIsEnabled("offline"), "the hub cannot be reached"),
         (errors.LocalEntryNotFoundError("no connection"), "the hub cannot be reached"),
         (ConnectionError("no route to host"), "the hub cannot be reached"),
-        (OSError(errno.ENOSPC, "No space left on device"), "no space is left on the disk"),
     ],
 )
 def test_what_keeps_a_model_from_coming_is_one_line(hub: Hub, failure: Exception, line: str) -> None:
@@ -118,6 +120,30 @@ def test_what_keeps_a_model_from_coming_is_one_line(hub: Hub, failure: Exception
     with pytest.raises(ModelError, match=line) as raised:
         find_model(REPOSITORY)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("failure", "line"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "no space is left on the disk"),
+        (refused(errors.GatedRepoError), "is gated: accept its licence"),
+        (PermissionError(errno.EACCES, "Permission denied"), "cannot be stored"),
+        (ConnectionError("reset by peer"), "the hub cannot be reached"),
+    ],
+)
+def test_what_ends_a_download_is_one_line(hub: Hub, failure: Exception, line: str) -> None:
+    hub.broken = failure
+    with pytest.raises(ModelError, match=line):
+        find_model(REPOSITORY)
+
+
+def test_the_client_itself_told_to_stay_offline_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(ModelError, match="neither a folder here nor downloaded yet"):
+        find_model(REPOSITORY)
 
 
 def test_without_a_network_an_earlier_download_serves(hub: Hub) -> None:
