@@ -180,3 +180,17 @@ def test_key_frames_are_told_by_their_headers() -> None:
     assert not begins_picture("VP8", b"\x80\x80\x01")
     assert begins_picture("H264", b"\x7c\x85")
     assert not begins_picture("H264", b"\x7c\x05")
+
+
+def test_many_gaps_take_no_longer_than_one() -> None:
+    receiver = Receiver()
+    pictures = stream(40)
+    receiver.take(*pictures[0])
+    for picture in pictures[1:30]:
+        receiver.now_s += 0.01
+        receiver.take(*(picture[:1] + picture[2:]))
+    receiver.now_s += GAP_WAIT_S + 0.01
+    receiver.take(*pictures[30])
+    key = packets(50, KEY + bytes(100), pictures[30][-1].sequence_number + 1)
+    receiver.take(*key)
+    assert receiver.timestamps == [0, 150_000]
