@@ -17,7 +17,7 @@ from functools import cache
 from typing import Literal
 
 import av
-from av.codec.hwaccel import HWAccel
+from av.codec.hwaccel import HWAccel, hwdevices_available
 from av.video.codeccontext import VideoCodecContext
 
 from server.rtc.clocks import VIDEO_CLOCK_HZ
@@ -88,7 +88,7 @@ class EncoderKind:
         Raises:
             av.FFmpegError, ValueError: It cannot be opened here.
         """
-        hwaccel = None if self._device is None else HWAccel(self._device, allow_software_fallback=False)
+        hwaccel = None if self._device is None else _device(self._device)
         codec = av.CodecContext.create(self.name, "w", hwaccel)
         assert isinstance(codec, VideoCodecContext)
         codec.width, codec.height = width, height
@@ -196,13 +196,20 @@ class DecoderKind:
         Raises:
             av.FFmpegError, ValueError: It cannot be opened here.
         """
-        hwaccel = None if self._device is None else HWAccel(self._device, allow_software_fallback=False)
+        hwaccel = None if self._device is None else _device(self._device)
         context = av.CodecContext.create(self._codec, "r", hwaccel)
         assert isinstance(context, VideoCodecContext)
         context.thread_count = 1
         # Without this H.264 may hold pictures back to put them in order; a live camera sends them in order.
         context.options = {"flags": "low_delay"}
         return context
+
+
+def _device(name: str) -> HWAccel:
+    """A device; FFmpeg quietly goes on in software with one that it was built without."""
+    if name not in hwdevices_available():
+        raise ValueError(f"this FFmpeg was built without {name}")
+    return HWAccel(name, allow_software_fallback=False)
 
 
 HARDWARE_DECODERS: dict[Codec, tuple[DecoderKind, ...]] = {

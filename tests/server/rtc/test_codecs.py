@@ -1,5 +1,6 @@
 import av
 import pytest
+from av.codec.hwaccel import hwdevices_available
 
 from server.rtc import codecs
 from server.rtc.codecs import (
@@ -65,4 +66,6 @@ def test_what_cannot_be_opened_is_no_way() -> None:
     assert not encodes(EncoderKind("libx264", True, lambda *_: {"preset": "none"}))
     assert not decodes(DecoderKind("none", "h264_none"), "H264")
     assert not decodes(DecoderKind("h264 (none)", "h264", "none"), "H264")
+    for absent in {"videotoolbox", "vaapi"} - set(hwdevices_available()):
+        assert not decodes(DecoderKind(f"h264 ({absent})", "h264", absent), "H264")
     assert not decodes(software_decoder("VP8"), "H264")
