@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engines.conditioning import Conditioning
@@ -167,6 +167,7 @@ def test_bypass_and_freeze_are_no_changes_to_take_back() -> None:
     assert (made.edits.bypassed, made.edits.frozen, made.can_undo, made.can_redo) == (True, True, False, True)
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["top", "alone", "remove", "switch", "move"]), max_size=20))
 def test_undoing_everything_and_doing_it_again_ends_where_it_was(changes: list[str]) -> None:
     made, _ = stack()
