@@ -183,7 +183,7 @@ def load_clip(encoder: Component, tokenizer: Path, dtype: torch.dtype, device: t
 
     model = load_whole(CLIPTextModel, encoder.folder, dtype=dtype, variant=encoder.variant)
     length = int(model.config.max_position_embeddings)
-    return TextTower(CLIPTokenizer.from_pretrained(tokenizer), model, length, device)
+    return TextTower(_load_tokenizer(CLIPTokenizer, tokenizer), model, length, device)
 
 
 def load_projected_clip(
@@ -199,7 +199,7 @@ def load_projected_clip(
 
     model = load_whole(CLIPTextModelWithProjection, encoder.folder, dtype=dtype, variant=encoder.variant)
     length = int(model.config.max_position_embeddings)
-    return TextTower(CLIPTokenizer.from_pretrained(tokenizer), model, length, device)
+    return TextTower(_load_tokenizer(CLIPTokenizer, tokenizer), model, length, device)
 
 
 def load_t5(
@@ -214,4 +214,12 @@ def load_t5(
     from transformers import T5EncoderModel, T5TokenizerFast
 
     model = load_whole(T5EncoderModel, encoder.folder, dtype=dtype, variant=encoder.variant)
-    return TextTower(T5TokenizerFast.from_pretrained(tokenizer), model, tokens, device)
+    return TextTower(_load_tokenizer(T5TokenizerFast, tokenizer), model, tokens, device)
+
+
+def _load_tokenizer(kind: "type[PreTrainedTokenizerBase]", folder: Path) -> "PreTrainedTokenizerBase":
+    try:
+        return kind.from_pretrained(folder)
+    except Exception as error:
+        # The library's Rust half raises nothing narrower for a file that it does not understand.
+        raise ValueError(f"{folder} holds no tokenizer that can be read: {error}") from error

@@ -40,7 +40,7 @@ def load_large(folder: Path, name: str, device: torch.device, dtype: torch.dtype
     check_room(index.name, needs_of(checkpoint, dtype, device, index.short_side), room_on(device))
     try:
         return _load(checkpoint, index, device, dtype)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
         if isinstance(error, ModelError):
             raise
         first_line = str(error).splitlines()[0] if str(error) else type(error).__name__

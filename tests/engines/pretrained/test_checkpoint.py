@@ -52,12 +52,18 @@ def without_a_weight(folder: Path) -> None:
     save_file(weights, path, metadata={"format": "pt"})
 
 
+def with_another_tokenizer(folder: Path) -> None:
+    path = folder / "tokenizer" / "tokenizer.json"
+    path.write_text(path.read_text().replace('"BPE"', '"Riddle"'))
+
+
 SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
     "weights missing": (without_weights, "has no safetensors weights; weights.bin is in a format"),
     "weights damaged": (truncated, "is damaged or incomplete"),
     "one weight missing": (without_a_weight, "lacks 1 weights, the first is conv_out.weight"),
     "no autoencoder": (lambda folder: shutil.rmtree(folder / "vae"), "config.json does not exist"),
     "no tokenizer": (lambda folder: shutil.rmtree(folder / "tokenizer"), "has no tokenizer"),
+    "another tokenizer": (with_another_tokenizer, "holds no tokenizer that can be read"),
     "no scheduler": (lambda folder: shutil.rmtree(folder / "scheduler"), "has no scheduler"),
     "no network": (lambda folder: shutil.rmtree(folder / "unet"), "neither a UNet"),
     "configuration damaged": (
