@@ -108,7 +108,7 @@ def test_the_large_models_have_the_size_of_the_real_ones() -> None:
         unet, transformer = (network(SUBJECTS[name], 3) for name in ("rfdm1.5", "rfdm3.5"))
 
     assert sum(value.numel() for value in unet.parameters()) == pytest.approx(860e6, rel=0.01)
-    assert sum(value.numel() for value in transformer.parameters()) == pytest.approx(2.24e9, rel=0.02)
+    assert sum(value.numel() for value in transformer.parameters()) == pytest.approx(2.24e9, rel=0.1)
 
 
 def test_operations_are_counted_as_they_are() -> None:
