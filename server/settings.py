@@ -28,7 +28,7 @@ class Settings(BaseSettings):
     client_dir: Path = CLIENT_DIR
     """The built page."""
 
-    data: Annotated[Path, Field(default_factory=lambda: data_home() / "afterimage")]
+    data: Path = Field(default_factory=lambda: data_home() / "afterimage")
     """Where recordings and presets are kept; by default in XDG_DATA_HOME, or ~/.local/share."""
     recordings_max_bytes: Annotated[int, Field(ge=1_000_000)] = 20_000_000_000
     """All recordings together; one that would need more ends."""

@@ -39,7 +39,7 @@ def baseline_step(
 ) -> Step:
     """A call that edits the pictures, (B, H, W, 3) uint8, by diffusers' pipeline."""
     # It warns of a list of layers that is empty, for each part of a pipeline.
-    set_verbosity_error()  # type: ignore[no-untyped-call]
+    set_verbosity_error()
     make = _instruct_pix2pix if subject.family == "unet" else _image_to_image
     run = make(subject, codec, evaluations, len(pictures), device, dtype)
 

@@ -298,7 +298,7 @@ def _finished(row: Row, flop: int, peaks: dict[str, float], baseline: Row | None
     # Eight bits have no peak of their own here; the next wider type's is a floor all the same.
     peak = peaks.get(row.precision) or peaks.get("bfloat16") or peaks["float32"]
     row = replace(row, gigaflop=flop / 1e9, floor_ms=1e3 * flop / peak)
-    if baseline is None or baseline.p50_ms is None:
+    if baseline is None or baseline.p50_ms is None or row.p50_ms is None:
         return row
     cpu_ratio = baseline.cpu_ms / row.cpu_ms if baseline.cpu_ms and row.cpu_ms else None
     return replace(row, ratio_to_diffusers=baseline.p50_ms / row.p50_ms, cpu_ratio_to_diffusers=cpu_ratio)

@@ -177,7 +177,9 @@ def offer_coturn() -> None:
         return
     say("The tests of relays need coturn and iproute2")
     if SYSTEMD.exists():
-        say("They are skipped. To have them: sudo systemctl mask coturn; sudo apt-get install coturn iproute2")
+        say(
+            "They are skipped. To have them: sudo systemctl mask coturn; sudo apt-get install coturn iproute2"
+        )
     elif not runs("sh", ROOT / "deploy" / "setup" / "apt.sh", "coturn", "iproute2"):
         say("They are skipped. To have them, run: sudo apt-get install coturn iproute2")
 

@@ -78,7 +78,9 @@ def load_offline(clip: Path) -> OfflineEdits:
     """The clip's edits by the model and compiler the server uses."""
     settings = Settings()
     editor = load_editor(settings.model, compiler=settings.compiler, device=settings.device)  # type: ignore[arg-type]
-    return OfflineEdits(editor, np.stack(read_as_the_server_does(clip, settings.edit_short_side or SHORT_SIDE)))
+    return OfflineEdits(
+        editor, np.stack(read_as_the_server_does(clip, settings.edit_short_side or SHORT_SIDE))
+    )
 
 
 def read_as_the_server_does(clip: Path, short_side: int) -> Sequence[Picture]:

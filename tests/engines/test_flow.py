@@ -100,7 +100,7 @@ def test_without_memory_a_ddim_step_is_that_of_diffusers() -> None:
     import diffusers
 
     # Its lazily loaded names are opaque to a type checker.
-    scheduler: Any = diffusers.DDIMScheduler(  # type: ignore[no-untyped-call]
+    scheduler: Any = diffusers.DDIMScheduler(
         num_train_timesteps=1000,
         beta_start=0.00085,
         beta_end=0.012,

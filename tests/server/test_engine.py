@@ -7,9 +7,9 @@ import pytest
 
 from engines.conditioning import Conditioning
 from server.engine import EditorCrashError, EditorUnavailableError, Engine, Job, LiveEditor
+from server.session.frame import Frame
 from server.session.layer import AppliedLayer
 from server.session.layered import Seat
-from server.session.frame import Frame
 from server.session.mailbox import Mailbox
 from tests.server.fakes import InvertingEditor
 from tests.server.frames import frame

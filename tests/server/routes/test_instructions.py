@@ -96,7 +96,7 @@ async def test_no_edit_leaves_the_session_after_a_bypass(server: RunningServer, 
         left.append(frame.kind)
         put(frame)
 
-    tap.put = noted  # type: ignore[method-assign]
+    tap.put = noted  # type: ignore[method-assign, assignment]
     session.instructions.bypass(True)
     left.clear()
 
