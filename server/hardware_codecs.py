@@ -74,7 +74,7 @@ def check_codecs() -> tuple[CodecCheck, ...]:
 
 
 def _check_format(format_: str) -> Iterator[CodecCheck]:
-    sample: list[av.Packet[av.VideoStream]] | None = None
+    sample: "list[av.Packet[av.VideoStream]] | None" = None
     for name in (*SOFTWARE_ENCODERS[format_], *_hardware(format_, "w")):
         if not _exists(name, "w"):
             continue
@@ -114,7 +114,7 @@ def _maker(name: str) -> str | None:
     return HARDWARE.get(name.rpartition("_")[2])
 
 
-def _encode(name: str) -> list[av.Packet[av.VideoStream]]:
+def _encode(name: str) -> "list[av.Packet[av.VideoStream]]":
     context = av.CodecContext.create(name, "w")
     assert isinstance(context, VideoCodecContext)
     context.options = _QUIET.get(name, {})
@@ -123,7 +123,7 @@ def _encode(name: str) -> list[av.Packet[av.VideoStream]]:
     formats = [known.name for known in context.codec.video_formats or ()]
     context.pix_fmt = next((each for each in ("yuv420p", "nv12") if each in formats), "yuv420p")
     grey = np.full((_HEIGHT, _WIDTH, 3), 128, np.uint8)
-    packets: list[av.Packet[av.VideoStream]] = []
+    packets: "list[av.Packet[av.VideoStream]]" = []
     for number in range(_PICTURES):
         frame = av.VideoFrame.from_ndarray(grey, format="rgb24").reformat(format=context.pix_fmt)
         frame.pts = number
@@ -134,7 +134,7 @@ def _encode(name: str) -> list[av.Packet[av.VideoStream]]:
     return packets
 
 
-def _decode(name: str, sample: list[av.Packet[av.VideoStream]]) -> None:
+def _decode(name: str, sample: "list[av.Packet[av.VideoStream]]") -> None:
     context = av.CodecContext.create(name, "r")
     assert isinstance(context, VideoCodecContext)
     frames = [frame for packet in sample for frame in context.decode(packet)]
