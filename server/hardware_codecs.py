@@ -74,7 +74,7 @@ def check_codecs() -> tuple[CodecCheck, ...]:
 
 
 def _check_format(format_: str) -> Iterator[CodecCheck]:
-    sample: "list[av.Packet[av.VideoStream]] | None" = None
+    sample: list[av.Packet[av.VideoStream]] | None = None
     for name in (*SOFTWARE_ENCODERS[format_], *_hardware(format_, "w")):
         if not _exists(name, "w"):
             continue
@@ -123,7 +123,7 @@ def _encode(name: str) -> "list[av.Packet[av.VideoStream]]":
     formats = [known.name for known in context.codec.video_formats or ()]
     context.pix_fmt = next((each for each in ("yuv420p", "nv12") if each in formats), "yuv420p")
     grey = np.full((_HEIGHT, _WIDTH, 3), 128, np.uint8)
-    packets: "list[av.Packet[av.VideoStream]]" = []
+    packets: list[av.Packet[av.VideoStream]] = []
     for number in range(_PICTURES):
         frame = av.VideoFrame.from_ndarray(grey, format="rgb24").reformat(format=context.pix_fmt)
         frame.pts = number
