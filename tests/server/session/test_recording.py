@@ -264,10 +264,8 @@ async def test_a_killed_server_leaves_all_but_the_last_second(tmp_path: Path) ->
         folder = tmp_path / "recordings" / recording["id"]
         for name in ("edited.mp4", "original.mp4"):
             pictures, sound = played(folder / name)
-            # A fragment ends with the picture after it, however long that takes to come.
-            interval_s = pictures[-1][0] - pictures[-2][0]
-            assert pictures[-1][0] >= before["duration_s"] - 1.0 - interval_s
-            assert sound[-1] >= before["duration_s"] - 1.0 - interval_s
+            assert pictures[-1][0] >= before["duration_s"] - 1.0
+            assert sound[-1] >= before["duration_s"] - 1.0
         with ServerProcess(settings=settings, program=PROGRAM) as again:
             async with httpx.AsyncClient(base_url=again.url, timeout=15) as http:
                 (kept,) = (await http.get("/v1/recordings")).json()
