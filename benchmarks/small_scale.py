@@ -18,6 +18,7 @@ from torch import Tensor
 
 from engines.backbones.tiny import NormalisedConv2d, TinyConfig, TinyDenoiser, plain_weights
 from engines.codecs import PatchCodec
+from engines.training.filters import gaussian_blur
 from engines.training.forcing import RFDM, ConditionDropout, Method, Predictor, frame_losses
 from engines.training.media import (
     PHOTO_SUFFIXES,
@@ -28,7 +29,7 @@ from engines.training.media import (
     view,
 )
 from engines.training.optimisers import make_optimizers, renormalise
-from engines.training.targets import edit, gaussian_blur
+from engines.training.targets import edit
 
 SIZE = 64
 DETERMINISTIC = ("sepia", "night", "pencil_sketch")
@@ -37,7 +38,16 @@ MANIFOLD = tuple(_COATS)
 """Families of many right answers."""
 FAMILIES = (*DETERMINISTIC, *MANIFOLD)
 CONFIG = TinyConfig(
-    code_length=len(FAMILIES), widths=(32, 48, 64), blocks=(1, 1, 2), condition_width=64, detail_width=32
+    code_length=len(FAMILIES),
+    widths=(32, 48, 64),
+    blocks=(1, 1, 2),
+    context_width=32,
+    context_blocks=1,
+    condition_width=64,
+    detail_width=32,
+    figure_families=(),
+    eraser_families=(),
+    field_families=(),
 )
 MAX_LAG = 6
 _SHORT_SIDE = 128

@@ -22,3 +22,11 @@ COLOURS = MappingProxyType(
     }
 )
 """Colour name -> (red, green, blue), each in [0, 1], gamma-encoded sRGB."""
+
+NEUTRALS = MappingProxyType(
+    {"white": (0.96, 0.96, 0.96), "grey": (0.50, 0.50, 0.50), "black": (0.04, 0.04, 0.04)}
+)
+"""Colours without a hue: a wall, a balloon or a thing can have them, a tint cannot."""
+
+NAMED_COLOURS = MappingProxyType({**COLOURS, **NEUTRALS})
+"""Every colour that can be given, hues first."""

@@ -1,7 +1,7 @@
 """The causal editor: one frame of each stream in, the edited frame out, the stream's memory carried along."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Literal
@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from engines.codecs import PatchCodec
 from engines.compilers.choose import ENGINE_COMPILERS, choose_compiler, eager_compiler, usual_compiler
 from engines.compilers.interface import Compiler, CompilerName, Footprint, FrameShape, Precision
 from engines.compilers.programs import Build, Programs
@@ -129,6 +130,29 @@ class Editor:
             ValueError: A picture is not (H, W, 3) uint8 of a size the model takes.
             ModelError: The size cannot be compiled.
         """
+        results = self._pass(requests, 0)
+        joined = [index for index, request in enumerate(requests) if len(request.conditioning.passes) > 1]
+        if joined:
+            between = [replace(requests[index], picture=results[index].picture) for index in joined]
+            for index, last in zip(joined, self._pass(between, 1), strict=True):
+                shown = _mixed(requests[index], last.picture)
+                evaluations = results[index].evaluations + last.evaluations
+                results[index] = replace(last, picture=shown, evaluations=evaluations)
+        return results
+
+    def _pass(self, requests: Sequence[EditRequest], number: int) -> list[EditResult]:
+        """Make the edit of one pass for each request; before the last pass and after it nothing is mixed in."""
+        requests = [
+            request
+            if len(request.conditioning.passes) == 1
+            else replace(
+                request,
+                conditioning=request.conditioning.passes[number],
+                state=request.state.of_pass(number),
+                strength=1.0,
+            )
+            for request in requests
+        ]
         results: dict[int, EditResult] = {}
         order = sorted(range(len(requests)), key=lambda i: requests[i].picture.shape)
         for _, same_size in groupby(order, key=lambda i: requests[i].picture.shape):
@@ -148,6 +172,9 @@ class Editor:
         latent_shape = (self._codec.channels, height // scale, width // scale)
         for request in requests:
             request.state.arrive(request.picture, request.conditioning.text, latent_shape)
+            drift = request.conditioning.drift
+            if drift is not None and isinstance(self._codec, PatchCodec):
+                request.state.move_noise(drift, self._codec)
         states = [request.state for request in requests]
         edited, latents = program(
             torch.from_numpy(_stack([request.picture for request in requests])),
@@ -169,6 +196,15 @@ class Editor:
             )
             for request, picture, key_frame in zip(requests, edited.numpy(), key_frames, strict=True)
         ]
+
+
+def _mixed(request: EditRequest, edited: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The source with so much of the edit as the request's strength says."""
+    if request.strength == 1.0:
+        return edited
+    source = request.picture.astype(np.float32)
+    mixed = source + request.strength * (edited.astype(np.float32) - source)
+    return np.asarray(mixed.round(), np.uint8)
 
 
 def _stack(pictures: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:

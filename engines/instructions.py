@@ -1,289 +1,65 @@
 """Typed instruction -> conditioning: a small reader of words that survives typing errors.
 
-Each word is the mean of its word pieces, taken from a frozen table that carries general meaning, joined with the
-mean of its hashed letter groups, which is learned and still recognises "penicl". Two transformer layers read the
-words, and one attention pool per question answers: which family, how much, which colour.
+:mod:`engines.tokenizer` makes numbers of the text and :mod:`engines.reader` reads them; here is decided what a
+reading means.
 """
 
 import json
-import math
 import re
-import unicodedata
-from collections.abc import Iterator
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from zlib import crc32
 
 import torch
-import torch.nn.functional as F
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
-from engines.colours import COLOURS
-from engines.conditioning import AMOUNT_RANGE, NO_COLOUR, Conditioning, InstructionError, instruction_code
-from engines.families import EXAMPLES, FAMILIES
+from engines.colours import COLOURS, NAMED_COLOURS
+from engines.conditioning import NO_COLOUR, RGB, Conditioning, InstructionError, instruction_code
+from engines.families import EXAMPLES, FAMILIES, TAKES_NEUTRALS, TAKES_RGB, TAKES_RGB_OF
 from engines.model import ModelError
+from engines.reader import FORMAT_VERSION, NOTHING, STRANGER, Reader, ReaderConfig, Reading
+from engines.tokenizer import Tokenizer, Vocabulary
 
-FORMAT_VERSION = 1
 MAX_CHARACTERS = 500
-MAX_WORDS = 48
-MAX_PIECES = 4
-MAX_GROUPS = 28
 CACHE_SIZE = 1024
 
 _CONFIG_NAME, _WEIGHTS_NAME = "config.json", "model.safetensors"
 _VOCABULARY_NAME, _LEXICON_NAME = "vocab.txt", "lexicon.txt"
-_LETTERS = "abcdefghijklmnopqrstuvwxyz"
-_WORD = re.compile(r"[a-z0-9]+|[^\sa-z0-9]")
-# Below this weight a family is noise of the softmax, not something the text asked for.
-_LEAST_WEIGHT = 0.08
-_SHARPNESS = 2.0
 # The network was taught 1 for everything said without a degree, so an answer this close to 1 means 1.
 _PLAIN_WITHIN = 0.15
-
-
-@dataclass(frozen=True)
-class ReaderConfig:
-    """Shape and calibration of one trained reader, saved beside its weights."""
-
-    piece_width: int = 96
-    group_width: int = 64
-    group_buckets: int = 8192
-    width: int = 128
-    layers: int = 2
-    heads: int = 4
-    known_threshold: float = 0.5
-    """Least probability of being an instruction at all; below it a text is unknown."""
-    temperature: float = 1.0
-    """Divides the family logits so that the confidence is a probability (Guo et al., 2017)."""
-    families: tuple[str, ...] = FAMILIES
-    colours: tuple[str, ...] = tuple(COLOURS)
-    format_version: int = FORMAT_VERSION
+# Where a sentence may be cut: no cut of "black and white" reads better than the whole.
+_JOIN = re.compile(
+    r"\s*[,;.+/&]\s*(?:(?:and|then|also|but|plus)\s+)*"
+    r"|\s+(?:and then|and also|and|n|then|plus|with|but|while|also|as well as)\s+",
+    re.IGNORECASE,
+)
+_MOST_CUTS = 4
+# Half an instruction is done only where it is surely meant.
+_SURE_OF_HALF = 0.9
 
 
 @dataclass(frozen=True, eq=False)
-class Words:
-    """A batch of texts as numbers; index 0 is padding everywhere."""
+class Opinion:
+    """One way to read a text."""
 
-    pieces: Tensor
-    """(B, W, MAX_PIECES) int64, rows of the piece table."""
-    groups: Tensor
-    """(B, W, MAX_GROUPS) int64, buckets of the letter groups."""
+    edits: Tensor
+    """(MOST_EDITS, families + 2) probabilities, as :class:`engines.reader.Reading` orders them."""
+    amounts: Tensor
+    """(MOST_EDITS,)"""
+    colour: Tensor
+    """(NAMED_COLOURS,) logits."""
+    colour_of: Tensor
+    """(COLOURS,) logits."""
+    sureness: float
+    """Probability of the likeliest answer: of two ways to read a text the surer one is taken."""
 
-
-@dataclass(frozen=True, eq=False)
-class Reading:
-    """What the network read, per text of the batch."""
-
-    families: Tensor
-    """(B, families + 1) logits; the last is "no instruction I know"."""
-    amount: Tensor
-    """(B,) within AMOUNT_RANGE."""
-    colours: Tensor
-    """(B, colours) logits."""
-
-
-@dataclass(frozen=True)
-class Vocabulary:
-    """What the tokenizer knows of words."""
-
-    pieces: tuple[str, ...]
-    """WordPieces in table order, from row 1 on; inner pieces start with "##"."""
-    lexicon: tuple[str, ...]
-    """Words of the trade, the commonest first, that a misspelt word may be mended to."""
-
-
-class Tokenizer:
-    """Splits texts into words, mends their spelling, and takes WordPieces and letter groups of each."""
-
-    def __init__(self, vocabulary: Vocabulary, group_buckets: int) -> None:
-        """Take the vocabulary and the number of hash buckets.
-
-        Args:
-            vocabulary: The pieces and the lexicon.
-            group_buckets: Rows of the letter-group table, padding included.
-        """
-        self._rows = {piece: row for row, piece in enumerate(vocabulary.pieces, 1)}
-        self._ranks = {word: rank for rank, word in enumerate(vocabulary.lexicon)}
-        self._buckets = group_buckets
-        self._tokenized = lru_cache(maxsize=50_000)(self._tokenize_word)
-        self._mended = lru_cache(maxsize=50_000)(self._mend)
-
-    def __call__(self, texts: list[str]) -> Words:
-        """Tokenize ``texts`` into one padded batch; longer texts are read up to MAX_WORDS words."""
-        batch = [[self._tokenized(word) for word in self.words(text)] for text in texts]
-        longest = max(1, *(len(words) for words in batch), 1)
-        no_word = ((0,) * MAX_PIECES, (0,) * MAX_GROUPS)
-        padded = [words + [no_word] * (longest - len(words)) for words in batch]
-        return Words(
-            torch.tensor([[pieces for pieces, _ in words] for words in padded]),
-            torch.tensor([[groups for _, groups in words] for words in padded]),
-        )
-
-    def words(self, text: str) -> list[str]:
-        """The first MAX_WORDS words of ``text`` in lower case, mended where they are misspelt."""
-        return [mended for word in split_words(text) for mended in self._mended(word)][:MAX_WORDS]
-
-    def _mend(self, word: str) -> tuple[str, ...]:
-        """The words meant by ``word``: itself where it is one, else the commonest within one typing error."""
-        if len(word) < 4 or word in self._ranks or word in self._rows or not word.isalpha():
-            return (word,)
-        near = [edited for edited in _edits(word) if edited in self._ranks]
-        if near:
-            return (min(near, key=self._ranks.__getitem__),)
-        return self._split(word) or (word,)
-
-    def _split(self, word: str) -> tuple[str, ...]:
-        """``word`` cut into words of the lexicon of at least two letters, or nothing where that fails."""
-        if word in self._ranks:
-            return (word,)
-        for cut in range(len(word) - 2, 1, -1):
-            if word[:cut] in self._ranks and (rest := self._split(word[cut:])):
-                return (word[:cut], *rest)
-        return ()
-
-    def _tokenize_word(self, word: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        pieces = self._pieces(word)[:MAX_PIECES]
-        groups = self._groups(word)[:MAX_GROUPS]
-        return (
-            tuple(pieces + [0] * (MAX_PIECES - len(pieces))),
-            tuple(groups + [0] * (MAX_GROUPS - len(groups))),
-        )
-
-    def _pieces(self, word: str) -> list[int]:
-        pieces: list[int] = []
-        start = 0
-        while start < len(word):
-            for end in range(len(word), start, -1):
-                row = self._rows.get(word[start:end] if start == 0 else f"##{word[start:end]}")
-                if row is not None:
-                    pieces.append(row)
-                    start = end
-                    break
-            else:
-                return []
-        return pieces
-
-    def _groups(self, word: str) -> list[int]:
-        # The whole word first: it survives the cut where a word is too long. The pair of ends and the sorted
-        # letters stay the same under swapped letters.
-        bounded = f"<{word}>"
-        parts = [f"={word}", f"{word[0]}~{word[-1]}", "#" + "".join(sorted(word))]
-        parts += [bounded[at : at + size] for size in (3, 4, 2) for at in range(len(bounded) - size + 1)]
-        return [crc32(part.encode()) % (self._buckets - 1) + 1 for part in parts]
-
-
-def _edits(word: str) -> Iterator[str]:
-    """Every word one typing error away: a letter dropped, swapped with the next, replaced or added."""
-    for at in range(len(word) + 1):
-        left, right = word[:at], word[at:]
-        if right:
-            yield left + right[1:]
-        if len(right) > 1:
-            yield left + right[1] + right[0] + right[2:]
-        for letter in _LETTERS:
-            yield left + letter + right
-            if right:
-                yield left + letter + right[1:]
-
-
-def split_words(text: str) -> list[str]:
-    """The first MAX_WORDS lower-case words and signs of ``text``, accents dropped."""
-    decomposed = unicodedata.normalize("NFKD", text.lower().replace("&", " and "))
-    plain = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
-    # An apostrophe carries no meaning here and splits "don't" into words nobody was taught.
-    return _WORD.findall(plain.replace("'", "").replace("\N{RIGHT SINGLE QUOTATION MARK}", ""))[:MAX_WORDS]
-
-
-class Reader(nn.Module):
-    """The network: words in, answers out."""
-
-    piece_table: Tensor
-    piece_scale: Tensor
-
-    def __init__(self, config: ReaderConfig, vocabulary_size: int) -> None:
-        """Make an untrained reader with an empty piece table.
-
-        Args:
-            config: Its shape.
-            vocabulary_size: Rows of the piece table, without the padding row.
-        """
-        super().__init__()
-        width = config.width
-        self.register_buffer(
-            "piece_table", torch.zeros(vocabulary_size + 1, config.piece_width, dtype=torch.int8)
-        )
-        self.register_buffer("piece_scale", torch.ones(vocabulary_size + 1))
-        self.groups = nn.Embedding(config.group_buckets, config.group_width, padding_idx=0)
-        self.word = nn.Linear(config.piece_width + config.group_width, width)
-        self.positions = nn.Parameter(torch.zeros(MAX_WORDS, width))
-        self.layers = nn.ModuleList(ReaderLayer(width, config.heads) for _ in range(config.layers))
-        self.norm = nn.LayerNorm(width)
-        self.questions = nn.Parameter(torch.randn(3, width) / math.sqrt(width))
-        self.families = nn.Linear(width, len(config.families) + 1)
-        self.amount = nn.Linear(width, 1)
-        self.colours = nn.Linear(width, len(config.colours))
-
-    def forward(self, words: Words) -> Reading:
-        """Read a batch of texts."""
-        hidden, present = self.states(words)
-        scores = torch.einsum("qc,bwc->bqw", self.questions, hidden)
-        weights = scores.masked_fill(~present[:, None], -1e4).softmax(-1)
-        family, amount, colour = (weights @ hidden).unbind(1)
-        low, high = AMOUNT_RANGE
-        return Reading(
-            self.families(family),
-            low + (high - low) * self.amount(amount).squeeze(-1).sigmoid(),
-            self.colours(colour),
-        )
-
-    def states(self, words: Words) -> tuple[Tensor, Tensor]:
-        """Word states (B, W, width) after the last layer, and which words are present (B, W)."""
-        present = words.groups[..., 0] > 0
-        # A text without a single word still has one place to look at.
-        present[:, 0] = True
-        pieces = (
-            self.piece_table[words.pieces].to(self.piece_scale.dtype)
-            * self.piece_scale[words.pieces][..., None]
-        )
-        meaning = _mean(pieces, words.pieces > 0)
-        letters = _mean(self.groups(words.groups), words.groups > 0)
-        hidden = self.join(meaning, letters) + self.positions[: words.pieces.shape[1]]
-        for layer in self.layers:
-            hidden = layer(hidden, present)
-        return self.norm(hidden), present
-
-    def join(self, meaning: Tensor, letters: Tensor) -> Tensor:
-        """One vector per word, (B, W, width), from what it means and how it is spelt."""
-        joined: Tensor = self.word(torch.cat((meaning, letters), -1))
-        return joined
-
-
-class ReaderLayer(nn.Module):
-    """Pre-norm transformer layer (Xiong et al., 2020)."""
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.attention_norm, self.feed_norm = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.widen, self.narrow = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
-        self.dropout = nn.Dropout(0.1)
-
-    def forward(self, hidden: Tensor, present: Tensor) -> Tensor:
-        """Hidden states (B, W, width), ``present`` (B, W) true where there is a word."""
-        batch, length, width = hidden.shape
-        q, k, v = (
-            self.qkv(self.attention_norm(hidden))
-            .view(batch, length, 3, self.heads, -1)
-            .permute(2, 0, 3, 1, 4)
-        )
-        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=present[:, None, None, :])
-        hidden = hidden + self.dropout(self.out(attended.transpose(1, 2).reshape(batch, length, width)))
-        fed: Tensor = hidden + self.dropout(self.narrow(F.gelu(self.widen(self.feed_norm(hidden)))))
-        return fed
+    @property
+    def known_probability(self) -> float:
+        """0 to 1: all that is asked for is known, the first edit and, where there is one, the second."""
+        return float(self.edits[0, :STRANGER].sum() * (1 - self.edits[1, STRANGER]))
 
 
 class TrainedInstructionEncoder:
@@ -321,7 +97,8 @@ class TrainedInstructionEncoder:
     def encode(self, text: str) -> Conditioning:
         """Encode one instruction; the last CACHE_SIZE texts are remembered.
 
-        A text that is no known instruction gets the code of "unchanged": rather nothing than a guess.
+        A text that is no known instruction gets the code of "unchanged": rather nothing than a guess. Where one edit
+        is known and another beside it is not, the known one is done, and ``known`` is false.
 
         Raises:
             InstructionError: The text is blank or longer than MAX_CHARACTERS.
@@ -340,34 +117,43 @@ class TrainedInstructionEncoder:
         reading: Reading = self._reader(self._tokenizer(texts))
         return reading
 
-    def known_probability(self, reading: Reading) -> Tensor:
-        """(B,) probability of being an instruction the model knows."""
-        stranger = (reading.families / self.config.temperature).softmax(-1)[:, -1]
-        return 1 - stranger
+    def opinion(self, text: str) -> Opinion:
+        """The surest of all ways to read ``text``: as a whole, or cut in two where a joining word stands."""
+        cuts = clauses(text)
+        reading = self.read([text, *(clause for cut in cuts for clause in cut)])
+        whole, *parts = (_opinion(reading, row, self.config.temperature) for row in range(len(reading.edits)))
+        joined = (_joined(left, right) for left, right in zip(parts[::2], parts[1::2], strict=True))
+        return max(
+            (whole, *(both for both in joined if both is not None)), key=lambda opinion: opinion.sureness
+        )
 
     def _encode(self, text: str) -> Conditioning:
-        reading = self.read([text])
-        known_probability = self.known_probability(reading).item()
-        known = known_probability >= self.config.known_threshold
-        logits = reading.families[0, :-1] / self.config.temperature
-        probabilities = logits.softmax(-1)
-        order = probabilities.argsort(descending=True).tolist()
-        family = self.config.families[order[0]]
-        colour = self.config.colours[int(reading.colours[0].argmax())]
-        weights = sharpened(logits) if known else {"unchanged": 1.0}
-        amount = reading.amount[0].item()
-        code = instruction_code(
-            weights,
-            1.0 if not known or abs(amount - 1) <= _PLAIN_WITHIN else amount,
-            COLOURS[colour] if "tint" in weights else NO_COLOUR,
-        )
+        opinion = self.opinion(text)
+        probabilities = opinion.edits
+        known = opinion.known_probability >= self.config.known_threshold
+        edits: dict[str, float] = {}
+        for slot in _known_slots(probabilities) if known else _known_half(probabilities):
+            amount = opinion.amounts[slot].item()
+            # A family named twice is one edit: "darker, much darker".
+            edits[FAMILIES[int(probabilities[slot, :STRANGER].argmax())]] = (
+                1.0 if abs(amount - 1) <= _PLAIN_WITHIN else amount
+            )
+        order = probabilities[:, :STRANGER].sum(0).argsort(descending=True).tolist()
+        nearest = tuple(dict.fromkeys((*edits, *(FAMILIES[index] for index in order))))
+        share = probabilities[0, :STRANGER].max() / probabilities[0, :STRANGER].sum()
         return Conditioning(
             text=text,
-            code=code,
-            family=family,
-            confidence=known_probability * probabilities[order[0]].item(),
+            code=instruction_code(
+                dict.fromkeys(edits or ("unchanged",), 1.0),
+                edits,
+                _colour_to_give(edits, opinion.colour),
+                _colour_meant(edits, opinion.colour_of),
+            ),
+            family=nearest[0],
+            confidence=opinion.known_probability * share.item(),
             known=known,
-            nearest=tuple(EXAMPLES[self.config.families[index]][0] for index in order[:3]),
+            nearest=tuple(EXAMPLES[family][0] for family in nearest[:3]),
+            edits=tuple(edits.items()),
         )
 
 
@@ -395,20 +181,73 @@ def load_instruction_encoder(folder: Path) -> TrainedInstructionEncoder:
     return TrainedInstructionEncoder(config, reader, vocabulary)
 
 
-def sharpened(logits: Tensor) -> dict[str, float]:
-    """Family weights that sum to 1 from (families,) logits; a clear answer becomes exactly one-hot."""
-    weights = (logits * _SHARPNESS).softmax(-1)
-    weights = torch.where(weights < _LEAST_WEIGHT, 0.0, weights)
-    if weights.max() > 1 - 2 * _LEAST_WEIGHT:
-        weights = (weights == weights.max()).float()
-    weights = weights / weights.sum()
-    return {family: weight for family, weight in zip(FAMILIES, weights.tolist(), strict=True) if weight > 0}
+def clauses(text: str) -> list[tuple[str, str]]:
+    """``text`` cut in two at each of its first _MOST_CUTS joining words or signs."""
+    cuts = ((text[: join.start()], text[join.end() :]) for join in _JOIN.finditer(text))
+    return [(left, right) for left, right in cuts if left.strip() and right.strip()][:_MOST_CUTS]
 
 
-def _mean(vectors: Tensor, present: Tensor) -> Tensor:
-    """Mean over the second to last axis of ``vectors`` where ``present``; zeros where nothing is."""
-    mask = present[..., None].to(vectors.dtype)
-    return (vectors * mask).sum(-2) / mask.sum(-2).clamp(min=1)
+def _opinion(reading: Reading, row: int, temperature: float) -> Opinion:
+    edits = (reading.edits[row] / temperature).softmax(-1)
+    return Opinion(
+        edits,
+        reading.amounts[row],
+        reading.colour[row],
+        reading.colour_of[row],
+        float(edits[0].max() * edits[1].max()),
+    )
+
+
+def _joined(left: Opinion, right: Opinion) -> Opinion | None:
+    """Two clauses that ask for one edit each, as one text; None where they do not.
+
+    The code holds one colour, so where they name different ones the second is none the model can do beside the first.
+    """
+    first, second = int(left.edits[0].argmax()), int(right.edits[0].argmax())
+    if first == second or max(first, second) >= STRANGER:
+        return None
+    families = (FAMILIES[first], FAMILIES[second])
+    clash = (TAKES_RGB.issuperset(families) and left.colour.argmax() != right.colour.argmax()) or (
+        TAKES_RGB_OF.issuperset(families) and left.colour_of.argmax() != right.colour_of.argmax()
+    )
+    beyond = torch.eye(NOTHING + 1)[STRANGER]
+    return Opinion(
+        torch.stack((left.edits[0], beyond if clash else right.edits[0])),
+        torch.stack((left.amounts[0], right.amounts[0])),
+        left.colour if families[0] in TAKES_RGB else right.colour,
+        left.colour_of if families[0] in TAKES_RGB_OF else right.colour_of,
+        float(left.edits[0].max() * left.edits[1, NOTHING] * right.edits[0].max() * right.edits[1, NOTHING]),
+    )
+
+
+def _known_slots(probabilities: Tensor) -> tuple[int, ...]:
+    """The edits of a text that is known as a whole: the first, and the second where it rather names one than not."""
+    second = probabilities[1]
+    return (0, 1) if second[:STRANGER].sum() > second[NOTHING] else (0,)
+
+
+def _known_half(probabilities: Tensor) -> tuple[int, ...]:
+    """The edit a text asks for beside something that nobody taught; none where all of it is strange."""
+    known, strange = probabilities[:, :STRANGER].sum(-1), probabilities[:, STRANGER]
+    for slot, other in ((0, 1), (1, 0)):
+        if known[slot] >= _SURE_OF_HALF and strange[other] > 0.5:
+            return (slot,)
+    return ()
+
+
+def _colour_to_give(families: Collection[str], logits: Tensor) -> RGB:
+    """The colour read, where one of ``families`` gives one; white, grey and black only where it can be given."""
+    takers = TAKES_RGB.intersection(families)
+    if not takers:
+        return NO_COLOUR
+    names = tuple(NAMED_COLOURS if takers <= TAKES_NEUTRALS else COLOURS)
+    return NAMED_COLOURS[names[int(logits[: len(names)].argmax())]]
+
+
+def _colour_meant(families: Collection[str], logits: Tensor) -> RGB:
+    if not TAKES_RGB_OF.intersection(families):
+        return NO_COLOUR
+    return COLOURS[tuple(COLOURS)[int(logits.argmax())]]
 
 
 def _load_config(path: Path) -> ReaderConfig:
@@ -421,7 +260,7 @@ def _load_config(path: Path) -> ReaderConfig:
     found = values.get("format_version") if isinstance(values, dict) else None
     if found != FORMAT_VERSION:
         raise ModelError(f"{path} has format version {found}, this program reads version {FORMAT_VERSION}")
-    for name, needed in (("families", FAMILIES), ("colours", tuple(COLOURS))):
+    for name, needed in (("families", FAMILIES), ("colours", tuple(NAMED_COLOURS))):
         saved = values.get(name)
         if saved != list(needed):
             named = ", ".join(map(str, saved)) if isinstance(saved, list) else saved

@@ -12,7 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from engines.codecs import PatchCodec
 from engines.drift import DriftMeter
+from engines.noise_drift import Drift, drifted
 
 SCENE_CUT_THRESHOLD = 0.20
 """Mean absolute change of the sampled pixels, in [0, 1], above which two frames are of two scenes."""
@@ -58,20 +60,32 @@ class EditState:
         seed: Of the stream's noise.
         memory: ŷ, (C, h, w), or None before the first output and after a re-anchoring.
         noise: ε, (C, h, w). Drawn once for each size and kept: with the same noise in every frame the sampler's
-            randomness cannot flicker.
+            randomness cannot flicker. It moves, as :mod:`engines.noise_drift` says, while an edit needs it to.
+        moves: How often it has moved; with the seed, all that the fresh noise at its edges comes from.
         text: The instruction the memory belongs to.
         frames_since_anchor: Frames edited since the memory was last emptied.
         previous: Sample of the last source frame, for scene cuts.
         drift: How far the edit has wandered since the memory was last emptied.
+        second: Memory of the second of two joined edits, whose source is what the first made.
     """
 
     seed: int
     memory: Tensor | None = None
     noise: Tensor | None = None
+    moves: int = 0
     text: str | None = None
     frames_since_anchor: int = 0
     previous: NDArray[np.int16] | None = None
     drift: DriftMeter = field(default_factory=DriftMeter)
+    second: "EditState | None" = None
+
+    def of_pass(self, index: int) -> "EditState":
+        """The memory of the first edit (0) or of one joined to it (1)."""
+        if index == 0:
+            return self
+        if self.second is None:
+            self.second = EditState(self.seed + 1)
+        return self.second
 
     def anchor(self) -> None:
         """Forget the last output: a new instruction or a new scene must not start from the old edit."""
@@ -96,6 +110,13 @@ class EditState:
         if resized or cut or text != self.text:
             self.anchor()
         self.previous, self.text = now, text
+
+    def move_noise(self, drift: Drift, codec: PatchCodec) -> None:
+        """Move the noise on by one frame."""
+        if self.noise is not None:
+            self.moves += 1
+            generator = torch.Generator().manual_seed((self.seed << 32) + self.moves)
+            self.noise = drifted(self.noise, drift, codec, generator)
 
     def remember(self, latent: Tensor, interval: int | None) -> bool:
         """Take in the frame's output latent (C, h, w); returns whether it became the memory."""

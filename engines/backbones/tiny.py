@@ -6,7 +6,7 @@ convolution at these widths, and their statistics tie a pixel's edit to the rest
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,19 +25,40 @@ class TinyConfig:
         latent_channels: Channels of one latent; the input has three of them.
         code_length: Length of the instruction code.
         widths: Channels at strides 1, 2 and 4 of the latent.
+        context_width: Channels at stride 8, which sees most of a picture: what is person and what is background.
+        context_blocks: Residual blocks there.
         blocks: Residual blocks at each of these, on the way down (the last is the middle).
         decoder_blocks: Residual blocks on the way up at strides 1 and 2.
         condition_width: Width of the embedding of code and noise level.
         detail_width: Channels of the head that works at twice the latent's resolution.
+        figure_widths: Channels at strides 2, 4 and 8 of the part that tells people from the background.
+        figure_families: Where in the code the weights of families stand that leave people as they are.
+        eraser_widths: Channels at strides 2, 4 and 8 of the part that takes balloons out of the source.
+        eraser_families: Where in the code the weights of families stand that ask for it.
+        field_width: Channels of the part that draws what falls and rises from the noise.
+        field_families: Where in the code the weights of families stand that need it.
     """
 
     latent_channels: int = 48
-    code_length: int = 29
+    code_length: int = 106
     widths: tuple[int, int, int] = (64, 128, 192)
+    context_width: int = 192
+    context_blocks: int = 3
     blocks: tuple[int, int, int] = (1, 1, 3)
     decoder_blocks: tuple[int, int] = (1, 1)
     condition_width: int = 192
     detail_width: int = 64
+    figure_widths: tuple[int, int, int] = (64, 96, 128)
+    figure_families: tuple[int, ...] = (43, 44, 45, 46, 47)
+    eraser_widths: tuple[int, int, int] = (32, 48, 64)
+    eraser_families: tuple[int, ...] = (48,)
+    field_width: int = 40
+    field_families: tuple[int, ...] = (39, 40, 49)
+
+    @property
+    def code_families(self) -> int:
+        """How many family weights lead the code; each has an amount, and two colours end it."""
+        return (self.code_length - 6) // 2
 
 
 class NormalisedConv2d(nn.Module):
@@ -107,6 +128,14 @@ def _linear(inputs: int, outputs: int, *, inputs_norm: float, gain: float = 1.0)
     return layer
 
 
+def _gate(condition_width: int, width: int) -> nn.Linear:
+    """Per-channel factors for what is joined to a trunk, which start at zero: each family opens what it needs."""
+    gate = nn.Linear(condition_width, width)
+    nn.init.zeros_(gate.weight)
+    nn.init.zeros_(gate.bias)
+    return gate
+
+
 def _pixel_norm(x: Tensor) -> Tensor:
     """Every pixel's channels brought to unit mean square (EDM2, Eq. 30): a trunk cannot grow from block to block."""
     return x * torch.rsqrt(x.square().mean(1, keepdim=True) + 1e-4)
@@ -126,6 +155,135 @@ class _Block(nn.Module):
         x = _pixel_norm(x)
         branch: Tensor = self.second(F.silu(self.first(x) * factor + shift))
         return x + branch
+
+
+class _PlainBlock(nn.Module):
+    """x + conv(silu(conv(x))), on a trunk of unit size: the same whatever the instruction."""
+
+    def __init__(self, width: int, conv: Convolution) -> None:
+        super().__init__()
+        self.first = conv(width, width, 3, gain=_AFTER_SILU)
+        self.second = conv(width, width, 3, gain=_BRANCH * _AFTER_SILU)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = _pixel_norm(x)
+        branch: Tensor = self.second(F.silu(self.first(x)))
+        return x + branch
+
+
+class Figure(nn.Module):
+    """Tells people from the background by the source alone, in a grid twice as fine as the latent's.
+
+    It has features of its own: shared with fifty edits they were learned ten times slower, since few pictures have
+    mattes. It is trained first, on mattes alone, and then stands still.
+    """
+
+    def __init__(
+        self, channels: int, widths: tuple[int, int, int], conv: Convolution, outputs: int = 4
+    ) -> None:
+        super().__init__()
+        w0, w1, w2 = widths
+        self.stem = conv(channels, w0, 3, stride=2)
+        self.down0 = _PlainBlock(w0, conv)
+        self.reduce0 = conv(w0, w1, 3, stride=2)
+        self.down1 = nn.Sequential(_PlainBlock(w1, conv), _PlainBlock(w1, conv))
+        self.reduce1 = conv(w1, w2, 3, stride=2)
+        self.middle = nn.Sequential(*(_PlainBlock(w2, conv) for _ in range(3)))
+        self.enlarge1 = conv(w2, 4 * w1, 1)
+        self.up1 = _PlainBlock(w1, conv)
+        self.enlarge0 = conv(w1, 4 * w0, 1)
+        self.up0 = _PlainBlock(w0, conv)
+        self.out = conv(w0, 4 * outputs, 3)
+
+    def forward(self, source: Tensor) -> Tensor:
+        """Logits of the person's share of each pixel of half the picture's resolution.
+
+        Args:
+            source: Latent of the source frame, (B, C, h, w); h and w multiples of 4.
+
+        Returns:
+            (B, 4, h, w): the 2x2 such pixels of each place of the latent.
+        """
+        x0 = self.down0(self.stem(source))
+        x1 = self.down1(self.reduce0(x0))
+        x2 = _like(F.pixel_shuffle(self.enlarge1(self.middle(self.reduce1(x1))), 2), x1)
+        x1 = self.up1(x1 + x2)
+        x0 = self.up0(x0 + _like(F.pixel_shuffle(self.enlarge0(x1), 2), x0))
+        return _like(F.pixel_shuffle(self.out(_pixel_norm(x0)), 2), source)
+
+
+class Eraser(nn.Module):
+    """Finds balloons in the source and guesses what is behind them, in a grid twice as fine as the latent's."""
+
+    def __init__(self, channels: int, widths: tuple[int, int, int], conv: Convolution) -> None:
+        super().__init__()
+        self.net = Figure(channels, widths, conv, outputs=16)
+
+    def forward(self, source: Tensor) -> tuple[Tensor, Tensor]:
+        """Look at a source.
+
+        Args:
+            source: Latent of the source frame, (B, C, h, w); h and w multiples of 4.
+
+        Returns:
+            Logits of a balloon being in front, (B, 4, h, w), and the latent of what is behind, (B, C, h, w).
+        """
+        seen = self.net(source)
+        copies = source.shape[1] // 12
+        colours = [seen[:, first : first + 4].repeat(1, copies, 1, 1) for first in (4, 8, 12)]
+        return seen[:, :4], torch.cat(colours, 1)
+
+
+class Field(nn.Module):
+    """Draws what falls or rises, snow, rain and balloons, from the noise and the instruction alone.
+
+    Like :class:`Figure` it has features of its own and is trained first: noise is free, so it sees more of it than
+    all pictures together.
+    """
+
+    def __init__(self, channels: int, code_length: int, width: int, conv: Convolution) -> None:
+        super().__init__()
+        self.embed = nn.Sequential(
+            _linear(code_length, _FIELD_CONDITION, inputs_norm=1.0),
+            nn.SiLU(),
+            _linear(_FIELD_CONDITION, _FIELD_CONDITION, inputs_norm=_FIELD_CONDITION**0.5, gain=_AFTER_SILU),
+            nn.SiLU(),
+        )
+        self.stem = conv(channels, width, 3)
+        self.blocks = _blocks(width, 2, _FIELD_CONDITION, conv)
+        self.out = conv(width, channels + channels // 3, 1, gain=4.0)
+
+    def forward(self, noise: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:
+        """Draw the field.
+
+        Args:
+            noise: ε, (B, C, h, w).
+            code: Instruction code, (B, code_length).
+
+        Returns:
+            How much each pixel is covered, in [0, 1], and by what latent colour, each (B, C, h, w).
+        """
+        x = _run(self.blocks, self.stem(noise), self.embed(code.to(noise.dtype)))
+        drawn = self.out(_pixel_norm(x))
+        colours = noise.shape[1]
+        cover = torch.sigmoid(drawn[:, colours:] - 2).repeat(1, 3, 1, 1)
+        return cover, drawn[:, :colours]
+
+
+_FIELD_CONDITION = 64
+
+
+def _total(code: Tensor, indices: Iterable[int]) -> Tensor:
+    """Sum of some of a code's numbers, (B,); one by one, which every compiler takes as it is."""
+    total = torch.zeros_like(code[:, 0])
+    for index in indices:
+        total = total + code[:, index]
+    return total
+
+
+def _like(enlarged: Tensor, other: Tensor) -> Tensor:
+    """Without the row or column that an odd side was rounded up by on the way down."""
+    return enlarged[..., : other.shape[-2], : other.shape[-1]]
 
 
 class _DetailHead(nn.Module):
@@ -171,11 +329,20 @@ class TinyDenoiser(nn.Module):
             nn.SiLU(),
         )
         self.stem = conv(3 * channels, w0, 1)
+        self.field = Field(channels, config.code_length, config.field_width, conv)
+        self.eraser = Eraser(channels, config.eraser_widths, conv)
+        self.figure = Figure(channels, config.figure_widths, conv)
+        self.matte = conv(4, w0, 1)
+        self.matte_gate = _gate(condition_width, w0)
         self.down0 = _blocks(w0, config.blocks[0], condition_width, conv)
         self.reduce0 = conv(w0, w1, 3, stride=2)
         self.down1 = _blocks(w1, config.blocks[1], condition_width, conv)
         self.reduce1 = conv(w1, w2, 3, stride=2)
         self.middle = _blocks(w2, config.blocks[2], condition_width, conv)
+        self.reduce2 = conv(w2, config.context_width, 3, stride=2)
+        self.context = _blocks(config.context_width, config.context_blocks, condition_width, conv)
+        self.enlarge2 = conv(config.context_width, 4 * w2, 1)
+        self.context_gate = _gate(condition_width, w2)
         self.enlarge1 = conv(w2, 4 * w1, 1)
         self.up1 = _blocks(w1, config.decoder_blocks[1], condition_width, conv)
         self.enlarge0 = conv(w1, 4 * w0, 1)
@@ -204,14 +371,54 @@ class TinyDenoiser(nn.Module):
             The predicted clean latent, (B, C, h, w).
         """
         condition = self.condition(torch.cat([code, sigma[:, None]], 1).to(noisy.dtype))
+        source = self._cleared(source, code)
         x0 = self.stem(torch.cat([noisy, source, memory], 1))
+        figure = self.figure(source)
+        matte = torch.tanh(0.5 * figure)
+        x0 = x0 + _opened(self.matte_gate, condition) * self.matte(matte)
         x0 = _run(self.down0, x0, condition)
         x1 = _run(self.down1, self.reduce0(x0), condition)
-        x2 = _run(self.middle, self.reduce1(x1), condition)
+        x2 = self.middle[0](self.reduce1(x1), condition)
+        x2 = _run(self.middle[1:], x2 + self._surroundings(x2, condition), condition)
         x1 = _run(self.up1, x1 + F.pixel_shuffle(self.enlarge1(x2), 2), condition)
         x0 = _run(self.up0, x0 + F.pixel_shuffle(self.enlarge0(x1), 2), condition)
         detail: Tensor = self.detail(x0, source, condition)
-        return self._colour(source, condition) + detail
+        edited = self._colour(source, condition) + detail
+        edited = edited + self._spared(figure, code) * (source - edited)
+        cover, colour = self.field(noisy - memory, code)
+        shown: Tensor = edited + self._falling(sigma, code) * cover * (colour - edited)
+        return shown
+
+    def _cleared(self, source: Tensor, code: Tensor) -> Tensor:
+        """The source without balloons where they are to go, before all else that is asked."""
+        asked = _total(code, self.config.eraser_families).clamp(0, 1)[:, None, None, None]
+        found, behind = self.eraser(source)
+        gone = asked * ((torch.sigmoid(found.float()) - 0.15) / 0.5).clamp(0, 1)
+        cleared: Tensor = source + gone.repeat(1, self.config.latent_channels // 4, 1, 1) * (behind - source)
+        return cleared
+
+    def _spared(self, figure: Tensor, code: Tensor) -> Tensor:
+        """How much of each pixel is surely person and stays the source, (B, C, h, w); the trunk has the rim."""
+        asked = _total(code, self.config.figure_families)
+        # A second edit is for people too.
+        others = code[:, : self.config.code_families].sum(1) - asked
+        alone = (asked - others).clamp(0, 1)[:, None, None, None]
+        inside = ((torch.sigmoid(figure.float()) - 0.6) / 0.35).clamp(0, 1)
+        # Every value is that of 2x2 pixels, in each of the three colours.
+        spared: Tensor = (alone * inside).repeat(1, self.config.latent_channels // 4, 1, 1)
+        return spared
+
+    def _falling(self, sigma: Tensor, code: Tensor) -> Tensor:
+        """How much of the field is to be seen, (B, 1, 1, 1): all at the first level, where its noise is the noise."""
+        asked = _total(code, self.config.field_families)
+        # Below the first level the noisy latent shows already what falls.
+        seen: Tensor = (asked * ((sigma - 0.98) * 50).clamp(0, 1)).clamp(0, 1)
+        return seen[:, None, None, None]
+
+    def _surroundings(self, x2: Tensor, condition: Tensor) -> Tensor:
+        context = _run(self.context, self.reduce2(x2), condition)
+        enlarged = _like(F.pixel_shuffle(self.enlarge2(context), 2), x2)
+        return _opened(self.context_gate, condition) * enlarged
 
     def _colour(self, source: Tensor, condition: Tensor) -> Tensor:
         """An affine colour change the whole picture shares, starting at the identity."""
@@ -229,11 +436,16 @@ class TinyDenoiser(nn.Module):
         return colours
 
 
+def _opened(gate: nn.Linear, condition: Tensor) -> Tensor:
+    opened: Tensor = gate(condition)[:, :, None, None]
+    return opened
+
+
 def _blocks(width: int, count: int, condition_width: int, conv: Convolution) -> nn.ModuleList:
     return nn.ModuleList(_Block(width, condition_width, conv) for _ in range(count))
 
 
-def _run(blocks: nn.ModuleList, x: Tensor, condition: Tensor) -> Tensor:
+def _run(blocks: Iterable[nn.Module], x: Tensor, condition: Tensor) -> Tensor:
     for block in blocks:
         x = block(x, condition)
     return x

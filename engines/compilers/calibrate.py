@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from engines.compilers.quantisation import RANGES_FILE, measure_ranges, save_ranges
-from engines.conditioning import instruction_code
-from engines.families import FAMILIES
+from engines.conditioning import NO_COLOUR, instruction_code
+from engines.families import FAMILIES, TAKES_RGB, TAKES_RGB_OF
 from engines.flow import flow_levels
 from engines.model import ModelError, find_model, load_parts
 from engines.program import Direct, FrameProgram
@@ -36,12 +36,13 @@ def calibration_frames(
             scene = scenes[int(torch.randint(len(scenes), (), generator=generator))]
             crop = moving_crop(scene, 1, 1, SHORT_SIDE, generator)
             picture = (crop * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
-            rgb = colour if family == "tint" else (0.0, 0.0, 0.0)
+            rgb = colour if family in TAKES_RGB else NO_COLOUR
+            rgb_of = colour if family in TAKES_RGB_OF else NO_COLOUR
             yield (
                 picture,
                 torch.zeros(latent),
                 torch.randn(latent, generator=generator),
-                instruction_code({family: 1.0}, amount, rgb)[None],
+                instruction_code({family: 1.0}, amount, rgb, rgb_of)[None],
                 torch.ones(1),
             )
 
