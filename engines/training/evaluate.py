@@ -1,8 +1,9 @@
 """``afterimage evaluate``: a model against the exact targets, on photos and clips it never saw.
 
 Every family edits the first frames of every scene through the same ``Editor`` as the live path, memory and all, and
-is compared with its computed target frame by frame. Whether instructions are understood is asked of the pictures, not
-of the text encoder: the edit must be nearer to the right family's target than to any other's.
+is compared with its computed target frame by frame; what falls or rises is drawn from the stream's own noise, so its
+target is as exact. Families are asked for by their exact code; how well typed instructions are read is measured
+apart, by the text encoder that ships with the model.
 """
 
 import argparse
@@ -17,42 +18,56 @@ import torch
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
-from torch import Tensor
 
-from engines.colours import COLOURS
-from engines.editor import Editor, EditRequest, load_editor
-from engines.families import EXAMPLES, FAMILIES
+from engines.editor import Editor, load_editor
+from engines.families import PEOPLE
 from engines.metrics import psnr_db
 from engines.model import ModelError
-from engines.training.media import Scene, camera_path, evaluation_files, load_media, view
-from engines.training.phrasings import Phrasing, held_back
-from engines.training.sheets import family_sheet
-from engines.training.targets import edit
+from engines.training.held_back import Phrasing, held_back
+from engines.training.media import Scene, evaluation_files, load_media
+from engines.training.sheets import family_sheet, time_sheet
+from engines.training.trials import (
+    JOINED_TRIALS,
+    TRIALS,
+    Take,
+    Trial,
+    edit_take,
+    filmed,
+    implied_iou,
+    takes_for,
+    target_of,
+)
 
 SIZE = 256
 FRAMES = 30
 _SHEET_FRAME = 12
+_SHEET_TIMES = (0, 6, 12, 18)
 
 
 @dataclass(frozen=True)
-class FamilyResult:
-    """How well one family is edited.
+class TrialResult:
+    """How well one family, or two joined, are edited.
 
     Attributes:
-        instruction: What was typed.
         psnr_db: Mean over scenes and frames.
         worst_scene_psnr_db: Of the scene edited worst.
         first_frame_psnr_db: Mean over scenes of frame 1.
         last_frame_psnr_db: Mean over scenes of the last frame.
         drift_db: The first less the last.
+        scenes: How many had a target; a background needs a matte of its person.
+        iou: Mean over scenes of the implied person's intersection over union
+            (:func:`engines.training.trials.implied_iou`), for families of people.
+        worst_scene_iou: Of the scene where it is least.
     """
 
-    instruction: str
     psnr_db: float
     worst_scene_psnr_db: float
     first_frame_psnr_db: float
     last_frame_psnr_db: float
     drift_db: float
+    scenes: int
+    iou: float | None = None
+    worst_scene_iou: float | None = None
 
 
 @dataclass(frozen=True)
@@ -63,8 +78,10 @@ class Evaluation:
         mean_psnr_db: Mean over families.
         worst_psnr_db: Of the worst family.
         drift_db: Mean over families of frame 1 less the last frame; below 0 the last is the better one.
-        instruction_top1: Share of held-back phrasings whose edit is nearest to the right family's target.
+        people_iou: Mean over the families of people.
+        instruction_top1: Share of held-back phrasings that are read as just the families they ask for.
         families: Family name -> its result.
+        joined: The same of two edits in one instruction.
         phrasings: How many phrasings ``instruction_top1`` is over.
         scenes: How many photos and clips.
         frames: Of each scene.
@@ -76,8 +93,10 @@ class Evaluation:
     mean_psnr_db: float
     worst_psnr_db: float
     drift_db: float
+    people_iou: float | None
     instruction_top1: float
-    families: dict[str, FamilyResult]
+    families: dict[str, TrialResult]
+    joined: dict[str, TrialResult]
     phrasings: int
     scenes: int
     frames: int
@@ -86,59 +105,39 @@ class Evaluation:
     skipped: list[str]
 
 
-def filmed(scene: Scene, seed: int) -> Tensor:
-    """The first frames of a clip, or a photo filmed by a moving camera: (T, 3, SIZE, SIZE) uint8, centred."""
-    if scene.is_photo:
-        path = camera_path(FRAMES, torch.Generator().manual_seed(seed))
-        frames = view(scene.frames[0].float() / 255, path, (SIZE, SIZE))
-        return (frames * 255).round().to(torch.uint8)
-    top, left = ((side - SIZE) // 2 for side in scene.frames.shape[-2:])
-    return scene.frames[:FRAMES, :, top : top + SIZE, left : left + SIZE]
-
-
-def edit_scene(editor: Editor, frames: Tensor, instruction: str) -> Tensor:
-    """Edit (T, 3, H, W) uint8 frames in order; the edits in [0, 1], same shape."""
-    state, conditioning = editor.open(seed=0), editor.encode(instruction)
-    edited = []
-    for frame in frames:
-        picture = np.ascontiguousarray(frame.permute(1, 2, 0).numpy())
-        result = editor.step([EditRequest(picture, conditioning, state)])[0]
-        edited.append(torch.from_numpy(result.picture))
-    return torch.stack(edited).permute(0, 3, 1, 2).float() / 255
-
-
-def target_of(phrasing: Phrasing, frames: Tensor, family: str) -> Tensor:
-    """The exact edit of (T, 3, H, W) uint8 frames by a family, with the amount and colour of a phrasing."""
-    count = len(frames)
-    amount = torch.full((count, 1, 1, 1), phrasing.amount)
-    rgb = torch.tensor(COLOURS[phrasing.colour or "blue"]).view(1, 3, 1, 1).expand(count, 3, 1, 1)
-    return edit(family, frames.float() / 255, amount, rgb)
-
-
-def plain_phrasing(family: str) -> Phrasing:
-    """The family's first example, which says it plainly; a tint is blue."""
-    return Phrasing(EXAMPLES[family][0], family, colour="blue" if family == "tint" else None)
-
-
-def evaluate_family(editor: Editor, family: str, clips: Sequence[Tensor]) -> FamilyResult:
-    """Edit every scene by one family and compare with its targets."""
-    phrasing = plain_phrasing(family)
-    scores = [
-        psnr_db(edit_scene(editor, clip, phrasing.text), target_of(phrasing, clip, family)) for clip in clips
-    ]
+def evaluate_trial(editor: Editor, trial: Trial, takes: Sequence[Take]) -> TrialResult | None:
+    """Edit every take that has a target and compare; None where no take has one."""
+    conditioning, scores, ious = trial.conditioning(), [], []
+    for take in takes_for(trial, takes):
+        edited = edit_take(editor, take, conditioning)
+        scores.append(psnr_db(edited.pictures, target_of(trial, take, edited.noise)))
+        if len(trial.families) == 1 and trial.needs_people:
+            ious.append(implied_iou(trial, take, edited.pictures))
+    if not scores:
+        return None
     first = torch.stack([score[0] for score in scores]).mean().item()
     last = torch.stack([score[-1] for score in scores]).mean().item()
     of_scenes = [score.mean().item() for score in scores]
-    return FamilyResult(
-        phrasing.text, sum(of_scenes) / len(of_scenes), min(of_scenes), first, last, first - last
+    return TrialResult(
+        psnr_db=_mean(of_scenes),
+        worst_scene_psnr_db=min(of_scenes),
+        first_frame_psnr_db=first,
+        last_frame_psnr_db=last,
+        drift_db=first - last,
+        scenes=len(scores),
+        iou=_mean(ious) if ious else None,
+        worst_scene_iou=min(ious, default=None),
     )
 
 
-def is_understood(editor: Editor, phrasing: Phrasing, frame: Tensor) -> bool:
-    """Whether the edit of one (1, 3, H, W) frame is nearest to the right family's target."""
-    edited = edit_scene(editor, frame, phrasing.text)
-    scores = {family: psnr_db(edited, target_of(phrasing, frame, family)).item() for family in FAMILIES}
-    return max(scores, key=lambda family: scores[family]) == phrasing.family
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def is_read_right(editor: Editor, phrasing: Phrasing) -> bool:
+    """Whether a phrasing is read as the families it asks for, no more and no less."""
+    read = editor.encode(phrasing.text)
+    return read.known and {family for family, _ in read.edits} == {family for family, _ in phrasing.edits}
 
 
 def evaluate(
@@ -148,34 +147,35 @@ def evaluate(
     skipped: list[str],
     progress: Progress,
 ) -> Evaluation:
-    """Measure every family on the given scenes, and the phrasings on the more colourful of them.
+    """Measure every family and the joined pairs on the given scenes, and how phrasings are read.
+
+    Families that no scene has a target for are left out.
 
     Raises:
         ValueError: A clip is shorter than the frames that are evaluated.
     """
-    clips = [filmed(scene, seed) for seed, scene in enumerate(scenes)]
-    for scene, clip in zip(scenes, clips, strict=True):
-        if len(clip) < FRAMES:
-            raise ValueError(f"{scene.name} has {len(clip)} frames, {FRAMES} are needed")
-    families = {}
-    for family in progress.track(FAMILIES, description="families"):
-        families[family] = evaluate_family(editor, family, clips)
-    colourful = sorted(clips, key=_colourfulness, reverse=True)[: max(1, len(clips) // 2)]
-    understood = [
-        is_understood(editor, phrasing, colourful[index % len(colourful)][:1])
-        for index, phrasing in enumerate(progress.track(phrasings, description="phrasings"))
-    ]
+    takes = film(scenes)
+    results = {
+        trial.families: evaluate_trial(editor, trial, takes)
+        for trial in progress.track([*TRIALS, *JOINED_TRIALS], description="edits")
+    }
+    told = {names: result for names, result in results.items() if result is not None}
+    families = {names[0]: result for names, result in told.items() if len(names) == 1}
+    read = [is_read_right(editor, phrasing) for phrasing in phrasings]
     scores = [result.psnr_db for result in families.values()]
+    ious = [result.iou for name, result in families.items() if name in PEOPLE and result.iou is not None]
     described = asdict(editor.description)
     del described["families"]
     return Evaluation(
-        mean_psnr_db=sum(scores) / len(scores),
+        mean_psnr_db=_mean(scores),
         worst_psnr_db=min(scores),
-        drift_db=sum(result.drift_db for result in families.values()) / len(families),
-        instruction_top1=sum(understood) / len(understood),
+        drift_db=_mean([result.drift_db for result in families.values()]),
+        people_iou=_mean(ious) if ious else None,
+        instruction_top1=_mean(read) if read else 0.0,
         families=families,
+        joined={" + ".join(names): result for names, result in told.items() if len(names) > 1},
         phrasings=len(phrasings),
-        scenes=len(clips),
+        scenes=len(takes),
         frames=FRAMES,
         size=SIZE,
         model=described,
@@ -183,30 +183,52 @@ def evaluate(
     )
 
 
+def film(scenes: Sequence[Scene]) -> list[Take]:
+    """A take of every scene.
+
+    Raises:
+        ValueError: A clip is shorter than the frames that are evaluated.
+    """
+    takes = [filmed(scene, seed, FRAMES, SIZE) for seed, scene in enumerate(scenes)]
+    for take in takes:
+        if len(take.sources) < FRAMES:
+            raise ValueError(f"{take.name} has {len(take.sources)} frames, {FRAMES} are needed")
+    return takes
+
+
 def write_sheet(editor: Editor, scenes: Sequence[Scene], path: Path) -> None:
     """Write source, target and edit of a late frame for every family, the scenes taken in turn."""
-    clips = [filmed(scene, seed)[:_SHEET_FRAME] for seed, scene in enumerate(scenes)]
-    sources, targets, edits = [], [], []
-    for index, family in enumerate(FAMILIES):
-        clip, phrasing = clips[index % len(clips)], plain_phrasing(family)
-        sources.append(clip[-1].float() / 255)
-        targets.append(target_of(phrasing, clip[-1:], family)[0])
-        edits.append(edit_scene(editor, clip, phrasing.text)[-1])
-    family_sheet(torch.stack(sources), torch.stack(targets), torch.stack(edits), path)
+    takes = film(scenes)
+    samples = [_sample(editor, trial, takes, seed) for seed, trial in enumerate(TRIALS)]
+    pictures = [None if sample is None else sample[:, _SHEET_FRAME] for sample in samples]
+    family_sheet([trial.label for trial in TRIALS], pictures, path)
 
 
-def _colourfulness(clip: Tensor) -> float:
-    """A grey scene cannot tell "black and white" from "unchanged"; phrasings are asked on the more colourful half."""
-    first = clip[0].float()
-    return float((first - first.mean(0, keepdim=True)).abs().mean())
+def write_time_sheets(editor: Editor, scenes: Sequence[Scene], folder: Path) -> None:
+    """Write a picture for each family and joined pair: source, target and edit over time."""
+    takes = film(scenes)
+    for seed, trial in enumerate([*TRIALS, *JOINED_TRIALS]):
+        sample = _sample(editor, trial, takes, seed)
+        if sample is not None:
+            time_sheet(sample[:, list(_SHEET_TIMES)], folder / f"{'+'.join(trial.families)}.jpg")
+
+
+def _sample(editor: Editor, trial: Trial, takes: Sequence[Take], seed: int) -> torch.Tensor | None:
+    """Source, target and edit, (3, T, 3, H, W) in [0, 1], of one take; None where no take has a target."""
+    fitting = takes_for(trial, takes)
+    if not fitting:
+        return None
+    take = fitting[seed % len(fitting)]
+    edited = edit_take(editor, take, trial.conditioning())
+    return torch.stack([take.sources.float() / 255, target_of(trial, take, edited.noise), edited.pictures])
 
 
 def print_table(evaluation: Evaluation, console: Console) -> None:
     """Show an evaluation to a person."""
     table = Table(title=f"{evaluation.scenes} scenes, {evaluation.frames} frames each, {evaluation.size} px")
-    for column in ("family", "instruction", "PSNR dB", "worst scene", "frame 1", "last frame", "drift dB"):
-        table.add_column(column, justify="left" if column in ("family", "instruction") else "right")
-    for name, result in evaluation.families.items():
+    for column in ("edit", "PSNR dB", "worst scene", "frame 1", "last frame", "drift dB", "person IoU"):
+        table.add_column(column, justify="left" if column == "edit" else "right")
+    for name, result in {**evaluation.families, **evaluation.joined}.items():
         numbers = (
             result.psnr_db,
             result.worst_scene_psnr_db,
@@ -214,12 +236,14 @@ def print_table(evaluation: Evaluation, console: Console) -> None:
             result.last_frame_psnr_db,
             result.drift_db,
         )
-        table.add_row(name, result.instruction, *(f"{number:.2f}" for number in numbers))
+        iou = "" if result.iou is None else f"{result.iou:.3f}"
+        table.add_row(name, *(f"{number:.2f}" for number in numbers), iou)
     console.print(table)
+    people = "none" if evaluation.people_iou is None else f"{evaluation.people_iou:.3f}"
     console.print(
         f"mean {evaluation.mean_psnr_db:.2f} dB, worst family {evaluation.worst_psnr_db:.2f} dB,"
-        f" drift {evaluation.drift_db:.2f} dB,"
-        f" instructions understood {evaluation.instruction_top1:.1%} of {evaluation.phrasings}"
+        f" drift {evaluation.drift_db:.2f} dB, person IoU {people},"
+        f" instructions read {evaluation.instruction_top1:.1%} of {evaluation.phrasings}"
     )
     for line in evaluation.skipped:
         console.print(f"skipped {line}")
@@ -242,6 +266,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--sheet", type=Path, metavar="FILE", help="only write a picture of samples, .png or .jpg"
     )
+    parser.add_argument(
+        "--sheets", type=Path, metavar="DIR", help="only write a picture over time of each edit"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON alone on standard output")
     options = parser.parse_args(arguments)
     console = Console(stderr=True)
@@ -254,6 +281,9 @@ def main(arguments: list[str]) -> int:
             scenes = [scenes[index] for index in picked]
         if options.sheet is not None:
             write_sheet(editor, scenes, options.sheet)
+            return 0
+        if options.sheets is not None:
+            write_time_sheets(editor, scenes, options.sheets)
             return 0
         with Progress(console=console) as progress:
             phrasings = [phrasing for phrasing in held_back() if phrasing.family is not None]

@@ -7,7 +7,7 @@ nothing of files but its own run folder: ``checkpoint.pt`` to resume from, Tenso
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +19,13 @@ from engines import flow
 from engines.backbones.tiny import NormalisedConv2d, TinyConfig, TinyDenoiser
 from engines.codecs import PatchCodec
 from engines.conditioning import CODE_LENGTH
-from engines.families import FAMILIES
-from engines.training.targets import GRADED, edit
+from engines.training.media import Footage
+from engines.training.tasks import Task, draw_task
+from engines.training.warm_start import warm_start
 
-CHECKPOINT_VERSION = 1
+CHECKPOINT_VERSION = 2
+PARTS = ("figure", "field", "eraser")
+"""Of the network, trained before the rest and each on data of its own: mattes, noise, composites."""
 _LONGEST_STEP_S = 30.0
 _RENORMALISE_EVERY = 10
 _AVERAGE_EVERY = 4
@@ -37,10 +40,11 @@ class TrainSettings:
     """What a run is made of.
 
     Attributes:
-        minutes: Training time over all resumed parts together; the learning rate falls over the last 30 %.
+        minutes: Training time over all resumed parts together.
         filter_rate: Muon's peak, for normalised filters.
         learning_rate: AdamW's peak, for all else.
         warmup_steps: Steps over which the rate rises from 0.
+        fall_share: Share of the time, the last, over which the rate falls to nothing.
         ema_decay: Of the averaged weights that are shipped.
         memory_dropout: Share of clips whose memory is lost on the way, as after a scene cut.
         memory_swap: Share of clips that are handed another clip's memory, so that a wrong one is not believed.
@@ -53,6 +57,7 @@ class TrainSettings:
     filter_rate: float = 0.06
     learning_rate: float = 1e-3
     warmup_steps: int = 200
+    fall_share: float = 0.3
     ema_decay: float = 0.998
     memory_dropout: float = 0.1
     memory_swap: float = 0.05
@@ -61,60 +66,17 @@ class TrainSettings:
     seed: int = 0
 
 
-@dataclass(frozen=True, eq=False)
-class Task:
-    """One instruction for each clip of a batch: family indices (B,), amount (B, 1, 1, 1), rgb (B, 3, 1, 1)."""
-
-    families: Tensor
-    amount: Tensor
-    rgb: Tensor
-
-    def code(self, looseness: Tensor) -> Tensor:
-        """Instruction codes (B, CODE_LENGTH), ``looseness`` (B,) of the family's weight spread over the others."""
-        weights = torch.nn.functional.one_hot(self.families, len(FAMILIES)).float()
-        weights = weights * (1 - looseness[:, None]) + looseness[:, None] / len(FAMILIES)
-        return torch.cat([weights, self.amount.flatten(1), self.rgb.flatten(1)], 1)
-
-    def targets(self, pictures: Tensor) -> Tensor:
-        """Exact edits of (B, 3, H, W) pictures."""
-        edited = torch.empty_like(pictures)
-        for index in sorted(set(self.families.tolist())):
-            own = self.families == index
-            edited[own] = edit(FAMILIES[index], pictures[own], self.amount[own], self.rgb[own])
-        return edited
-
-
-_HARD = {
-    "cartoon": 2.5,
-    "painting": 2.0,
-    "relief": 2.0,
-    "pencil_sketch": 2.5,
-    "posterize": 2.5,
-    "neon_edges": 2.0,
-}
-_HARD |= {"mosaic": 1.5, "thermal": 1.5, "tint": 1.5, "blur": 1.2}
-
-
-def draw_task(batch: int, generator: torch.Generator) -> Task:
-    """Random instructions; families that are harder to paint come more often."""
-    odds = torch.tensor([_HARD.get(name, 0.8) for name in FAMILIES])
-    families = torch.multinomial(odds, batch, replacement=True, generator=generator)
-    graded = torch.tensor([name in GRADED for name in FAMILIES])[families]
-    plain = torch.rand(batch, generator=generator) < torch.where(graded, 0.5, 0.8)
-    amount = torch.where(plain, 1.0, 0.4 + 1.2 * torch.rand(batch, generator=generator))
-    hue = torch.rand(batch, 1, generator=generator)
-    value = 0.35 + 0.65 * torch.rand(batch, 1, generator=generator)
-    saturation = 0.5 + 0.5 * torch.rand(batch, 1, generator=generator)
-    sector = (hue * 6 + torch.tensor([5.0, 3.0, 1.0])) % 6
-    rgb = value - value * saturation * torch.minimum(sector, 4 - sector).clamp(0, 1)
-    rgb = rgb * (families == FAMILIES.index("tint"))[:, None]
-    return Task(families, amount.view(-1, 1, 1, 1), rgb.view(-1, 3, 1, 1))
-
-
 class Trainer:
     """Trains one denoiser; holds what a checkpoint holds."""
 
-    def __init__(self, config: TinyConfig, settings: TrainSettings, device: torch.device, run: Path) -> None:
+    def __init__(
+        self,
+        config: TinyConfig,
+        settings: TrainSettings,
+        device: torch.device,
+        run: Path,
+        start: Path | None = None,
+    ) -> None:
         if config.code_length != CODE_LENGTH:
             raise TrainingError(
                 f"the network takes codes of {config.code_length}, the families need {CODE_LENGTH}"
@@ -122,12 +84,24 @@ class Trainer:
         torch.manual_seed(settings.seed)
         self.settings, self.device, self.run = settings, device, run
         self.denoiser = TinyDenoiser(config, NormalisedConv2d).to(device)
+        if start is not None:
+            warm_start(self.denoiser, start)
+        for part in PARTS:
+            self.denoiser.get_submodule(part).requires_grad_(False)
         self.denoiser.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
         self.averaged = {name: value.clone() for name, value in self.denoiser.state_dict().items()}
-        self._normalised = [m for m in self.denoiser.modules() if isinstance(m, NormalisedConv2d)]
+        self._normalised = [
+            module
+            for module in self.denoiser.modules()
+            if isinstance(module, NormalisedConv2d) and module.filters.requires_grad
+        ]
         filters = [module.filters for module in self._normalised]
         among_filters = {id(rows) for rows in filters}
-        others = [weight for weight in self.denoiser.parameters() if id(weight) not in among_filters]
+        others = [
+            weight
+            for weight in self.denoiser.parameters()
+            if weight.requires_grad and id(weight) not in among_filters
+        ]
         self.optimizers: tuple[torch.optim.Optimizer, ...] = (
             torch.optim.Muon(filters, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"),
             torch.optim.AdamW(others, betas=(0.9, 0.99), weight_decay=0.0, fused=True),
@@ -140,11 +114,11 @@ class Trainer:
         if (run / "checkpoint.pt").exists():
             self._resume(run / "checkpoint.pt")
 
-    def fit(self, batches: Iterator[Tensor], progress: Callable[["Trainer", float], None]) -> None:
+    def fit(self, batches: Iterator[Footage], progress: Callable[["Trainer", float], None]) -> None:
         """Train until the time is used up.
 
         Args:
-            batches: Source frames, (K, B, 3, H, W) in [0, 1].
+            batches: Footage without end.
             progress: Called after each step with the loss.
 
         Raises:
@@ -174,47 +148,58 @@ class Trainer:
         self.save()
         writer.close()
 
+    def take_part(self, name: str, weights: Mapping[str, Tensor]) -> None:
+        """Put one of :data:`PARTS` in its place."""
+        self.denoiser.get_submodule(name).load_state_dict(weights)
+        self.averaged |= {f"{name}.{key}": value.clone() for key, value in weights.items()}
+
     def schedule(self) -> float:
-        """Share of the learning rates: warm-up, a plateau, and a linear fall over the last 30 % of the time."""
+        """Share of the learning rates: warm-up, a plateau, and a linear fall."""
         share = self.elapsed_s / (self.settings.minutes * 60)
-        fall = min(1.0, max(0.0, (1 - share) / 0.3))
+        fall = min(1.0, max(0.0, (1 - share) / self.settings.fall_share))
         rise = min(1.0, (self.step + 1) / self.settings.warmup_steps)
         return rise * (0.01 + 0.99 * fall)
 
-    def train_step(self, sources: Tensor) -> float:
-        """One optimiser step on K ordered frames, (K, B, 3, H, W) in [0, 1]; returns the mean loss."""
+    def train_step(self, footage: Footage) -> float:
+        """One optimiser step on the K ordered frames of a batch; returns the mean loss."""
         rates = (self.settings.filter_rate, self.settings.learning_rate)
         for optimizer, rate in zip(self.optimizers, rates, strict=True):
             optimizer.param_groups[0]["lr"] = rate * self.schedule()
-        frames, batch = sources.shape[:2]
-        task = draw_task(batch, self.generator)
+        frames, batch = footage.pictures.shape[:2]
+        task = draw_task(footage, self.generator)
         looseness = 0.1 * torch.rand(batch, generator=self.generator) * self._chance(batch, 0.5)
         code = task.code(looseness).to(self.device)
-        task = Task(*(value.to(self.device) for value in (task.families, task.amount, task.rgb)))
         memory: Tensor | None = None
         total = 0.0
         self.denoiser.train()
-        for pictures in sources.to(self.device):
-            x = self.codec.encode(pictures * 2 - 1)
-            y = self.codec.encode(task.targets(pictures) * 2 - 1)
+        for index, (pictures, mattes) in enumerate(zip(footage.pictures, footage.mattes, strict=True)):
+            sources = task.sources(pictures, index * footage.lag).to(self.device)
+            x = self.codec.encode(sources * 2 - 1)
+            eps = torch.randn(x.shape, generator=self.generator).to(self.device)
+            pictures, mattes = pictures.to(self.device), mattes.clamp(min=0).to(self.device)
+            targets = task.targets(pictures, sources, mattes, self.codec.decode(eps))
+            y = self.codec.encode(targets * 2 - 1)
             y_hat = torch.zeros_like(y) if memory is None else self._disturb(memory)
-            loss, memory, errors = self._frame_loss(x, y, y_hat, code)
+            loss, memory, errors = self._frame_loss(x, y, y_hat, eps, code)
             torch.autograd.backward(loss / frames)
             total += float(loss.detach()) / frames
-            self._note(task.families, errors)
+            self._note(task, errors)
         torch.nn.utils.clip_grad_norm_(self.denoiser.parameters(), 1.0)
         for optimizer in self.optimizers:
             optimizer.step()
         if self.step % _RENORMALISE_EVERY == 0:
             for module in self._normalised:
                 module.renormalise()
-        self.denoiser.zero_grad(set_to_none=True)
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
         self.step += 1
         if self.step % _AVERAGE_EVERY == 0:
             self._average()
         return total
 
-    def _frame_loss(self, x: Tensor, y: Tensor, y_hat: Tensor, code: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _frame_loss(
+        self, x: Tensor, y: Tensor, y_hat: Tensor, eps: Tensor, code: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         batch = len(x)
         sigma = torch.where(
             self._chance(batch, self.settings.first_level_share) > 0,
@@ -222,7 +207,6 @@ class Trainer:
             torch.rand(batch, generator=self.generator),
         ).to(self.device)
         level = sigma.view(-1, 1, 1, 1)
-        eps = torch.randn(x.shape, generator=self.generator).to(self.device)
         y_s = flow.forward(y, y_hat, eps, 1 - level, level)
         inputs = [value.to(memory_format=torch.channels_last) for value in (y_s, x, y_hat)]
         with torch.autocast(self.device.type, torch.bfloat16):
@@ -240,9 +224,10 @@ class Trainer:
     def _chance(self, batch: int, share: float) -> Tensor:
         return (torch.rand(batch, generator=self.generator) < share).float()
 
-    def _note(self, families: Tensor, errors: Tensor) -> None:
-        for index, error in zip(families.tolist(), errors.tolist(), strict=True):
-            name, psnr = FAMILIES[index], -10 * math.log10(error + 1e-10)
+    def _note(self, task: Task, errors: Tensor) -> None:
+        for clip, error in enumerate(errors.tolist()):
+            names, psnr = task.names(clip), -10 * math.log10(error + 1e-10)
+            name = names[0] if len(names) == 1 else "joined"
             self.family_psnr[name] = 0.98 * self.family_psnr.get(name, psnr) + 0.02 * psnr
 
     @torch.no_grad()
@@ -285,7 +270,7 @@ class Trainer:
         self.family_psnr = state["family_psnr"]
 
 
-def repeat_batches(batches: Sequence[Tensor]) -> Iterator[Tensor]:
+def repeat_batches(batches: Sequence[Footage]) -> Iterator[Footage]:
     """Cycle over a few prepared batches: how a test overfits."""
     while True:
         yield from batches

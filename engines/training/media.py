@@ -2,11 +2,15 @@
 
 A clip moves by itself; a photo is given the motion of a hand-held camera. Whatever a file's size, its short side is
 brought to ``SHORT_SIDE`` first, so that lengths in the computed targets mean the same in training and in use.
+
+A folder ``masks`` beside the media may hold mattes of the people in them under the same paths: of a clip a video of
+as many frames, of a photo a PNG. 255 is person.
 """
 
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 import av
@@ -16,18 +20,26 @@ import torch.nn.functional as F
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from engines.training.filters import gaussian_blur
+from engines.training.regions import foreground
+
 SHORT_SIDE = 256
 PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 CLIP_SUFFIXES = frozenset({".mp4", ".mov", ".webm", ".mkv", ".avi"})
 _LARGEST_PIXELS = 64_000_000
 
+UNKNOWN = -1.0
+"""Value of a matte where nobody has said whether there is a person."""
+_TRACE = 0.02
+
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """One photo or clip: ``frames`` is (T, 3, H, W) uint8, T = 1 for a photo."""
+    """One photo or clip: frames (T, 3, H, W) uint8, T = 1 for a photo, and mattes (T, 1, H, W) of its people."""
 
     name: str
     frames: Tensor
+    mattes: Tensor | None = None
 
     @property
     def is_photo(self) -> bool:
@@ -84,13 +96,42 @@ def load_media(folder: Path, files: Sequence[Path], *, max_frames: int | None = 
             frames = _photo(path) if path.suffix.lower() in PHOTO_SUFFIXES else _clip(path, max_frames)
         except (OSError, ValueError, UnidentifiedImageError, av.error.FFmpegError) as error:
             media.skipped.append(f"{name}: {error}")
-        else:
-            media.scenes.append(Scene(name, frames))
+            continue
+        mattes = None
+        try:
+            mattes = _mattes(folder, path, frames)
+        except (OSError, ValueError, UnidentifiedImageError, av.error.FFmpegError) as error:
+            media.skipped.append(f"masks of {name}: {error}")
+        media.scenes.append(Scene(name, frames, mattes))
     if not media.scenes:
         raise FileNotFoundError(
             f"no usable photo or clip in {folder}; skipped: {'; '.join(media.skipped) or 'none'}"
         )
     return media
+
+
+def _mattes(folder: Path, path: Path, frames: Tensor) -> Tensor | None:
+    """(T, 1, H, W) uint8 of the people in a file, None where there is no mask of it."""
+    stored = folder / "masks" / path.relative_to(folder)
+    height, width = frames.shape[-2:]
+    if path.suffix.lower() in PHOTO_SUFFIXES:
+        if not (stored := stored.with_suffix(".png")).is_file():
+            return None
+        with Image.open(stored) as opened:
+            matte = opened.convert("L").resize((width, height), Image.Resampling.BICUBIC)
+        return torch.from_numpy(np.array(matte))[None, None]
+    if not stored.is_file():
+        return None
+    mattes: list[Tensor] = []
+    with av.open(str(stored)) as container:
+        for frame in container.decode(video=0):
+            if len(mattes) == len(frames):
+                break
+            scaled = frame.reformat(width, height, "gray", interpolation="AREA")
+            mattes.append(torch.from_numpy(scaled.to_ndarray())[None].clone())
+    if len(mattes) != len(frames):
+        raise ValueError(f"{len(mattes)} mattes for {len(frames)} frames")
+    return torch.stack(mattes)
 
 
 def _scaled_size(width: int, height: int) -> tuple[int, int]:
@@ -175,47 +216,161 @@ def moving_crop(scene: Scene, frames: int, lag: int, size: int, generator: torch
     Returns:
         (frames, 3, size, size) float32 in [0, 1].
     """
+    layers = _film(scene.frames, frames, lag, size, (0.75, 1.2), generator)
+    return _develop(layers, generator)
 
-    def draw(low: float, high: float) -> float:
-        return low + (high - low) * float(torch.rand((), generator=generator))
 
-    zoom = draw(0.75, 1.2)
-    if scene.is_photo:
+def people_crop(
+    scene: Scene, backdrop: Scene | None, frames: int, lag: int, size: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Like :func:`moving_crop`, of a scene with mattes, the person near or far and maybe before another scene.
+
+    Args:
+        scene: A scene with mattes.
+        backdrop: What to put behind the person; None keeps the scene's own background.
+        frames: Ordered frames of the crop.
+        lag: Frames between two of them.
+        size: Side of the crop.
+        generator: Of everything random.
+
+    Returns:
+        (frames, 3, size, size) pictures in [0, 1] and (frames, 1, size, size) mattes, float32. Mattes are
+        :data:`UNKNOWN` before a backdrop without mattes: nobody is put there, but somebody may have been.
+
+    Raises:
+        ValueError: The scene has no mattes.
+    """
+    if scene.mattes is None:
+        raise ValueError(f"{scene.name} has no mattes")
+    zooms = (0.55, SHORT_SIDE / size)
+    layers = _film(torch.cat([scene.frames, scene.mattes], 1), frames, lag, size, zooms, generator)
+    pictures, mattes = layers[:, :3], _matte(layers[:, 3:])
+    if backdrop is not None:
+        behind, others = _backdrop(backdrop, frames, lag, size, zooms, generator)
+        person = _develop(foreground(pictures, mattes), generator)
+        if _draw(0, 1, generator) < 0.35:
+            person, mattes = _farther(person, mattes, generator)
+        pictures = torch.lerp(behind, person, mattes)
+        mattes = torch.where(mattes > _TRACE, torch.maximum(mattes, others), others)
+    return _develop(pictures, generator), mattes
+
+
+def _matte(levels: Tensor) -> Tensor:
+    return ((levels - 0.012) / 0.976).clamp(0, 1)
+
+
+def _backdrop(
+    scene: Scene, frames: int, lag: int, size: int, zooms: tuple[float, float], generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Pictures of a scene and the mattes of whoever is in it, :data:`UNKNOWN` where it has none."""
+    if scene.mattes is None:
+        pictures = _film(scene.frames, frames, lag, size, zooms, generator)
+        mattes = torch.full_like(pictures[:, :1], UNKNOWN)
+    else:
+        layers = _film(torch.cat([scene.frames, scene.mattes], 1), frames, lag, size, zooms, generator)
+        pictures, mattes = layers[:, :3], _matte(layers[:, 3:])
+    pictures = _develop(pictures, generator)
+    if _draw(0, 1, generator) < 0.3:
+        pictures = gaussian_blur(pictures, _draw(0.8, 3.0, generator))
+    return pictures, mattes
+
+
+def _farther(pictures: Tensor, mattes: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """The person smaller, somewhere along the lower edge, where one stands or is cut off."""
+    side = mattes.shape[-1]
+    small = round(side * _draw(0.3, 0.8, generator))
+    left = int(_draw(0, side - small + 1, generator))
+    layers = F.interpolate(
+        torch.cat([pictures, mattes], 1), (small, small), mode="bilinear", antialias=True, align_corners=False
+    )
+    placed = F.pad(layers, (left, side - small - left, side - small, 0))
+    return placed[:, :3], placed[:, 3:]
+
+
+def _draw(low: float, high: float, generator: torch.Generator) -> float:
+    return low + (high - low) * float(torch.rand((), generator=generator))
+
+
+def _film(
+    layers: Tensor,
+    frames: int,
+    lag: int,
+    size: int,
+    zooms: tuple[float, float],
+    generator: torch.Generator,
+) -> Tensor:
+    """Ordered crops (frames, C, size, size) in [0, 1] of (T, C, H, W) uint8; zoom 2 sees twice as far."""
+    zoom = min(_draw(*zooms, generator), min(layers.shape[-2:]) / size)
+    if len(layers) == 1:
         path = camera_path((frames - 1) * lag + 1, generator)[::lag]
         path[:, 2] *= zoom
-        crops = view(scene.frames[0].float() / 255, path, (size, size))
+        crops = view(layers[0].float() / 255, path, (size, size))
     else:
-        lag = min(lag, max(1, (len(scene.frames) - 1) // max(1, frames - 1)))
-        first = int(draw(0, max(1, len(scene.frames) - (frames - 1) * lag)))
-        picked = [min(first + k * lag, len(scene.frames) - 1) for k in range(frames)]
-        window = min(round(size * zoom), *scene.frames.shape[-2:])
-        top = int(draw(0, scene.frames.shape[-2] - window + 1))
-        left = int(draw(0, scene.frames.shape[-1] - window + 1))
-        crops = scene.frames[picked, :, top : top + window, left : left + window].float() / 255
+        lag = min(lag, max(1, (len(layers) - 1) // max(1, frames - 1)))
+        first = int(_draw(0, max(1, len(layers) - (frames - 1) * lag), generator))
+        picked = [min(first + k * lag, len(layers) - 1) for k in range(frames)]
+        window = min(round(size * zoom), *layers.shape[-2:])
+        top = int(_draw(0, layers.shape[-2] - window + 1, generator))
+        left = int(_draw(0, layers.shape[-1] - window + 1, generator))
+        crops = layers[picked, :, top : top + window, left : left + window].float() / 255
         if window != size:
             crops = F.interpolate(crops, (size, size), mode="bilinear", antialias=True, align_corners=False)
-    if draw(0, 1) < 0.5:
-        crops = crops.flip(-1)
-    if draw(0, 1) < 0.5:
-        gain = torch.tensor([draw(0.85, 1.15) for _ in range(3)]).view(3, 1, 1)
-        crops = (crops * gain * draw(0.75, 1.2)) ** draw(0.75, 1.3)
-    if draw(0, 1) < 0.4:
-        crops = crops + draw(0.0, 0.025) * torch.randn(crops.shape, generator=generator)
+    return crops.flip(-1) if _draw(0, 1, generator) < 0.5 else crops
+
+
+def _develop(crops: Tensor, generator: torch.Generator) -> Tensor:
+    """Light, colour and grain as cameras differ in them, the same for all frames."""
+    if _draw(0, 1, generator) < 0.5:
+        gain = torch.tensor([_draw(0.85, 1.15, generator) for _ in range(3)]).view(3, 1, 1)
+        crops = (crops * gain * _draw(0.75, 1.2, generator)).clamp(min=0) ** _draw(0.75, 1.3, generator)
+    if _draw(0, 1, generator) < 0.4:
+        crops = crops + _draw(0.0, 0.025, generator) * torch.randn(crops.shape, generator=generator)
     return crops.clamp(0, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Footage:
+    """A batch of moving crops.
+
+    Attributes:
+        pictures: (K, B, 3, H, W) in [0, 1], K ordered frames.
+        mattes: (K, B, 1, H, W), zeros where there is none, :data:`UNKNOWN` where an unmasked picture is behind.
+        has_matte: (B,) bool.
+        lag: Frames of the scene between two of the crop.
+    """
+
+    pictures: Tensor
+    mattes: Tensor
+    has_matte: Tensor
+    lag: int = 1
+
+    @classmethod
+    def without_mattes(cls, pictures: Tensor, lag: int = 1) -> "Footage":
+        """Of (K, B, 3, H, W) pictures nothing more is known of."""
+        return cls(
+            pictures,
+            torch.zeros_like(pictures[:, :, :1]),
+            torch.zeros(pictures.shape[1], dtype=torch.bool),
+            lag,
+        )
 
 
 @dataclass(frozen=True)
 class CropSampler:
     """Endless batches of moving crops; clips and photos in fixed shares so that faces at webcams are well met.
 
+    Every fifth batch is of people, and larger, because a person is told from the background by what is around. About
+    half of all batches have ``frames`` ordered frames, the others one, since a stream's first frame, made without a
+    memory, has to be learned as well as the rest.
+
     Attributes:
         scenes: What to crop from.
         batch: Clips in a batch.
-        frames: Ordered frames of a clip in every second batch; the others have one, since a stream's first frame,
-            made without a memory, has to be learned as well as the rest.
-        size: Side of a crop.
+        frames: Ordered frames of a clip in the batches that have more than one.
+        size: Side of a crop; of one with people it is half as much again.
         clip_share: Share of crops that come from clips, the rest from photos.
         max_lag: Most frames between two frames of a crop.
+        backdrop_share: Share of people put before another scene.
     """
 
     scenes: Sequence[Scene]
@@ -224,21 +379,70 @@ class CropSampler:
     size: int
     clip_share: float = 0.5
     max_lag: int = 6
+    backdrop_share: float = 0.5
 
-    def batches(self, seed: int) -> Iterator[Tensor]:
-        """Yield (1 or frames, batch, 3, size, size) float32 in [0, 1] without end."""
+    def batches(self, seed: int) -> Iterator[Footage]:
+        """Yield batches without end; those of people are left out where no scene has mattes."""
+        generator = torch.Generator().manual_seed(seed)
+        people = any(scene.mattes is not None for scene in self.scenes)
+        for turn in count():
+            yield self._anything(self.frames, generator)
+            yield self._anything(1, generator)
+            if people:
+                yield self._people((1, self.frames)[turn % 2], generator)
+            yield self._anything(self.frames, generator)
+            yield self._anything(1, generator)
+
+    def people_batches(self, seed: int) -> Iterator[Footage]:
+        """Yield batches of people alone, of one frame each.
+
+        Raises:
+            ValueError: No scene has mattes.
+        """
+        if all(scene.mattes is None for scene in self.scenes):
+            raise ValueError("no scene has mattes")
         generator = torch.Generator().manual_seed(seed)
         while True:
-            for frames in (self.frames, 1):
-                yield torch.stack([self._crop(frames, generator) for _ in range(self.batch)], 1)
+            yield self._people(1, generator)
 
-    def _crop(self, frames: int, generator: torch.Generator) -> Tensor:
-        photos = [scene for scene in self.scenes if scene.is_photo]
-        clips = [scene for scene in self.scenes if not scene.is_photo]
-        from_clip = bool(clips) and (
-            not photos or float(torch.rand((), generator=generator)) < self.clip_share
+    def plain_batches(self, seed: int) -> Iterator[Footage]:
+        """Yield batches of anything, of one frame each."""
+        generator = torch.Generator().manual_seed(seed)
+        while True:
+            yield self._anything(1, generator)
+
+    def _anything(self, frames: int, generator: torch.Generator) -> Footage:
+        lag = self._lag(generator)
+        crops = [
+            moving_crop(self._pick(self.scenes, generator), frames, lag, self.size, generator)
+            for _ in range(self.batch)
+        ]
+        return Footage.without_mattes(torch.stack(crops, 1), lag)
+
+    def _people(self, frames: int, generator: torch.Generator) -> Footage:
+        masked = [scene for scene in self.scenes if scene.mattes is not None]
+        photos = [scene for scene in self.scenes if scene.mattes is None and scene.is_photo]
+        lag, size = self._lag(generator), self.size * 3 // 2 // 32 * 32
+        pictures, mattes = [], []
+        for _ in range(max(1, self.batch if frames == 1 else self.batch // 2)):
+            backdrop = None
+            if _draw(0, 1, generator) < self.backdrop_share:
+                unmasked = bool(photos) and _draw(0, 1, generator) < 0.6
+                backdrop = self._pick(photos if unmasked else masked, generator)
+            scene = self._pick(masked, generator)
+            crop, matte = people_crop(scene, backdrop, frames, lag, size, generator)
+            pictures.append(crop)
+            mattes.append(matte)
+        return Footage(
+            torch.stack(pictures, 1), torch.stack(mattes, 1), torch.ones(len(pictures), dtype=torch.bool), lag
         )
+
+    def _lag(self, generator: torch.Generator) -> int:
+        return 1 + int(torch.randint(self.max_lag, (), generator=generator))
+
+    def _pick(self, scenes: Sequence[Scene], generator: torch.Generator) -> Scene:
+        photos = [scene for scene in scenes if scene.is_photo]
+        clips = [scene for scene in scenes if not scene.is_photo]
+        from_clip = bool(clips) and (not photos or _draw(0, 1, generator) < self.clip_share)
         pool = clips if from_clip else photos
-        scene = pool[int(torch.randint(len(pool), (), generator=generator))]
-        lag = 1 + int(torch.randint(self.max_lag, (), generator=generator))
-        return moving_crop(scene, frames, lag, self.size, generator)
+        return pool[int(torch.randint(len(pool), (), generator=generator))]

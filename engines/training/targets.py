@@ -1,14 +1,14 @@
 """Exact targets of the instruction families: what an obedient editor would make of a picture.
 
-Each target is a function of the pixels alone, so it holds for every frame of a clip and for any size; lengths are in
-pixels of a picture whose short side is 256. Pictures are (B, 3, H, W) float32 in [0, 1]; ``amount`` is
-(B, 1, 1, 1), 1 as said plainly, 0.5 for "slightly", 1.5 for "very"; ``rgb`` is (B, 3, 1, 1) in [0, 1].
+Each target is a function of the pixels, for people of their matte and for weather of the noise, so it holds for
+every frame of a clip and for any size; lengths are in pixels of a picture whose short side is 256. Pictures are
+(B, 3, H, W) float32 in [0, 1]; ``amount`` is (B, 1, 1, 1), 1 as said plainly, 0.5 for "slightly", 1.5 for "very";
+``rgb`` is (B, 3, 1, 1) in [0, 1].
 
 The looks follow their classical recipes but with soft steps in place of hard ones: a threshold that flips on a
 grey level's noise would flicker from frame to frame in the target already.
 """
 
-import math
 from collections.abc import Callable
 
 import torch
@@ -16,97 +16,70 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engines.families import FAMILIES
+from engines.training import regions, weather
+from engines.training.filters import (
+    box_mean,
+    colour_map,
+    gaussian_blur,
+    gradient,
+    guided_filter,
+    luma,
+    saturate,
+    shift,
+    soft_steps,
+)
+from engines.training.looks import GRADED_LOOKS, LOOKS
 
 Target = Callable[[Tensor, Tensor, Tensor], Tensor]
 
-_LUMA = (0.299, 0.587, 0.114)
 
-
-def edit(family: str, pictures: Tensor, amount: Tensor, rgb: Tensor) -> Tensor:
+def edit(
+    family: str,
+    pictures: Tensor,
+    amount: Tensor,
+    rgb: Tensor,
+    *,
+    rgb_of: Tensor | None = None,
+    matte: Tensor | None = None,
+    noise: Tensor | None = None,
+) -> Tensor:
     """The exact edit of ``pictures`` by one family.
 
     Args:
         family: A name of ``FAMILIES``.
-        pictures: (B, 3, H, W) in [0, 1].
+        pictures: (B, 3, H, W) in [0, 1]. For "remove_balloons" these are without balloons already: what is left when
+            they are gone.
         amount: (B, 1, 1, 1); families without degrees of their own blend below 1 and stay at 1 above.
-        rgb: (B, 3, 1, 1); only "tint" looks at it.
+        rgb: (B, 3, 1, 1), the colour to give; only families of ``TAKES_RGB`` look at it.
+        rgb_of: (B, 3, 1, 1), the colour of the things meant, for families of ``TAKES_RGB_OF``.
+        matte: (B, 1, H, W), 1 on the person, for families of ``PEOPLE``.
+        noise: Noise planes (B, 3, H, W), for families of ``NOISE_DRIFT``.
 
     Returns:
         (B, 3, H, W) in [0, 1].
 
     Raises:
         KeyError: The family is unknown.
+        ValueError: The family needs a colour, matte or noise that is not given.
     """
-    edited = _TARGETS[family](pictures, amount, rgb).clamp(0, 1)
+    if family in _BY_HUE:
+        edited = _BY_HUE[family](pictures, amount, rgb, _given(rgb_of, family, "rgb_of"))
+    elif family in _BY_MATTE:
+        edited = _BY_MATTE[family](pictures, amount, rgb, _given(matte, family, "a matte"))
+    elif family in _FROM_NOISE:
+        edited = _FROM_NOISE[family](pictures, amount, rgb, _given(noise, family, "noise"))
+    else:
+        edited = _TARGETS[family](pictures, amount, rgb)
+    edited = edited.clamp(0, 1)
     if family not in GRADED:
         edited = torch.lerp(pictures, edited, amount.clamp(max=1.0))
     return edited
 
 
-def luma(pictures: Tensor) -> Tensor:
-    """Rec. 601 luma, (B, 1, H, W)."""
-    weights = pictures.new_tensor(_LUMA).view(1, 3, 1, 1)
-    return (pictures * weights).sum(1, keepdim=True)
-
-
-def gaussian_blur(pictures: Tensor, sigma: float) -> Tensor:
-    """Separable Gaussian, standard deviation in pixels, edges replicated."""
-    radius = max(1, math.ceil(3 * sigma))
-    x = torch.arange(-radius, radius + 1, device=pictures.device, dtype=pictures.dtype)
-    kernel = torch.exp(-0.5 * (x / sigma) ** 2)
-    kernel = kernel / kernel.sum()
-    channels = pictures.shape[1]
-    rows = kernel.view(1, 1, 1, -1).expand(channels, 1, 1, -1)
-    columns = kernel.view(1, 1, -1, 1).expand(channels, 1, -1, 1)
-    padded = F.pad(pictures, (radius, radius, radius, radius), mode="replicate")
-    return F.conv2d(F.conv2d(padded, rows, groups=channels), columns, groups=channels)
-
-
-def _box_mean(pictures: Tensor, radius: int) -> Tensor:
-    padded = F.pad(pictures, (radius,) * 4, mode="replicate")
-    return F.avg_pool2d(padded, 2 * radius + 1, stride=1)
-
-
-def _gradient(grey: Tensor) -> tuple[Tensor, Tensor]:
-    """Sobel derivatives along x and y, scaled to grey levels per pixel; any number of channels."""
-    channels = grey.shape[1]
-    sobel = grey.new_tensor([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 8
-    kernel = torch.stack([sobel, sobel.T])[:, None].repeat(channels, 1, 1, 1)
-    both = F.conv2d(F.pad(grey, (1, 1, 1, 1), mode="replicate"), kernel, groups=channels)
-    return both[:, 0::2], both[:, 1::2]
-
-
-def _soft_steps(values: Tensor, levels: int, sharpness: float) -> Tensor:
-    """Quantise [0, 1] to ``levels`` plateaus joined by steep but smooth steps."""
-    scaled = values.clamp(0, 1) * (levels - 1)
-    low = scaled.floor().clamp(max=levels - 2)
-    share = torch.sigmoid(sharpness * (scaled - low - 0.5))
-    floor = 1 / (1 + math.exp(sharpness / 2))
-    return (low + (share - floor) / (1 - 2 * floor)) / (levels - 1)
-
-
-def _colour_map(values: Tensor, stops: tuple[tuple[float, float, float], ...]) -> Tensor:
-    """Piecewise linear colours over [0, 1], evenly spaced stops; (B, 1, H, W) to (B, 3, H, W)."""
-    table = values.new_tensor(stops)
-    scaled = values.clamp(0, 1) * (len(stops) - 1)
-    hats = [(1 - (scaled - k).abs()).clamp(min=0) for k in range(len(stops))]
-    return sum((hat * table[k].view(1, 3, 1, 1) for k, hat in enumerate(hats)), torch.zeros_like(values))
-
-
-def _guided_filter(pictures: Tensor, radius: int, eps: float) -> Tensor:
-    """Edge-preserving smoothing guided by the picture's own luma (He et al. 2010)."""
-    guide = luma(pictures)
-    mean_guide, mean = _box_mean(guide, radius), _box_mean(pictures, radius)
-    covariance = _box_mean(guide * pictures, radius) - mean_guide * mean
-    variance = _box_mean(guide * guide, radius) - mean_guide**2
-    slope = covariance / (variance + eps)
-    offset = mean - slope * mean_guide
-    return _box_mean(slope, radius) * guide + _box_mean(offset, radius)
-
-
-def _saturate(pictures: Tensor, factor: float | Tensor) -> Tensor:
-    grey = luma(pictures)
-    return grey + (pictures - grey) * factor
+def _given(value: Tensor | None, family: str, what: str) -> Tensor:
+    if value is None:
+        raise ValueError(f"{family} needs {what}")
+    return value
 
 
 def _unchanged(x: Tensor, amount: Tensor, rgb: Tensor) -> Tensor:
@@ -136,23 +109,23 @@ def _pencil_sketch(x: Tensor, amount: Tensor, rgb: Tensor) -> Tensor:
 
 def _cartoon(x: Tensor, amount: Tensor, rgb: Tensor) -> Tensor:
     """Flat colours in soft bands with dark outlines."""
-    smooth = _guided_filter(_guided_filter(x, 3, 0.01), 3, 0.01)
+    smooth = guided_filter(guided_filter(x, 3, 0.01), 3, 0.01)
     grey = luma(smooth)
-    bands = _soft_steps(grey, 6, 5.0)
-    flat = _saturate(smooth * ((bands + 0.05) / (grey + 0.05)).clamp(max=1.6), 1.4)
-    dx, dy = _gradient(gaussian_blur(luma(x), 1.2))
+    bands = soft_steps(grey, 6, 5.0)
+    flat = saturate(smooth * ((bands + 0.05) / (grey + 0.05)).clamp(max=1.6), 1.4)
+    dx, dy = gradient(gaussian_blur(luma(x), 1.2))
     strength = (dx**2 + dy**2 + 1e-8).sqrt()
     outline = torch.sigmoid((strength - 0.06) / 0.014)
     return flat.clamp(0, 1) * (1 - 0.75 * outline)
 
 
 def _posterize(x: Tensor, amount: Tensor, rgb: Tensor) -> Tensor:
-    return _soft_steps(_saturate(gaussian_blur(x, 0.8), 1.3), 4, 14.0)
+    return soft_steps(saturate(gaussian_blur(x, 0.8), 1.3), 4, 14.0)
 
 
 def _neon_edges(x: Tensor, amount: Tensor, rgb: Tensor) -> Tensor:
     """Edges of each colour channel glowing on black."""
-    dx, dy = _gradient(gaussian_blur(x, 1.0))
+    dx, dy = gradient(gaussian_blur(x, 1.0))
     edges = (dx**2 + dy**2 + 1e-8).sqrt()
     colour = x / (x.amax(1, keepdim=True) + 0.1)
     lines = (6.0 * edges * (0.4 + 0.8 * colour)).clamp(max=1.2)
@@ -171,12 +144,12 @@ _THERMAL_STOPS = (
 
 
 def _thermal(x: Tensor, amount: Tensor, rgb: Tensor) -> Tensor:
-    return _colour_map(gaussian_blur(luma(x), 1.2) * 1.05, _THERMAL_STOPS)
+    return colour_map(gaussian_blur(luma(x), 1.2) * 1.05, _THERMAL_STOPS)
 
 
 def _night(x: Tensor, amount: Tensor, rgb: Tensor) -> Tensor:
     """Day for night: darker, bluer, flatter colour, and the brightest places left on like lamps."""
-    dim = _saturate(x, 0.55) ** 1.5 * x.new_tensor([0.24, 0.32, 0.58]).view(1, 3, 1, 1)
+    dim = saturate(x, 0.55) ** 1.5 * x.new_tensor([0.24, 0.32, 0.58]).view(1, 3, 1, 1)
     lamps = ((luma(x) - 0.78) / 0.22).clamp(0, 1) ** 2
     glow = gaussian_blur(lamps, 3.0) * x.new_tensor([0.55, 0.45, 0.25]).view(1, 3, 1, 1)
     full = dim + 0.9 * glow
@@ -205,7 +178,7 @@ _BLUR_SIGMAS = (1.0, 2.0, 3.0, 4.0, 5.0)
 
 def _relief(x: Tensor, amount: Tensor, rgb: Tensor) -> Tensor:
     """Carved stone lit from the upper left."""
-    dx, dy = _gradient(gaussian_blur(luma(x), 1.3))
+    dx, dy = gradient(gaussian_blur(luma(x), 1.3))
     height = (0.5 + 3.2 * 0.7071 * (dx + dy)).clamp(0.03, 1)
     stone = x.new_tensor([0.98, 0.95, 0.88]).view(1, 3, 1, 1)
     return height * stone + 0.08 * (gaussian_blur(luma(x), 3.0) - 0.5)
@@ -223,21 +196,15 @@ def _painting(x: Tensor, amount: Tensor, rgb: Tensor) -> Tensor:
     """Kuwahara filter with soft choice (Papari et al. 2007): the calmest neighbourhood gives the colour."""
     radius = 2
     total, weights = torch.zeros_like(x), torch.zeros_like(x[:, :1])
-    mean = _box_mean(x, radius)
-    variance = (_box_mean(x * x, radius) - mean**2).clamp(min=0).sum(1, keepdim=True)
+    mean = box_mean(x, radius)
+    variance = (box_mean(x * x, radius) - mean**2).clamp(min=0).sum(1, keepdim=True)
     weight = 1 / (variance + 4e-4) ** 2
     for dy in (-3, 0, 3):
         for dx in (-3, 0, 3):
-            shifted = _shift(torch.cat([mean, weight], 1), dx, dy)
+            shifted = shift(torch.cat([mean, weight], 1), dx, dy)
             total = total + shifted[:, :3] * shifted[:, 3:]
             weights = weights + shifted[:, 3:]
-    return _saturate(total / weights, 1.2)
-
-
-def _shift(x: Tensor, dx: int, dy: int) -> Tensor:
-    height, width = x.shape[-2:]
-    padded = F.pad(x, (3, 3, 3, 3), mode="replicate")
-    return padded[..., 3 + dy : 3 + dy + height, 3 + dx : 3 + dx + width]
+    return saturate(total / weights, 1.2)
 
 
 def _tint(x: Tensor, amount: Tensor, rgb: Tensor) -> Tensor:
@@ -268,11 +235,11 @@ def _less_contrast(x: Tensor, amount: Tensor, rgb: Tensor) -> Tensor:
 
 
 def _more_saturated(x: Tensor, amount: Tensor, rgb: Tensor) -> Tensor:
-    return _saturate(x, 1 + 0.9 * amount)
+    return saturate(x, 1 + 0.9 * amount)
 
 
 def _less_saturated(x: Tensor, amount: Tensor, rgb: Tensor) -> Tensor:
-    return _saturate(x, 1 - 0.5 * amount)
+    return saturate(x, 1 - 0.5 * amount)
 
 
 def _warmer(x: Tensor, amount: Tensor, rgb: Tensor) -> Tensor:
@@ -291,7 +258,7 @@ def _fog(x: Tensor, amount: Tensor, rgb: Tensor) -> Tensor:
     return torch.lerp(gaussian_blur(x, 0.8), haze, density)
 
 
-GRADED = frozenset(
+GRADED = GRADED_LOOKS | frozenset(
     {
         "night",
         "sunset",
@@ -306,6 +273,13 @@ GRADED = frozenset(
         "warmer",
         "cooler",
         "fog",
+        "snow",
+        "rain",
+        "background_blur",
+        "background_dark",
+        "background_tint",
+        "remove_balloons",
+        "add_balloons",
     }
 )
 """Families whose recipe reads the amount itself; the others blend with the picture below 1."""
@@ -336,7 +310,19 @@ _TARGETS: dict[str, Target] = {
     "warmer": _warmer,
     "cooler": _cooler,
     "fog": _fog,
+    "remove_balloons": _unchanged,
+    **LOOKS,
 }
+_BY_HUE = {"recolour": regions.recolour, "colour_pop": regions.colour_pop}
+_BY_MATTE = {
+    "background_blur": regions.background_blur,
+    "background_dark": regions.background_dark,
+    "background_tint": regions.background_tint,
+    "background_replace": regions.background_replace,
+    "background_grey": regions.background_grey,
+}
+_FROM_NOISE = {"snow": weather.snow, "rain": weather.rain, "add_balloons": weather.add_balloons}
 
-if set(_TARGETS) != set(FAMILIES):
-    raise RuntimeError(f"families without a target or the reverse: {set(_TARGETS) ^ set(FAMILIES)}")
+_DEFINED = {*_TARGETS, *_BY_HUE, *_BY_MATTE, *_FROM_NOISE}
+if set(FAMILIES) != _DEFINED:
+    raise RuntimeError(f"families without a target or the reverse: {set(FAMILIES) ^ _DEFINED}")

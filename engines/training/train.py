@@ -7,37 +7,54 @@ encoder is trained first, in minutes; then the denoiser, for as long as it is gi
 import argparse
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from torch import Tensor
 
 from engines import flow
-from engines.backbones.tiny import TinyConfig, TinyDenoiser, plain_weights, save_denoiser
+from engines.backbones.tiny import (
+    NormalisedConv2d,
+    TinyConfig,
+    TinyDenoiser,
+    plain_weights,
+    save_denoiser,
+)
 from engines.compilers.calibrate import calibrate
-from engines.families import FAMILIES
+from engines.families import FAMILIES, LABELS
 from engines.model import SHIPPED_MODELS, write_index
-from engines.training.loop import Task, Trainer, TrainingError, TrainSettings
-from engines.training.media import CropSampler, load_media, training_files
+from engines.training.eraser import train_eraser
+from engines.training.field import train_field
+from engines.training.figure import train_figure
+from engines.training.loop import PARTS, Trainer, TrainingError, TrainSettings
+from engines.training.media import CropSampler, Footage, load_media, training_files
+from engines.training.parts import PartProgress
 from engines.training.sheets import family_sheet
+from engines.training.tasks import Task
 from engines.training.text import train_text
+from engines.training.weather import Balloons
 
-MODEL_VERSION = "1"
+MODEL_VERSION = "2"
 KEY_FRAME_INTERVAL = 3
 HALVINGS = 2
+SCRATCH = TrainSettings()
+WARM = TrainSettings(filter_rate=0.025, learning_rate=6e-4, warmup_steps=100, fall_share=0.75)
+"""At the rates of a fresh start a trained network forgets within minutes what it knew."""
 _SHEET_EVERY_STEPS = 1000
+_ROUND = 5
 
 
-class _CropDataset(torch.utils.data.IterableDataset[Tensor]):
+class _CropDataset(torch.utils.data.IterableDataset[Footage]):
     """The sampler's batches, from worker processes where a GPU would wait for one."""
 
     def __init__(self, sampler: CropSampler, seed: int) -> None:
         self._sampler, self._seed = sampler, seed
 
-    def __iter__(self) -> Iterator[Tensor]:
+    def __iter__(self) -> Iterator[Footage]:
         worker = torch.utils.data.get_worker_info()
         return self._sampler.batches(self._seed * 1000 + (worker.id if worker else 0))
 
@@ -50,8 +67,8 @@ def train(options: argparse.Namespace, console: Console) -> None:
         FileNotFoundError: There is nothing to train on.
     """
     device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    settings = TrainSettings(minutes=options.minutes, seed=options.seed)
-    trainer = Trainer(TinyConfig(), settings, device, options.run)
+    settings = replace(SCRATCH if options.start is None else WARM, minutes=options.minutes, seed=options.seed)
+    trainer = Trainer(TinyConfig(), settings, device, options.run, options.start)
     if trainer.step:
         console.print(f"resuming at step {trainer.step}, {trainer.elapsed_s / 60:.1f} min done")
     if trainer.elapsed_s < settings.minutes * 60:
@@ -80,16 +97,46 @@ def _fit(trainer: Trainer, options: argparse.Namespace, console: Console) -> Non
     clips = sum(not scene.is_photo for scene in media.scenes)
     console.print(f"{clips} clips, {len(media.scenes) - clips} photos, on {trainer.device}")
     sampler = CropSampler(media.scenes, options.batch, options.frames, options.crop)
+    if trainer.step == 0:
+        _fit_parts(trainer, sampler, options, console)
     # A resumed run must not see the first part's crops again.
     dataset = _CropDataset(sampler, options.seed + trainer.step)
     workers = 0 if trainer.device.type == "cpu" else options.workers
-    batches: Iterator[Tensor] = iter(
+    batches: Iterator[Footage] = iter(
         torch.utils.data.DataLoader(dataset, batch_size=None, num_workers=workers)
     )
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as bar:
         shown = bar.add_task("training", total=trainer.settings.minutes * 60)
         trainer.fit(batches, lambda trainer, loss: _after_step(trainer, loss, bar, shown, batches))
+
+
+def _fit_parts(trainer: Trainer, sampler: CropSampler, options: argparse.Namespace, console: Console) -> None:
+    """Train what has features of its own, people, weather and removal, and put each in its place."""
+    torch.manual_seed(options.seed)
+    fresh = TinyDenoiser(trainer.denoiser.config, NormalisedConv2d).to(trainer.device)
+    larger, run, seed = replace(sampler, batch=2 * sampler.batch), options.run, options.seed
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as bar:
+
+        def shown(name: str, minutes: float) -> Callable[[PartProgress], None]:
+            task = bar.add_task(name, total=minutes * 60)
+            return lambda now: bar.update(
+                task, completed=now.elapsed_s, description=f"{name}  step {now.step}  loss {now.loss:.4f}"
+            )
+
+        if any(scene.mattes is not None for scene in sampler.scenes):
+            minutes = options.people_minutes
+            after_step = shown("people", minutes)
+            train_figure(fresh.figure, larger.people_batches(seed), minutes, run, after_step)
+        minutes = options.weather_minutes
+        train_field(fresh.field, minutes, run, seed, shown("weather", minutes))
+        minutes = options.removal_minutes
+        after_step = shown("removal", minutes)
+        train_eraser(fresh.eraser, larger.plain_batches(seed), minutes, run, seed, after_step)
+    for part in PARTS:
+        trainer.take_part(part, fresh.get_submodule(part).state_dict())
+    trainer.save()
 
 
 def _fit_text(encoder: Path, seed: int, console: Console) -> None:
@@ -104,36 +151,47 @@ def _fit_text(encoder: Path, seed: int, console: Console) -> None:
 
 
 def _after_step(
-    trainer: Trainer, loss: float, bar: Progress, shown: TaskID, batches: Iterator[Tensor]
+    trainer: Trainer, loss: float, bar: Progress, shown: TaskID, batches: Iterator[Footage]
 ) -> None:
     scores = trainer.family_psnr
     mean = sum(scores.values()) / len(scores)
     description = f"step {trainer.step}  loss {loss:.4f}  mean {mean:.1f} dB"
     bar.update(shown, completed=trainer.elapsed_s, description=description)
     if trainer.step % _SHEET_EVERY_STEPS == 0:
-        write_sheet(trainer, next(batches)[0])
+        # One with people, if there are any: their edits have nothing to show without.
+        write_sheet(trainer, max(islice(batches, _ROUND), key=lambda footage: bool(footage.has_matte.all())))
 
 
 @torch.no_grad()
-def write_sheet(trainer: Trainer, pictures: Tensor) -> Path:
+def write_sheet(trainer: Trainer, footage: Footage) -> Path:
     """Write what the averaged weights make of a batch of pictures, one family each; returns where."""
-    count = len(FAMILIES)
-    sources = pictures.repeat(math.ceil(count / len(pictures)), 1, 1, 1)[:count].to(trainer.device)
-    blue = torch.tensor([0.1, 0.25, 0.95]).view(1, 3, 1, 1)
-    is_tint = torch.tensor([family == "tint" for family in FAMILIES]).view(-1, 1, 1, 1)
-    task = Task(torch.arange(count), torch.ones(count, 1, 1, 1), blue * is_tint)
-    on_device = Task(*(value.to(trainer.device) for value in (task.families, task.amount, task.rgb)))
+    count, generator = len(FAMILIES), torch.Generator().manual_seed(0)
+    repeats = math.ceil(count / footage.pictures.shape[1])
+    pictures = footage.pictures[0].repeat(repeats, 1, 1, 1)[:count]
+    mattes = footage.mattes[0].clamp(min=0).repeat(repeats, 1, 1, 1)[:count]
+    task = Task.single(FAMILIES)
+    to_remove = Balloons.random(pictures.shape[-2], pictures.shape[-1], generator)
+    balloons = tuple(
+        to_remove if family == "remove_balloons" else none
+        for family, none in zip(FAMILIES, task.balloons, strict=True)
+    )
+    task = replace(task, balloons=balloons)
     averaged = TinyDenoiser(trainer.denoiser.config).to(trainer.device).eval()
     averaged.load_state_dict(plain_weights(trainer.denoiser, trainer.averaged))
     codec = trainer.codec
-    x = codec.encode(sources * 2 - 1)
+    sources = task.sources(pictures, 0)
+    x = codec.encode(sources.to(trainer.device) * 2 - 1)
     nothing = torch.zeros_like(x)
-    noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0)).to(trainer.device)
+    noise = torch.randn(x.shape, generator=generator)
+    targets = task.targets(pictures, sources, mattes, codec.decode(noise))
     sigma = torch.ones(count, device=trainer.device)
-    y = averaged(flow.start(nothing, noise), x, nothing, sigma, on_device.code(torch.zeros_like(sigma)))
+    code = task.code(torch.zeros(count)).to(trainer.device)
+    y = averaged(flow.start(nothing, noise.to(trainer.device)), x, nothing, sigma, code)
     outputs = (codec.decode(y) + 1) / 2
     path = trainer.run / "sheets" / f"step_{trainer.step:06d}.png"
-    family_sheet(sources.cpu(), on_device.targets(sources).cpu(), outputs.cpu(), path)
+    family_sheet(
+        [LABELS[family] for family in FAMILIES], list(torch.stack([sources, targets, outputs.cpu()], 1)), path
+    )
     return path
 
 
@@ -167,7 +225,17 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--out", type=Path, default=SHIPPED_MODELS / "rfdm-tiny", help="model folder to write"
     )
+    parser.add_argument(
+        "--from",
+        dest="start",
+        type=Path,
+        metavar="FOLDER",
+        help="start from the weights of a model folder; families it lacks start fresh",
+    )
     parser.add_argument("--minutes", type=float, default=100, help="training time, resumed parts counted in")
+    for part, minutes in (("people", 26), ("weather", 25), ("removal", 10)):
+        text = f"before that, for the part that does {part} (default: {minutes})"
+        parser.add_argument(f"--{part}-minutes", type=float, default=minutes, metavar="MINUTES", help=text)
     parser.add_argument("--device", help="cpu or cuda (default: the GPU where there is one)")
     parser.add_argument("--batch", type=int, default=8, help="clips in a step")
     parser.add_argument("--frames", type=int, default=3, help="ordered frames of a clip")
