@@ -12,17 +12,26 @@ from engines.families import FAMILIES
 from engines.memory import EditState
 from engines.model import ModelParts
 
-SMALL = TinyConfig(widths=(16, 16, 16), blocks=(1, 1, 1), condition_width=16, detail_width=8)
+SMALL = TinyConfig(
+    widths=(16, 16, 16),
+    blocks=(1, 1, 1),
+    condition_width=16,
+    detail_width=8,
+    context_width=16,
+    context_blocks=1,
+    figure_widths=(16, 16, 16),
+    field_width=16,
+    eraser_widths=(16, 16, 16),
+)
 
 
 class WordEncoder:
     """Understands the families' own names and nothing else."""
 
     def encode(self, text: str) -> Conditioning:
-        family = text if text in FAMILIES else "unchanged"
-        return Conditioning(
-            text, instruction_code({family: 1.0}), family, 1.0, known=text in FAMILIES, nearest=()
-        )
+        known = text in FAMILIES
+        family, edits = (text, ((text, 1.0),)) if known else ("unchanged", ())
+        return Conditioning(text, instruction_code({family: 1.0}), family, 1.0, known, (), edits)
 
 
 def small_denoiser() -> TinyDenoiser:

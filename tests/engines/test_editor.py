@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from engines.codecs import PatchCodec
 from engines.compilers.eager import EagerCompiler
+from engines.conditioning import Conditioning, instruction_code
 from engines.drift import LEARN_FRAMES
 from engines.editor import Editor, EditRequest, choose_device, load_editor
-from engines.families import FAMILIES
+from engines.families import FAMILIES, NOISE_DRIFT
 from engines.flow import flow_levels
 from engines.model import ModelError, ModelParts
 from engines.program import Direct, FrameProgram
@@ -158,3 +160,65 @@ def test_a_device_that_is_not_there_is_one_clear_line() -> None:
     if not torch.cuda.is_available():
         with pytest.raises(ModelError, match="no NVIDIA GPU"):
             choose_device("cuda")
+
+
+def test_the_noise_moves_with_what_falls_and_stands_still_otherwise() -> None:
+    live = editor()
+    falling, still = live.open(seed=1), live.open(seed=1)
+
+    fields, frozen = [], []
+    for index in range(2):
+        live.step([request(picture(index), falling, "snow"), request(picture(index), still, "sepia")])
+        assert falling.noise is not None
+        fields.append(PatchCodec(2).decode(falling.noise[None])[0])
+        frozen.append(still.noise)
+
+    for index, (down, right) in enumerate(NOISE_DRIFT["snow"][:2]):
+        height, width = fields[0].shape[1:]
+        arrived = fields[1][index, down:, right:]
+        assert torch.equal(arrived, fields[0][index, : height - down, : width - right])
+    assert frozen[0] is frozen[1]
+
+
+def joined(*families: str) -> Conditioning:
+    code = instruction_code(dict.fromkeys(families, 1.0))
+    return Conditioning(
+        " and ".join(families), code, families[0], 1.0, True, (), tuple((name, 1.0) for name in families)
+    )
+
+
+def test_joined_edits_are_the_second_of_what_the_first_made() -> None:
+    live, source = editor(), picture(0)
+    together = live.step([EditRequest(source, joined("night", "crt"), live.open(seed=3))])[0]
+
+    first = live.step([request(source, live.open(seed=3), "night")])[0]
+    second = live.step([request(first.picture, live.open(seed=4), "crt")])[0]
+
+    assert np.array_equal(together.picture, second.picture)
+    assert together.evaluations == 2
+    assert together.key_frame
+
+
+def test_the_strength_of_joined_edits_mixes_their_result_with_the_source() -> None:
+    live, source = editor(), picture(0)
+    none, whole, half = (
+        live.step([EditRequest(source, joined("night", "crt"), live.open(), strength)])[0].picture.astype(int)
+        for strength in (0.0, 1.0, 0.5)
+    )
+
+    assert np.array_equal(none, source)
+    assert np.abs(half - (source.astype(int) + whole) / 2).max() <= 1
+
+
+def test_joined_and_single_edits_of_several_streams_are_made_in_one_step() -> None:
+    live, source = editor(), picture(0)
+    both = live.step(
+        [
+            EditRequest(source, joined("night", "crt"), live.open(seed=1)),
+            request(source, live.open(seed=1), "sepia"),
+        ]
+    )
+    alone = live.step([request(source, live.open(seed=1), "sepia")])[0]
+
+    assert [result.evaluations for result in both] == [2, 1]
+    assert np.array_equal(both[1].picture, alone.picture)

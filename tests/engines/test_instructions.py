@@ -5,20 +5,17 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
 
-from engines.colours import COLOURS
-from engines.conditioning import AMOUNT_INDEX, CODE_LENGTH, RGB_INDEX, InstructionError
-from engines.families import EXAMPLES, FAMILIES
-from engines.instructions import (
-    MAX_CHARACTERS,
-    Tokenizer,
-    TrainedInstructionEncoder,
-    Vocabulary,
-    load_instruction_encoder,
-    sharpened,
-    split_words,
+from engines.colours import COLOURS, NAMED_COLOURS
+from engines.conditioning import (
+    AMOUNT_INDEX,
+    CODE_LENGTH,
+    Conditioning,
+    InstructionError,
+    instruction_code,
 )
+from engines.families import EXAMPLES, FAMILIES
+from engines.instructions import MAX_CHARACTERS, TrainedInstructionEncoder, load_instruction_encoder
 from engines.model import SHIPPED_MODELS, ModelError
 
 SHIPPED = SHIPPED_MODELS / "rfdm-tiny" / "instruction_encoder"
@@ -35,8 +32,8 @@ def damaged(tmp_path: Path) -> Path:
     return shutil.copytree(SHIPPED, tmp_path / "instruction_encoder")
 
 
-def one_hot(family: str) -> Tensor:
-    return torch.tensor([float(name == family) for name in FAMILIES])
+def amount_of(conditioning: Conditioning, family: str) -> float:
+    return float(conditioning.code[AMOUNT_INDEX + FAMILIES.index(family)])
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -44,30 +41,236 @@ def test_every_example_instruction_is_understood(encoder: TrainedInstructionEnco
     for example in EXAMPLES[family]:
         conditioning = encoder.encode(example)
 
-        assert (example, conditioning.family, conditioning.known) == (example, family, True)
+        assert (example, [name for name, _ in conditioning.edits], conditioning.known) == (
+            example,
+            [family],
+            True,
+        )
+        assert conditioning.family == family
         assert conditioning.code.shape == (CODE_LENGTH,)
 
 
+PLAIN = {
+    "make it black and white": {"black_and_white": 1.0},
+    "black and white": {"black_and_white": 1.0},
+    "b&w": {"black_and_white": 1.0},
+    "sepia": {"sepia": 1.0},
+    "invert it": {"negative": 1.0},
+    "make it a pencil sketch": {"pencil_sketch": 1.0},
+    "pencil sketch": {"pencil_sketch": 1.0},
+    "cartoon": {"cartoon": 1.0},
+    "make it an oil painting": {"painting": 1.0},
+    "watercolour": {"watercolour": 1.0},
+    "ink drawing": {"ink": 1.0},
+    "make it a watercolor painting": {"watercolour": 1.0},
+    "comic halftone": {"halftone": 1.0},
+    "stained glass": {"stained_glass": 1.0},
+    "blueprint": {"blueprint": 1.0},
+    "make it a blueprint": {"blueprint": 1.0},
+    "chalkboard": {"chalk": 1.0},
+    "vhs": {"vhs": 1.0},
+    "old tv": {"crt": 1.0},
+    "night vision": {"night_vision": 1.0},
+    "night": {"night": 1.0},
+    "make it night": {"night": 1.0},
+    "x-ray": {"xray": 1.0},
+    "teal and orange": {"teal_orange": 1.0},
+    "deep teal and orange": {"teal_orange": 1.5},
+    "dreamy glow": {"glow": 1.0},
+    "faded film": {"faded": 1.0},
+    "sharpen it": {"sharpen": 1.0},
+    "sharper": {"sharpen": 1.0},
+    "blur it": {"blur": 1.0},
+    "blur it slightly": {"blur": 0.5},
+    "make it very blurry": {"blur": 1.5},
+    "make it snow": {"snow": 1.0},
+    "heavy snow": {"snow": 1.5},
+    "make it rain": {"rain": 1.0},
+    "light rain": {"rain": 0.5},
+    "add fog": {"fog": 1.0},
+    "make it brighter": {"brighter": 1.0},
+    "a bit brighter": {"brighter": 0.5},
+    "much brighter": {"brighter": 1.5},
+    "make it darker": {"darker": 1.0},
+    "very dark": {"darker": 1.5},
+    "a touch warmer": {"warmer": 0.5},
+    "make it a lot colder": {"cooler": 1.5},
+    "blur the background": {"background_blur": 1.0},
+    "blur the background a bit": {"background_blur": 0.5},
+    "darken the background": {"background_dark": 1.0},
+    "make the background black and white": {"background_grey": 1.0},
+    "remove the balloons": {"remove_balloons": 1.0},
+    "remove the effect": {"unchanged": 1.0},
+    "make it night and blur the background": {"night": 1.0, "background_blur": 1.0},
+    "pencil sketch, then a bit darker": {"pencil_sketch": 1.0, "darker": 0.5},
+    "snow with a sepia tone": {"snow": 1.0, "sepia": 1.0},
+    "make it a cartoon and add fog": {"cartoon": 1.0, "fog": 1.0},
+    "black and white and very dark": {"black_and_white": 1.0, "darker": 1.5},
+    "make it black and white and blur the background": {"black_and_white": 1.0, "background_blur": 1.0},
+    "make it rain and make it darker": {"rain": 1.0, "darker": 1.0},
+    "teal and orange with snow": {"teal_orange": 1.0, "snow": 1.0},
+    "oil painting, more contrast": {"painting": 1.0, "more_contrast": 1.0},
+    "sharpen it and warm it up a little": {"sharpen": 1.0, "warmer": 0.5},
+    "sepia but brighter": {"sepia": 1.0, "brighter": 1.0},
+    "make it foggy and black and white": {"fog": 1.0, "black_and_white": 1.0},
+    "vhs plus rain": {"vhs": 1.0, "rain": 1.0},
+    "remove the balloons and make it brighter": {"remove_balloons": 1.0, "brighter": 1.0},
+}
+"""Said as plainly as it can be said: all of it has to be right, whatever the share on the held-back phrasings is."""
+
+
+@pytest.mark.parametrize(("text", "edits"), PLAIN.items(), ids=list(PLAIN))
+def test_what_is_plainly_said_is_read_right(
+    encoder: TrainedInstructionEncoder, text: str, edits: dict[str, float]
+) -> None:
+    conditioning = encoder.encode(text)
+
+    assert conditioning.known
+    assert dict(conditioning.edits) == pytest.approx(edits, abs=0.2)
+    for family, amount in edits.items():
+        assert conditioning.code[FAMILIES.index(family)] == 1.0
+        assert amount_of(conditioning, family) == pytest.approx(amount, abs=0.2)
+    assert conditioning.code[:AMOUNT_INDEX].sum() == len(edits)
+
+
+@pytest.mark.xfail(reason="the bare word is taken for a stranger by the shipped weights", strict=True)
+def test_the_bare_word_sharpen_is_known(encoder: TrainedInstructionEncoder) -> None:
+    assert encoder.encode("sharpen").known
+
+
 def test_a_clear_instruction_gives_an_exact_code(encoder: TrainedInstructionEncoder) -> None:
-    code = encoder.encode("turn it into a pencil sketch").code
-
-    assert torch.equal(code[:AMOUNT_INDEX], one_hot("pencil_sketch"))
-    assert code[AMOUNT_INDEX:].tolist() == [1.0, 0.0, 0.0, 0.0]
-
-
-@pytest.mark.parametrize(
-    ("text", "amount"), [("blur it slightly", 0.5), ("blur it", 1.0), ("make it very blurry", 1.5)]
-)
-def test_degrees_become_the_amount(encoder: TrainedInstructionEncoder, text: str, amount: float) -> None:
-    assert encoder.encode(text).code[AMOUNT_INDEX].item() == pytest.approx(amount, abs=0.15)
+    assert torch.equal(
+        encoder.encode("turn it into a pencil sketch").code, instruction_code({"pencil_sketch": 1.0})
+    )
 
 
 @pytest.mark.parametrize("colour", COLOURS)
 def test_a_named_colour_becomes_its_exact_rgb(encoder: TrainedInstructionEncoder, colour: str) -> None:
     code = encoder.encode(f"tint it {colour}").code
 
-    assert torch.equal(code[:AMOUNT_INDEX], one_hot("tint"))
-    assert code[RGB_INDEX:].tolist() == pytest.approx(COLOURS[colour])
+    assert torch.equal(code, instruction_code({"tint": 1.0}, rgb=COLOURS[colour]))
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize(
+    ("wording", "family"),
+    [
+        ("tint the background {}", "background_tint"),
+        ("replace the background with plain {}", "background_replace"),
+        ("add {} balloons", "add_balloons"),
+    ],
+)
+def test_the_colour_to_give_is_read_for_every_family_that_takes_one(
+    encoder: TrainedInstructionEncoder, wording: str, family: str, colour: str
+) -> None:
+    code = encoder.encode(wording.format(colour)).code
+
+    assert torch.equal(code, instruction_code({family: 1.0}, rgb=COLOURS[colour]))
+
+
+@pytest.mark.parametrize("meant", COLOURS)
+def test_the_colour_meant_and_the_colour_to_give_are_told_apart(
+    encoder: TrainedInstructionEncoder, meant: str
+) -> None:
+    given = "blue" if meant != "blue" else "red"
+
+    recolour = encoder.encode(f"make the {meant} things {given}").code
+    pop = encoder.encode(f"keep only the {meant}").code
+
+    assert torch.equal(
+        recolour, instruction_code({"recolour": 1.0}, rgb=COLOURS[given], rgb_of=COLOURS[meant])
+    )
+    assert torch.equal(pop, instruction_code({"colour_pop": 1.0}, rgb_of=COLOURS[meant]))
+
+
+def test_joined_edits_share_the_colour_of_the_one_that_takes_it(encoder: TrainedInstructionEncoder) -> None:
+    code = encoder.encode("turn the green car pink and blur the background").code
+
+    assert torch.equal(
+        code,
+        instruction_code(
+            {"recolour": 1.0, "background_blur": 1.0}, rgb=COLOURS["pink"], rgb_of=COLOURS["green"]
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "colour"),
+    [("a white wall behind me", "white"), ("put me in front of a black background", "black")],
+)
+def test_a_plain_background_may_have_no_hue(
+    encoder: TrainedInstructionEncoder, text: str, colour: str
+) -> None:
+    assert torch.equal(
+        encoder.encode(text).code, instruction_code({"background_replace": 1.0}, rgb=NAMED_COLOURS[colour])
+    )
+
+
+def test_a_green_screen_is_green(encoder: TrainedInstructionEncoder) -> None:
+    conditioning = encoder.encode("green screen")
+
+    assert torch.equal(conditioning.code, instruction_code({"background_replace": 1.0}, rgb=COLOURS["green"]))
+
+
+@pytest.mark.parametrize(
+    ("text", "family"),
+    [
+        ("without colour", "black_and_white"),
+        ("no colour", "black_and_white"),
+        ("not so dark", "brighter"),
+        ("less bright", "darker"),
+        ("it is too dark", "brighter"),
+        ("it is too blurry", "sharpen"),
+        ("no more snow", "unchanged"),
+        ("turn off the rain", "unchanged"),
+        ("don't blur it", "unchanged"),
+        ("without the balloons", "remove_balloons"),
+        ("no effect", "unchanged"),
+    ],
+)
+def test_words_of_denial_turn_the_meaning_round(
+    encoder: TrainedInstructionEncoder, text: str, family: str
+) -> None:
+    assert [name for name, _ in encoder.encode(text).edits] == [family]
+
+
+@pytest.mark.parametrize(
+    ("text", "family"),
+    [
+        ("black and white", "black_and_white"),
+        ("teal and orange", "teal_orange"),
+        ("draw it in pen and ink", "ink"),
+        ("keep me in colour and the rest grey", "background_grey"),
+        ("blue and green balloons", "add_balloons"),
+        ("deeper blacks and brighter whites", "more_contrast"),
+        ("black and white but keep the red", "colour_pop"),
+    ],
+)
+def test_an_and_within_one_edit_joins_nothing(
+    encoder: TrainedInstructionEncoder, text: str, family: str
+) -> None:
+    assert [name for name, _ in encoder.encode(text).edits] == [family]
+
+
+@pytest.mark.parametrize(
+    "text", ["make it night and put a hat on the dog", "rotate the video and make it night"]
+)
+def test_half_an_instruction_is_done_and_the_other_half_admitted(
+    encoder: TrainedInstructionEncoder, text: str
+) -> None:
+    conditioning = encoder.encode(text)
+
+    assert not conditioning.known
+    assert conditioning.edits == (("night", 1.0),)
+    assert torch.equal(conditioning.code, instruction_code({"night": 1.0}))
+    assert conditioning.nearest[0] == EXAMPLES["night"][0]
+
+
+def test_of_two_edits_with_different_colours_the_first_is_done(encoder: TrainedInstructionEncoder) -> None:
+    conditioning = encoder.encode("tint it red and add blue balloons")
+
+    assert not conditioning.known
+    assert torch.equal(conditioning.code, instruction_code({"tint": 1.0}, rgb=COLOURS["red"]))
 
 
 def test_typing_errors_case_and_punctuation_do_not_matter(encoder: TrainedInstructionEncoder) -> None:
@@ -75,14 +278,28 @@ def test_typing_errors_case_and_punctuation_do_not_matter(encoder: TrainedInstru
         assert encoder.encode(text).family == "pencil_sketch"
 
 
-@pytest.mark.parametrize("text", ["put a hat on the dog", "what time is it", "asdfgh", "12345", "\U0001f355"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "put a hat on the dog",
+        "make me dance",
+        "write hello on the wall",
+        "what's the weather tomorrow",
+        "what time is it",
+        "rotate it and add a dragon",
+        "asdfgh",
+        "12345",
+        "\U0001f355",
+    ],
+)
 def test_a_stranger_is_unknown_and_leaves_the_picture_alone(
     encoder: TrainedInstructionEncoder, text: str
 ) -> None:
     conditioning = encoder.encode(text)
 
     assert not conditioning.known
-    assert torch.equal(conditioning.code[:AMOUNT_INDEX], one_hot("unchanged"))
+    assert conditioning.edits == ()
+    assert torch.equal(conditioning.code, instruction_code({"unchanged": 1.0}))
     assert len(set(conditioning.nearest)) == 3
     assert conditioning.nearest[0] == EXAMPLES[conditioning.family][0]
 
@@ -151,7 +368,7 @@ def test_another_version_is_refused_with_both_named(damaged: Path) -> None:
     config = json.loads((damaged / "config.json").read_text())
     (damaged / "config.json").write_text(json.dumps(config | {"format_version": 7}))
 
-    with pytest.raises(ModelError, match="format version 7, this program reads version 1"):
+    with pytest.raises(ModelError, match="format version 7, this program reads version 2"):
         load_instruction_encoder(damaged)
 
 
@@ -163,7 +380,7 @@ def test_other_families_are_refused_with_both_named(damaged: Path) -> None:
         load_instruction_encoder(damaged)
 
 
-@pytest.mark.parametrize("config", ["not json", "[]", '{"format_version": 1, "families": 3}', "null"])
+@pytest.mark.parametrize("config", ["not json", "[]", '{"format_version": 2, "families": 3}', "null"])
 def test_a_damaged_config_is_refused(damaged: Path, config: str) -> None:
     (damaged / "config.json").write_text(config)
 
@@ -193,48 +410,3 @@ def test_weights_of_another_shape_are_refused(damaged: Path) -> None:
 
     with pytest.raises(ModelError, match=r"does not fit config\.json"):
         load_instruction_encoder(damaged)
-
-
-def test_words_are_lower_case_without_accents_and_apostrophes() -> None:
-    words = split_words("Don't caf\N{LATIN SMALL LETTER E WITH ACUTE}-B&W!")
-
-    assert words == ["dont", "cafe", "-", "b", "and", "w", "!"]
-
-
-def test_misspelt_words_are_mended_and_joined_ones_split() -> None:
-    tokenizer = Tokenizer(Vocabulary(("zebra",), ("black", "white", "and", "sketch")), 64)
-
-    assert tokenizer.words("sktech") == ["sketch"]
-    assert tokenizer.words("sketchh blak") == ["sketch", "black"]
-    assert tokenizer.words("blackandwhite") == ["black", "and", "white"]
-    assert tokenizer.words("zebra asdfgh s4etch") == ["zebra", "asdfgh", "s4etch"]
-
-
-def test_a_word_is_cut_into_its_longest_pieces() -> None:
-    tokenizer = Tokenizer(Vocabulary(("blur", "##red", "b"), ()), 64)
-
-    assert tokenizer(["blurred"]).pieces[0, 0].tolist() == [1, 2, 0, 0]
-    assert tokenizer(["xyz"]).pieces[0, 0].tolist() == [0, 0, 0, 0]
-
-
-def test_texts_of_unlike_length_are_padded_with_zeros() -> None:
-    tokenizer = Tokenizer(Vocabulary(("a",), ()), 64)
-
-    words = tokenizer(["a a a", "a"])
-
-    assert words.pieces[:, :, 0].tolist() == [[1, 1, 1], [1, 0, 0]]
-    assert (words.groups[1, 1:] == 0).all()
-
-
-def test_a_clear_answer_is_sharpened_to_one_family() -> None:
-    logits = torch.full((len(FAMILIES),), -2.0)
-    logits[3] = 2.0
-
-    assert sharpened(logits) == {FAMILIES[3]: 1.0}
-
-
-def test_an_answer_between_two_families_keeps_both() -> None:
-    logits = torch.full((len(FAMILIES),), -9.0)
-    logits[3] = logits[5] = 2.0
-
-    assert sharpened(logits) == {FAMILIES[3]: 0.5, FAMILIES[5]: 0.5}

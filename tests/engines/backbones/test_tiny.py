@@ -7,15 +7,28 @@ from torch import Tensor
 
 from engines.backbones.tiny import (
     NormalisedConv2d,
+    PlainConv2d,
     TinyConfig,
     TinyDenoiser,
     load_denoiser,
     plain_weights,
     save_denoiser,
 )
-from engines.conditioning import CODE_LENGTH
+from engines.codecs import PatchCodec
+from engines.conditioning import CODE_LENGTH, instruction_code
+from engines.families import FAMILIES, NOISE_DRIFT, PEOPLE
 
-SMALL = TinyConfig(widths=(16, 16, 16), blocks=(1, 1, 1), condition_width=16, detail_width=8)
+SMALL = TinyConfig(
+    widths=(16, 16, 16),
+    blocks=(1, 1, 1),
+    condition_width=16,
+    detail_width=8,
+    context_width=16,
+    context_blocks=1,
+    figure_widths=(16, 16, 16),
+    field_width=16,
+    eraser_widths=(16, 16, 16),
+)
 
 
 def inputs(batch: int = 2, height: int = 16, width: int = 24) -> list[Tensor]:
@@ -127,3 +140,69 @@ def test_every_family_starts_with_a_modulation_of_its_own() -> None:
         modulations = denoiser.detail.film(conditions)
 
     assert float((modulations[0] - modulations[1]).abs().mean()) > 0.1
+
+
+def with_sure_figure(logit: float) -> TinyDenoiser:
+    """A network whose every other pixel column of half the resolution is a person's."""
+    torch.manual_seed(0)
+    denoiser = TinyDenoiser(SMALL).eval()
+    torch.nn.init.normal_(denoiser.detail.out.weight, std=0.3)
+    out = denoiser.figure.out
+    assert isinstance(out, PlainConv2d)
+    assert out.bias is not None
+    torch.nn.init.zeros_(out.weight)
+    with torch.no_grad():
+        # The last step of the figure's rearrangement puts odd channels into odd columns.
+        out.bias.copy_(logit * torch.tensor([1.0, -1.0] * 8))
+    return denoiser
+
+
+@torch.no_grad()
+def edited_by(denoiser: TinyDenoiser, *families: str) -> tuple[Tensor, Tensor]:
+    """Source and edit as pictures, (2, 3, 64, 96)."""
+    noisy, source, memory, sigma, _ = inputs()
+    code = instruction_code(dict.fromkeys(families, 1.0)).expand(2, -1)
+    codec = PatchCodec(2)
+    return codec.decode(source), codec.decode(denoiser(noisy, source, memory, sigma, code))
+
+
+@pytest.mark.parametrize("family", sorted(PEOPLE))
+def test_a_sure_person_keeps_the_sources_pixels_when_the_background_is_edited(family: str) -> None:
+    source, edited = edited_by(with_sure_figure(20.0), family)
+    untouched = torch.isclose(source, edited, atol=1e-5).all(1)
+
+    assert float(untouched.float().mean()) == pytest.approx(0.5, abs=0.01)
+
+
+@pytest.mark.parametrize("families", [("night",), ("background_blur", "cartoon")])
+def test_other_edits_and_joined_ones_are_for_the_person_too(families: tuple[str, ...]) -> None:
+    source, edited = edited_by(with_sure_figure(20.0), *families)
+
+    assert float(torch.isclose(source, edited, atol=1e-5).all(1).float().mean()) < 0.01
+
+
+@torch.no_grad()
+def test_only_weather_is_drawn_from_the_noise_and_only_at_the_first_level() -> None:
+    denoiser = TinyDenoiser(SMALL).eval()
+    assert denoiser.detail.out.bias is not None
+    torch.nn.init.zeros_(denoiser.detail.out.bias)
+    noisy, source, memory, sigma, _ = inputs()
+
+    def edit(family: str, level: float) -> Tensor:
+        code = instruction_code({family: 1.0}).expand(2, -1)
+        cover, colour = denoiser.field(noisy - memory, code)
+        plain = denoiser._colour(source, denoiser.condition(torch.cat([code, level * sigma[:, None]], 1)))
+        drawn: Tensor = denoiser(noisy, source, memory, level * sigma, code) - plain
+        return drawn - cover * (colour - plain) if family in NOISE_DRIFT and level == 1 else drawn
+
+    # Untrained, the network's last layer is zero: what is left is the field.
+    for family, level in (("snow", 1.0), ("snow", 0.5), ("night", 1.0), ("add_balloons", 1.0)):
+        assert float(edit(family, level).abs().max()) < 1e-5
+
+
+def test_the_families_the_network_treats_apart_are_those_of_the_list() -> None:
+    config = TinyConfig()
+
+    assert {FAMILIES[index] for index in config.figure_families} == PEOPLE
+    assert {FAMILIES[index] for index in config.field_families} == set(NOISE_DRIFT)
+    assert config.code_families == len(FAMILIES)

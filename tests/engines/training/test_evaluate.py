@@ -8,13 +8,14 @@ from rich.progress import Progress
 
 from engines.compilers.eager import EagerCompiler
 from engines.editor import Editor
-from engines.families import FAMILIES
+from engines.families import FAMILIES, PEOPLE
 from engines.flow import flow_levels
 from engines.program import Direct, FrameProgram
 from engines.training import evaluate as evaluation
-from engines.training.evaluate import evaluate, filmed, is_understood, main, target_of
+from engines.training.evaluate import evaluate, is_read_right, main
+from engines.training.held_back import Phrasing
 from engines.training.media import Scene
-from engines.training.phrasings import Phrasing
+from engines.training.trials import JOINED_TRIALS
 from tests.engines.streams import small_parts
 from tests.engines.training.test_media import write_photo
 
@@ -32,40 +33,52 @@ def photo() -> Scene:
     return Scene("photo", (smooth * 255).to(torch.uint8))
 
 
-def test_a_photo_is_filmed_and_a_clip_is_cropped_to_the_middle() -> None:
-    clip = torch.arange(40, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 3, 256, 300)
-
-    assert filmed(photo(), seed=0).shape == (30, 3, 256, 256)
-    assert filmed(Scene("clip", clip), seed=0).shape == (30, 3, 256, 256)
-    assert int(filmed(Scene("clip", clip), seed=0)[29, 0, 0, 0]) == 29
+def masked_photo() -> Scene:
+    """People in stripes, so that every view has some and not all of them."""
+    stripes = (torch.arange(320) // 24 % 2 * 255).to(torch.uint8)
+    return Scene("masked", photo().frames, stripes.expand(1, 1, 288, 320).contiguous())
 
 
-def test_an_edit_counts_as_understood_only_where_it_is_nearest_to_its_own_target(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    frame = filmed(photo(), seed=0)[:1]
-    night = Phrasing("make it night", "night")
-    monkeypatch.setattr(evaluation, "edit_scene", lambda *_: target_of(night, frame, "night"))
-
-    assert is_understood(editor(), night, frame)
-    assert not is_understood(editor(), Phrasing("make it foggy", "fog"), frame)
+def test_a_phrasing_is_read_right_where_it_is_read_as_just_its_families() -> None:
+    assert is_read_right(editor(), Phrasing("sepia", "sepia"))
+    assert not is_read_right(editor(), Phrasing("sepia", "night"))
+    assert not is_read_right(editor(), Phrasing("sepia", "sepia", joined=("blur", 1.0)))
+    assert not is_read_right(editor(), Phrasing("make it old", "sepia"))
 
 
 def test_an_evaluation_covers_every_family_and_its_numbers_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluation, "SIZE", 64)
-    monkeypatch.setattr(evaluation, "FRAMES", 4)
-    phrasings = [Phrasing("sepia", "sepia"), Phrasing("night", "night")]
+    monkeypatch.setattr(evaluation, "FRAMES", 2)
+    phrasings = [Phrasing("sepia", "sepia"), Phrasing("at night", "night")]
     with Progress(disable=True) as progress:
-        result = evaluate(editor(), [photo(), photo()], phrasings, ["broken.jpg: not a photo"], progress)
+        result = evaluate(
+            editor(), [photo(), masked_photo()], phrasings, ["broken.jpg: not a photo"], progress
+        )
 
     assert tuple(result.families) == FAMILIES
     scores = [family.psnr_db for family in result.families.values()]
     assert result.mean_psnr_db == pytest.approx(sum(scores) / len(scores))
     assert result.worst_psnr_db == min(scores)
-    assert 0 <= result.instruction_top1 <= 1
-    assert (result.scenes, result.frames, result.phrasings) == (2, 4, 2)
+    assert {name for name, family in result.families.items() if family.iou is not None} == PEOPLE
+    assert result.people_iou is not None
+    assert 0 <= result.people_iou <= 1
+    assert result.families["background_blur"].scenes == 1
+    assert result.families["sepia"].scenes == 2
+    assert len(result.joined) == len(JOINED_TRIALS)
+    assert result.instruction_top1 == 0.5
+    assert (result.scenes, result.frames, result.phrasings) == (2, 2, 2)
     assert result.skipped == ["broken.jpg: not a photo"]
     assert result.model["compiler"] == "eager"
+
+
+def test_without_mattes_the_families_of_people_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "SIZE", 32)
+    monkeypatch.setattr(evaluation, "FRAMES", 1)
+    with Progress(disable=True) as progress:
+        result = evaluate(editor(), [photo()], [], [], progress)
+
+    assert set(result.families) == set(FAMILIES) - PEOPLE
+    assert result.people_iou is None
 
 
 def test_a_clip_that_is_too_short_is_named() -> None:
@@ -87,19 +100,34 @@ def test_json_alone_goes_to_standard_output(
 
     assert main(["--media", str(tmp_path), "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
-    assert {"mean_psnr_db", "worst_psnr_db", "drift_db", "instruction_top1", "families"} <= set(printed)
+    assert {"mean_psnr_db", "worst_psnr_db", "drift_db", "people_iou", "families", "joined"} <= set(printed)
     assert printed["phrasings"] == 1
 
 
 def test_a_sheet_of_samples_is_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_photo(tmp_path / "media" / "photo.png")
-    monkeypatch.setattr(evaluation, "SIZE", 64)
+    monkeypatch.setattr(evaluation, "SIZE", 32)
+    monkeypatch.setattr(evaluation, "FRAMES", 2)
+    monkeypatch.setattr(evaluation, "_SHEET_FRAME", 1)
     monkeypatch.setattr(evaluation, "load_editor", lambda *_, **__: editor())
     sheet = tmp_path / "sheets" / "families.jpg"
 
     assert main(["--media", str(tmp_path / "media"), "--sheet", str(sheet)]) == 0
     with Image.open(sheet) as opened:
         assert opened.width > 1000
+
+
+def test_a_sheet_over_time_is_written_for_each_edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_photo(tmp_path / "media" / "photo.png")
+    monkeypatch.setattr(evaluation, "SIZE", 32)
+    monkeypatch.setattr(evaluation, "FRAMES", 2)
+    monkeypatch.setattr(evaluation, "_SHEET_TIMES", (0, 1))
+    monkeypatch.setattr(evaluation, "load_editor", lambda *_, **__: editor())
+
+    assert main(["--media", str(tmp_path / "media"), "--sheets", str(tmp_path / "sheets")]) == 0
+    written = {path.stem for path in (tmp_path / "sheets").glob("*.jpg")}
+    assert set(FAMILIES) - PEOPLE <= written
+    assert "night+snow" in written
 
 
 def test_a_folder_without_media_is_one_line_and_status_2(

@@ -14,6 +14,7 @@ from engines.training.media import (
     evaluation_files,
     load_media,
     moving_crop,
+    people_crop,
     training_files,
     view,
 )
@@ -126,13 +127,94 @@ def test_the_same_seed_gives_the_same_batches() -> None:
     sampler = CropSampler(scenes, batch=2, frames=3, size=64)
     first, again, other = (next(sampler.batches(seed)) for seed in (5, 5, 6))
 
-    assert first.shape == (3, 2, 3, 64, 64)
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)
+    assert first.pictures.shape == (3, 2, 3, 64, 64)
+    assert torch.equal(first.pictures, again.pictures)
+    assert not torch.equal(first.pictures, other.pictures)
 
 
 def test_every_second_batch_is_of_first_frames() -> None:
     scenes = [Scene("photo", torch.randint(0, 255, (1, 3, 256, 256), dtype=torch.uint8))]
     batches = CropSampler(scenes, batch=2, frames=3, size=64).batches(0)
 
-    assert [len(next(batches)) for _ in range(4)] == [3, 1, 3, 1]
+    assert [len(next(batches).pictures) for _ in range(4)] == [3, 1, 3, 1]
+
+
+def write_masked_media(folder: Path) -> None:
+    """A photo and a clip, the left half of each a person, and a photo of nobody."""
+    person = np.zeros((144, 160), np.uint8)
+    person[:, :80] = 255
+    write_photo(folder / "photos" / "a.png")
+    write_photo(folder / "photos" / "nobody.png")
+    write_clip(folder / "clips" / "b.mp4")
+    (folder / "masks" / "photos").mkdir(parents=True)
+    Image.fromarray(person).save(folder / "masks" / "photos" / "a.png")
+    write_clip(folder / "masks" / "clips" / "b.mp4")
+
+
+def test_mattes_are_read_from_the_masks_folder_at_the_size_of_their_scene(tmp_path: Path) -> None:
+    write_masked_media(tmp_path)
+    clip, photo, nobody = load(tmp_path).scenes
+
+    assert clip.mattes is not None
+    assert clip.mattes.shape == (12, 1, 256, 284)
+    assert abs(int(clip.mattes[10].float().mean()) - 100) <= 3
+    assert photo.mattes is not None
+    assert photo.mattes.shape == (1, 1, 256, 284)
+    assert int(photo.mattes[..., :130].min()) == 255
+    assert int(photo.mattes[..., 154:].max()) == 0
+    assert nobody.mattes is None
+
+
+def test_masks_that_do_not_fit_are_reported_and_the_scene_is_kept(tmp_path: Path) -> None:
+    write_clip(tmp_path / "b.mp4", frames=12)
+    write_clip(tmp_path / "masks" / "b.mp4", frames=5)
+    media = load(tmp_path)
+
+    assert media.scenes[0].mattes is None
+    assert media.skipped == ["masks of b.mp4: 5 mattes for 12 frames"]
+
+
+def person_scene() -> Scene:
+    """A white person in the left half of a black room."""
+    frames = torch.zeros(1, 3, 256, 256, dtype=torch.uint8)
+    frames[..., :128] = 255
+    return Scene("photo", frames, frames[:, :1].clone())
+
+
+def test_picture_and_matte_of_a_crop_stay_together() -> None:
+    for seed in range(10):
+        generator = torch.Generator().manual_seed(seed)
+        pictures, mattes = people_crop(person_scene(), None, 3, 2, 64, generator)
+        assert pictures.shape == (3, 3, 64, 64)
+        assert mattes.shape == (3, 1, 64, 64)
+        bright = pictures.mean(1, keepdim=True) > 0.4
+        assert float((bright == (mattes > 0.5)).float().mean()) > 0.98
+
+
+def test_a_person_can_be_put_before_another_scene() -> None:
+    green = Scene(
+        "backdrop", torch.tensor([30, 200, 30], dtype=torch.uint8).view(1, 3, 1, 1).expand(1, 3, 256, 256)
+    )
+    pictures, mattes = people_crop(person_scene(), green, 1, 1, 64, torch.Generator().manual_seed(2))
+    behind = pictures[0].permute(1, 2, 0)[mattes[0, 0] < 0.02]
+
+    assert len(behind)
+    assert float((behind[:, 1] - behind[:, 0]).mean()) > 0.3
+
+
+def test_a_scene_without_mattes_has_no_people_to_crop() -> None:
+    scene = Scene("photo", torch.zeros(1, 3, 256, 256, dtype=torch.uint8))
+    with pytest.raises(ValueError, match="photo has no mattes"):
+        people_crop(scene, None, 1, 1, 64, torch.Generator())
+    with pytest.raises(ValueError, match="no scene has mattes"):
+        next(CropSampler([scene], batch=2, frames=3, size=64).people_batches(0))
+
+
+def test_every_fifth_batch_is_of_people_where_there_are_any() -> None:
+    nobody = Scene("photo", torch.randint(0, 255, (1, 3, 256, 256), dtype=torch.uint8))
+    batches = CropSampler([person_scene(), nobody], batch=2, frames=3, size=64).batches(0)
+    drawn = [next(batches) for _ in range(10)]
+
+    assert [bool(each.has_matte.all()) for each in drawn] == [False, False, True, False, False] * 2
+    assert drawn[2].pictures.shape == (1, 2, 3, 96, 96)
+    assert drawn[7].mattes.shape == (3, 1, 1, 96, 96)

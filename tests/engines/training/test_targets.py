@@ -3,9 +3,13 @@ import torch
 from torch import Tensor
 
 from engines.families import FAMILIES
-from engines.training.targets import GRADED, edit, gaussian_blur, luma
+from engines.training.filters import gaussian_blur, luma
+from engines.training.targets import GRADED, edit
 
+RED = torch.tensor([0.9, 0.1, 0.1]).view(1, 3, 1, 1)
 BLUE = torch.tensor([0.1, 0.25, 0.95]).view(1, 3, 1, 1)
+
+CHANGING = tuple(family for family in FAMILIES if family not in ("unchanged", "remove_balloons"))
 
 
 def pictures(batch: int = 1, size: int = 64) -> Tensor:
@@ -20,8 +24,21 @@ def pictures(batch: int = 1, size: int = 64) -> Tensor:
 
 def edited(family: str, amount: float = 1.0, source: Tensor | None = None) -> Tensor:
     source = pictures() if source is None else source
-    amounts = torch.full((len(source), 1, 1, 1), amount)
-    return edit(family, source, amounts, BLUE.expand(len(source), 3, 1, 1))
+    count, size = len(source), source.shape[-2:]
+    matte = torch.zeros(count, 1, *size)
+    matte[..., : size[1] // 3] = 1
+    noise = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(5))
+    # A peak that carries a balloon; so small a picture seldom has one.
+    noise[:, 0, 20:32, 20:32] += 0.5
+    return edit(
+        family,
+        source,
+        torch.full((count, 1, 1, 1), amount),
+        BLUE.expand(count, 3, 1, 1),
+        rgb_of=RED.expand(count, 3, 1, 1),
+        matte=matte,
+        noise=noise.repeat(count, 1, 1, 1),
+    )
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -33,8 +50,8 @@ def test_a_target_is_a_picture_of_the_same_size(family: str) -> None:
     assert float(target.max()) <= 1
 
 
-@pytest.mark.parametrize("family", [family for family in FAMILIES if family != "unchanged"])
-def test_every_family_but_the_null_edit_changes_the_picture(family: str) -> None:
+@pytest.mark.parametrize("family", CHANGING)
+def test_every_family_but_the_null_edits_changes_the_picture(family: str) -> None:
     assert float((edited(family) - pictures()).abs().mean()) > 0.01
 
 
@@ -42,15 +59,19 @@ def test_unchanged_changes_nothing() -> None:
     assert torch.equal(edited("unchanged"), pictures())
 
 
+def test_a_picture_without_balloons_is_what_is_left_when_they_are_removed() -> None:
+    assert torch.equal(edited("remove_balloons"), pictures())
+
+
 def test_the_targets_of_two_families_are_never_the_same() -> None:
-    targets = {family: edited(family) for family in FAMILIES}
-    for first in FAMILIES:
-        for second in FAMILIES:
+    targets = {family: edited(family) for family in ("unchanged", *CHANGING)}
+    for first in targets:
+        for second in targets:
             if first < second:
                 assert float((targets[first] - targets[second]).abs().mean()) > 0.004, (first, second)
 
 
-@pytest.mark.parametrize("family", sorted(GRADED))
+@pytest.mark.parametrize("family", sorted(GRADED & set(CHANGING)))
 def test_a_graded_family_does_more_when_more_is_asked(family: str) -> None:
     source = pictures()
     slight, plain, strong = (

@@ -1,9 +1,23 @@
+from dataclasses import replace
+
 import torch
 
-from engines.instructions import ReaderConfig, TrainedInstructionEncoder, load_instruction_encoder
+from engines.families import FAMILIES
+from engines.instructions import TrainedInstructionEncoder, load_instruction_encoder
 from engines.model import SHIPPED_MODELS
-from engines.training.phrasings import Phrasing, Split
-from engines.training.text import PieceTable, calibrated, evaluate_text, fit, measure
+from engines.reader import NOTHING, STRANGER, ReaderConfig
+from engines.training.held_back import Phrasing
+from engines.training.phrasings import Split
+from engines.training.text import (
+    PieceTable,
+    _amounts,
+    _labels,
+    calibrated,
+    evaluate_text,
+    fit,
+    measure,
+    validation_phrasings,
+)
 
 SHIPPED = SHIPPED_MODELS / "rfdm-tiny" / "instruction_encoder"
 
@@ -11,7 +25,8 @@ SHIPPED = SHIPPED_MODELS / "rfdm-tiny" / "instruction_encoder"
 def test_the_shipped_encoder_understands_the_held_back_phrasings() -> None:
     report = evaluate_text(load_instruction_encoder(SHIPPED))
 
-    assert report.top1 >= 0.90, report.mistakes
+    assert report.top1 >= 0.95, report.mistakes
+    assert report.joined_top1 >= 0.85, report.mistakes
     assert report.parameters >= 0.85, report.mistakes
     assert report.unknown_detected >= 0.85, report.mistakes
     assert report.false_alarms <= 0.05, report.mistakes
@@ -23,18 +38,42 @@ def test_measuring_counts_families_parameters_and_strangers_apart() -> None:
         Phrasing("blur it very strongly", "blur", 0.5),
         Phrasing("tint it blue", "tint", 1.0, "red"),
         Phrasing("blur it now", "fog"),
+        Phrasing("blur it and add fog", "fog", joined=("blur", 1.0)),
         Phrasing("put a hat on the dog", None),
         Phrasing("make it foggy", None),
     )
 
     report = measure(load_instruction_encoder(SHIPPED), phrasings)
 
-    assert (report.instructions, report.strangers) == (4, 2)
-    assert report.top1 == 0.75
-    assert report.parameters == 0.25
+    assert (report.instructions, report.joined, report.strangers) == (5, 1, 2)
+    assert report.top1 == 0.8
+    assert report.joined_top1 == 1.0
+    assert report.parameters == 0.4
     assert report.unknown_detected == 0.5
     assert report.false_alarms == 0.0
     assert len(report.mistakes) == 4
+
+
+def test_what_each_edit_is_and_how_much_of_it_is_taught_in_the_order_they_are_named() -> None:
+    blur, fog = FAMILIES.index("blur"), FAMILIES.index("fog")
+    phrasings = (
+        Phrasing("blur it a bit", "blur", 0.5),
+        Phrasing("blur it and add lots of fog", "blur", joined=("fog", 1.5)),
+        Phrasing("blur it and add a dog", "blur", half_known=True),
+        Phrasing("add a dog and blur it", "blur", half_known=True, stranger_first=True),
+        Phrasing("what time is it", None),
+        Phrasing("no effect", "unchanged"),
+    )
+
+    assert _labels(phrasings).tolist() == [
+        [blur, NOTHING],
+        [blur, fog],
+        [blur, STRANGER],
+        [STRANGER, blur],
+        [STRANGER, NOTHING],
+        [0, NOTHING],
+    ]
+    assert _amounts(phrasings).tolist() == [[0.5, 0], [1, 1.5], [1, 0], [0, 1], [0, 0], [0, 0]]
 
 
 def small_fit(seed: int) -> TrainedInstructionEncoder:
@@ -47,17 +86,16 @@ def small_fit(seed: int) -> TrainedInstructionEncoder:
 def test_training_is_the_same_for_the_same_seed() -> None:
     texts = ["blur it", "make it foggy", "what time is it"]
 
-    first, again, other = (small_fit(seed).read(texts).families for seed in (1, 1, 2))
+    first, again, other = (small_fit(seed).read(texts).edits for seed in (1, 1, 2))
 
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
 
-def test_calibration_lets_nearly_every_instruction_through() -> None:
+def test_calibration_sets_the_temperature_alone() -> None:
     trial = small_fit(1)
 
-    config = calibrated(trial, seed=1)
+    config = calibrated(trial, validation_phrasings(seed=1, count=60))
 
     assert 0.5 <= config.temperature <= 3.0
-    assert 0.0 < config.known_threshold < 1.0
-    assert config.families == trial.config.families
+    assert replace(config, temperature=trial.config.temperature) == trial.config
