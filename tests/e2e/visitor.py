@@ -12,7 +12,6 @@ from urllib.parse import urlencode
 import numpy as np
 from PIL import Image
 from playwright.async_api import BrowserContext, Page
-from playwright.async_api import TimeoutError as PlaywrightTimeoutError
 
 from tests.e2e.offline import OfflineEdits, Picture
 
@@ -134,16 +133,14 @@ class Visitor:
 
     async def troubled(self, kind: str) -> str:
         """Wait until the page has shown a trouble; its title."""
-        try:
-            title = await self.page.wait_for_function(
-                "(kind) => window.troublesSeen.find((seen) => seen.kind === kind)?.title",
-                arg=kind,
-                timeout=1000 * PATIENCE_S,
-            )
-        except PlaywrightTimeoutError:
-            seen = await self.page.evaluate("window.troublesSeen")
-            raise AssertionError(f"the page has not shown {kind}, only {seen}") from None
-        return str(await title.json_value())
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            seen: list[dict[str, str]] = await self.page.evaluate("window.troublesSeen")
+            for trouble in seen:
+                if trouble["kind"] == kind:
+                    return trouble["title"]
+            assert time.monotonic() < deadline, f"the page has not shown {kind}, only {seen}"
+            await asyncio.sleep(0.1)
 
     async def drop(self, name: str, media_type: str, content: bytes) -> None:
         """Drop a file on the page."""
