@@ -81,7 +81,7 @@ def create_app(settings: Settings, load: Callable[[], LiveEditor] | None = None)
         middleware=middleware,
     )
     install_problems(app)
-    describe(app)
+    describe(app, settings.max_bitrate_bps)
     described = (
         sessions,
         instructions,

@@ -21,19 +21,19 @@ Errors are problem JSON (RFC 9457).
 """
 
 
-def describe(app: FastAPI) -> None:
-    """Have ``/openapi.json`` say all this."""
+def describe(app: FastAPI, max_bitrate_bps: int) -> None:
+    """Have ``/openapi.json`` say all this, and what this very server is set to."""
     made = app.openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _complete(made())
+            app.openapi_schema = _complete(made(), max_bitrate_bps)
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def _complete(schema: dict[str, Any]) -> dict[str, Any]:
+def _complete(schema: dict[str, Any], max_bitrate_bps: int) -> dict[str, Any]:
     schema["info"]["description"] = DESCRIPTION
     components = schema.setdefault("components", {})
     components.setdefault("schemas", {})["ProblemDetails"] = ProblemDetails.model_json_schema()
@@ -50,6 +50,8 @@ def _complete(schema: dict[str, Any]) -> dict[str, Any]:
                 responses.setdefault(
                     status, {"description": "A problem.", "content": {MEDIA_TYPE: {"schema": _PROBLEM}}}
                 )
+    asked = components["schemas"]["NewSession"]["properties"]["max_bitrate_bps"]
+    next(each for each in asked["anyOf"] if each["type"] == "integer")["maximum"] = max_bitrate_bps
     for unused in ("HTTPValidationError", "ValidationError"):
         components["schemas"].pop(unused, None)
     return schema

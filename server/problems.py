@@ -97,9 +97,15 @@ def install_problems(app: FastAPI) -> None:
 
 
 def _allowed(request: Request) -> list[str]:
-    """All methods of a path: the router names those of the first of its routes alone (RFC 9110, section 10.2.1)."""
+    """All methods of a path: the router names those of the first of its routes alone (RFC 9110, section 10.2.1).
+
+    What is written out, as ``/v1/presets/export``, is never an id.
+    """
+    paths = request.app.openapi()["paths"]
+    if (written_out := request.url.path) in paths:
+        return sorted(method.upper() for method in paths[written_out])
     methods: set[str] = set()
-    for template, operations in request.app.openapi()["paths"].items():
+    for template, operations in paths.items():
         if re.fullmatch(_PARAMETER.sub("[^/]+", re.escape(template)), request.url.path):
             methods |= {method.upper() for method in operations}
     return sorted(methods)
