@@ -393,7 +393,8 @@ class TinyDenoiser(nn.Module):
         """The source without balloons where they are to go, before all else that is asked."""
         asked = _total(code, self.config.eraser_families).clamp(0, 1)[:, None, None, None]
         found, behind = self.eraser(source)
-        gone = asked * ((torch.sigmoid(found.float()) - 0.15) / 0.5).clamp(0, 1)
+        # Shares are made in float32 and used in the type of all else.
+        gone = asked * ((torch.sigmoid(found.float()) - 0.15) / 0.5).clamp(0, 1).to(source.dtype)
         cleared: Tensor = source + gone.repeat(1, self.config.latent_channels // 4, 1, 1) * (behind - source)
         return cleared
 
@@ -403,7 +404,7 @@ class TinyDenoiser(nn.Module):
         # A second edit is for people too.
         others = code[:, : self.config.code_families].sum(1) - asked
         alone = (asked - others).clamp(0, 1)[:, None, None, None]
-        inside = ((torch.sigmoid(figure.float()) - 0.6) / 0.35).clamp(0, 1)
+        inside = ((torch.sigmoid(figure.float()) - 0.6) / 0.35).clamp(0, 1).to(figure.dtype)
         # Every value is that of 2x2 pixels, in each of the three colours.
         spared: Tensor = (alone * inside).repeat(1, self.config.latent_channels // 4, 1, 1)
         return spared
@@ -412,7 +413,7 @@ class TinyDenoiser(nn.Module):
         """How much of the field is to be seen, (B, 1, 1, 1): all at the first level, where its noise is the noise."""
         asked = _total(code, self.config.field_families)
         # Below the first level the noisy latent shows already what falls.
-        seen: Tensor = (asked * ((sigma - 0.98) * 50).clamp(0, 1)).clamp(0, 1)
+        seen: Tensor = (asked * ((sigma - 0.98) * 50).clamp(0, 1).to(asked.dtype)).clamp(0, 1)
         return seen[:, None, None, None]
 
     def _surroundings(self, x2: Tensor, condition: Tensor) -> Tensor:

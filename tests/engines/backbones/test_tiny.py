@@ -206,3 +206,12 @@ def test_the_families_the_network_treats_apart_are_those_of_the_list() -> None:
     assert {FAMILIES[index] for index in config.figure_families} == PEOPLE
     assert {FAMILIES[index] for index in config.field_families} == set(NOISE_DRIFT)
     assert config.code_families == len(FAMILIES)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_it_runs_in_one_type_throughout(dtype: torch.dtype) -> None:
+    denoiser = TinyDenoiser(SMALL).eval().to(dtype)
+    noisy, source, memory, sigma, code = (value.to(dtype) for value in inputs())
+
+    assert denoiser(noisy, source, memory, sigma.float(), code).dtype == dtype
