@@ -1,0 +1,76 @@
+"""The page's stack, undo, bypass and recordings, by a person's clicks."""
+
+from pathlib import Path
+
+import av
+import pytest
+
+from benchmarks.live.server_process import ServerProcess
+from tests.e2e.conftest import Visit
+from tests.e2e.test_page import is_grey
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+GREY, NEGATIVE = "make it black and white", "invert the colours"
+
+
+async def test_edits_are_stacked_switched_and_taken_back(server: ServerProcess, visit: Visit) -> None:
+    visitor = await visit(server)
+    await visitor.go_live(GREY)
+    page = visitor.page
+    assert not await page.get_by_test_id("check-dialog").is_visible()
+    await page.get_by_test_id("instruction").fill(NEGATIVE)
+    await page.get_by_test_id("add").click()
+    await visitor.receives(NEGATIVE)
+    now = await visitor.until(lambda now: len(now["edits"]["layers"]) == 2)
+    assert [layer["text"] for layer in now["edits"]["layers"]] == [GREY, NEGATIVE]
+
+    layers = page.get_by_test_id("layer")
+    assert NEGATIVE in await layers.first.inner_text()
+    await layers.first.get_by_role("switch").click()
+    await visitor.until(lambda now: [layer["enabled"] for layer in now["edits"]["layers"]] == [True, False])
+    await page.get_by_test_id("undo").click()
+    await visitor.until(lambda now: all(layer["enabled"] for layer in now["edits"]["layers"]))
+    await page.get_by_test_id("redo").click()
+    await visitor.until(lambda now: not now["edits"]["layers"][1]["enabled"])
+    await layers.first.get_by_role("button", name="Remove").click()
+    await visitor.until(lambda now: [layer["text"] for layer in now["edits"]["layers"]] == [GREY])
+    await page.get_by_test_id("receipt").click()
+    await page.keyboard.press("Control+z")
+    await visitor.until(lambda now: len(now["edits"]["layers"]) == 2)
+
+
+async def test_a_bypass_shows_the_original(server: ServerProcess, visit: Visit) -> None:
+    visitor = await visit(server)
+    await visitor.go_live(GREY)
+    button = visitor.page.get_by_test_id("bypass")
+    await button.click()
+    passed = (await visitor.until(lambda now: now["edits"]["bypassed"]))["stats"]["frames"]["passed"]
+    await visitor.until(lambda now: now["stats"]["frames"]["passed"] > passed + 5)
+    assert "original" in await visitor.shown("bypassed")
+    assert not is_grey(await visitor.sees())
+    await button.click()
+    edited = (await visitor.until(lambda now: not now["edits"]["bypassed"]))["stats"]["frames"]["edited"]
+    await visitor.until(lambda now: now["stats"]["frames"]["edited"] > edited + 5)
+    assert is_grey(await visitor.sees())
+
+
+async def test_a_recording_is_downloaded(server: ServerProcess, visit: Visit, tmp_path: Path) -> None:
+    visitor = await visit(server)
+    await visitor.go_live(GREY)
+    record = visitor.page.get_by_test_id("record")
+    await record.click()
+    begun = await visitor.until(lambda now: now["recording"] and now["recording"]["state"] == "recording")
+    edited = begun["stats"]["frames"]["edited"]
+    await visitor.until(lambda now: now["stats"]["frames"]["edited"] > edited + 30)
+    await record.click()
+    await visitor.until(lambda now: now["recording"]["state"] == "ended")
+    await visitor.shown("recorded")
+    async with visitor.page.expect_download() as downloading:
+        await visitor.page.get_by_role("link", name="Download the video").click()
+    download = await downloading.value
+    await download.save_as(tmp_path / "take.mp4")
+    with av.open(str(tmp_path / "take.mp4")) as movie:
+        pictures = [frame.to_ndarray(format="rgb24") for frame in movie.decode(video=0)]
+    assert len(pictures) > 10
+    assert is_grey(pictures[-1])
