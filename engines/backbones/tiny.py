@@ -396,7 +396,7 @@ class TinyDenoiser(nn.Module):
         # Shares are made in float32 and used in the type of all else.
         gone = asked * ((torch.sigmoid(found.float()) - 0.15) / 0.5).clamp(0, 1).to(source.dtype)
         cleared: Tensor = source + gone.repeat(1, self.config.latent_channels // 4, 1, 1) * (behind - source)
-        return cleared.to(source.dtype)
+        return cleared
 
     def _spared(self, figure: Tensor, code: Tensor) -> Tensor:
         """How much of each pixel is surely person and stays the source, (B, C, h, w); the trunk has the rim."""
