@@ -26,8 +26,9 @@ from rich.console import Console
 from rich.table import Table
 from skimage import data
 
+from engines.colours import COLOURS
 from engines.editor import EditRequest, load_editor
-from engines.families import EXAMPLES, FAMILIES
+from engines.families import EXAMPLES, FAMILIES, NOISE_DRIFT, PEOPLE
 from engines.training.media import PHOTO_SUFFIXES, evaluation_files
 from engines.training.targets import edit
 from engines.upsampling import guided_luma, studio_luma
@@ -36,11 +37,12 @@ from server.session.edit_size import edit_size
 from server.session.frame import Frame
 
 Picture = NDArray[np.uint8]
-Edit = Callable[[str, Picture], Picture]
+Edit = Callable[[str, Picture, Picture | None], Picture]
 
 SIZES = ((640, 480), (1280, 720))
 SHORT_SIDE = 256
-_BLUE = (0.1, 0.25, 0.95)
+NOT_OF_PIXELS = frozenset({*NOISE_DRIFT, "remove_balloons"})
+"""Families whose target is no function of the picture alone."""
 
 
 @dataclass(frozen=True)
@@ -81,31 +83,61 @@ class Cost:
     bicubic_p50_ms: float
 
 
-def photographs(media: Path | None, count: int) -> list[Image.Image]:
-    """Evaluation photographs of a media folder, or scikit-image's own where none is given."""
+@dataclass(frozen=True, eq=False)
+class View:
+    """What a camera of one size sees of a photograph.
+
+    Attributes:
+        frame: The picture, in 4:2:0.
+        matte: Its people, (H, W) uint8, 255 is person; None where that is not known.
+    """
+
+    frame: av.VideoFrame
+    matte: Picture | None
+
+
+def photographs(media: Path | None, count: int) -> list[tuple[Image.Image, Image.Image | None]]:
+    """Evaluation photographs of a media folder with their people's mattes, those that have one first.
+
+    Without a folder scikit-image's own, without mattes.
+    """
     if media is None:
         names = ("astronaut", "chelsea", "coffee", "rocket")
-        return [Image.fromarray(getattr(data, name)()) for name in names]
-    files = [path for path in evaluation_files(media) if path.suffix.lower() in PHOTO_SUFFIXES]
-    if not files:
+        return [(Image.fromarray(getattr(data, name)()), None) for name in names]
+    found = []
+    for path in evaluation_files(media):
+        if path.suffix.lower() in PHOTO_SUFFIXES:
+            matte = (media / "masks" / path.relative_to(media)).with_suffix(".png")
+            people = Image.open(matte).convert("L") if matte.exists() else None
+            found.append((Image.open(path).convert("RGB"), people))
+    if not found:
         raise FileNotFoundError(f"no photographs in {media}")
-    return [Image.open(path).convert("RGB") for path in files[:count]]
+    return sorted(found, key=lambda pair: pair[1] is None)[:count]
 
 
-def camera_frame(photograph: Image.Image, width: int, height: int) -> av.VideoFrame:
-    """A photograph as a camera of that size would send it: filling the frame, in 4:2:0."""
+def seen(photograph: Image.Image, matte: Image.Image | None, width: int, height: int) -> View:
+    """A photograph as a camera of that size would send it: filling the frame."""
     scale = max(width / photograph.width, height / photograph.height)
     size = (max(width, round(photograph.width * scale)), max(height, round(photograph.height * scale)))
     left, top = (size[0] - width) // 2, (size[1] - height) // 2
-    fitted = photograph.resize(size, Image.Resampling.LANCZOS).crop((left, top, left + width, top + height))
-    return av.VideoFrame.from_ndarray(np.asarray(fitted), format="rgb24").reformat(format="yuv420p")
+
+    def fitted(image: Image.Image) -> Picture:
+        cut = image.resize(size, Image.Resampling.LANCZOS).crop((left, top, left + width, top + height))
+        return np.asarray(cut)
+
+    frame = av.VideoFrame.from_ndarray(fitted(photograph), format="rgb24").reformat(format="yuv420p")
+    return View(frame, None if matte is None else fitted(matte))
 
 
-def exact_edit(family: str, picture: Picture) -> Picture:
-    """The family's target of an (H, W, 3) picture, said plainly, blue where it takes a colour."""
+def exact_edit(family: str, picture: Picture, matte: Picture | None = None) -> Picture:
+    """The family's target of an (H, W, 3) picture, said plainly: blue is given, red is meant."""
     pixels = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255
-    rgb = torch.tensor(_BLUE).view(1, 3, 1, 1)
-    target = edit(family, pixels, torch.ones(1, 1, 1, 1), rgb)
+    rgb, rgb_of = (torch.tensor(COLOURS[name]).view(1, 3, 1, 1) for name in ("blue", "red"))
+    people = None
+    if matte is not None:
+        levels = torch.from_numpy(matte.copy())[None, None].float() / 255
+        people = torch.nn.functional.interpolate(levels, picture.shape[:2], mode="area")
+    target = edit(family, pixels, torch.ones(1, 1, 1, 1), rgb, rgb_of=rgb_of, matte=people)
     return cast(Picture, (target[0].permute(1, 2, 0) * 255).round().to(torch.uint8).numpy())
 
 
@@ -113,22 +145,23 @@ def model_edit(model: str) -> Edit:
     """Edits by a model, each picture as the first of its stream."""
     editor = load_editor(model)
 
-    def by_model(family: str, picture: Picture) -> Picture:
+    def by_model(family: str, picture: Picture, matte: Picture | None) -> Picture:
         conditioning = editor.encode(EXAMPLES[family][0])
         return editor.step([EditRequest(picture, conditioning, editor.open())])[0].picture
 
     return by_model
 
 
-def compare(family: str, cameras: Sequence[av.VideoFrame], make: Edit) -> Row:
+def compare(family: str, views: Sequence[View], make: Edit) -> Row:
     """Enlarge a family's edits both ways and compare with its full-size targets."""
     scores = []
     scaler = VideoReformatter()
-    for camera in cameras:
+    for view in views:
+        camera = view.frame
         width, height = edit_size(camera.width, camera.height, SHORT_SIDE)
         small = scaler.reformat(camera, width, height, "rgb24", interpolation=Interpolation.AREA)
         source = np.ascontiguousarray(cast(Picture, small.to_ndarray()))
-        edited = np.ascontiguousarray(make(family, source))
+        edited = np.ascontiguousarray(make(family, source, view.matte))
         plain = av.VideoFrame.from_ndarray(edited, format="rgb24").reformat(
             camera.width, camera.height, "yuv420p", interpolation=Interpolation.BICUBIC
         )
@@ -136,10 +169,10 @@ def compare(family: str, cameras: Sequence[av.VideoFrame], make: Edit) -> Row:
         luma = cast(Picture, camera.to_ndarray())[: camera.height]
         planes[: camera.height] = guided_luma(luma, studio_luma(source), studio_luma(edited))
         guided = av.VideoFrame.from_ndarray(planes, format="yuv420p")
-        target = exact_edit(family, cast(Picture, camera.to_ndarray(format="rgb24")))
+        target = exact_edit(family, cast(Picture, camera.to_ndarray(format="rgb24")), view.matte)
         scores.append([_psnr_db(video, target) for video in (plain, guided)])
     bicubic_db, guided_db = np.mean(scores, 0).tolist()
-    first = cameras[0]
+    first = views[0].frame
     return Row(family, first.width, first.height, bicubic_db, guided_db, guided_db - bicubic_db)
 
 
@@ -187,9 +220,12 @@ def main(arguments: list[str]) -> int:
     rows: list[Row] = []
     costs: list[Cost] = []
     for size in SIZES:
-        cameras = [camera_frame(picture, *size) for picture in pictures]
-        rows += [compare(family, cameras, make) for family in FAMILIES]
-        costs.append(time_detail(cameras[0], options.frames))
+        views = [seen(*picture, *size) for picture in pictures]
+        for family in (name for name in FAMILIES if name not in NOT_OF_PIXELS):
+            fitting = [view for view in views if family not in PEOPLE or view.matte is not None]
+            if fitting:
+                rows.append(compare(family, fitting, make))
+        costs.append(time_detail(views[0].frame, options.frames))
     if options.json:
         print(json.dumps({"rows": [asdict(row) for row in rows], "costs": [asdict(cost) for cost in costs]}))
     else:

@@ -86,6 +86,11 @@ class Conditioning:
             for family in in_order(amounts)
         )
 
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Families of its edits; empty where the model takes free text."""
+        return tuple(family for family, _ in self.edits)
+
     def towards(self, other: "Conditioning", share: float) -> "Conditioning":
         """The conditioning ``share`` of the way to ``other``, for timed transitions.
 

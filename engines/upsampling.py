@@ -8,6 +8,8 @@ was lost on the way down, and none where the edit has taken it away: there the s
 Only luma is done so. Video leaves with half the colour resolution anyway (4:2:0), which is about what the edit has.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -16,6 +18,9 @@ from torch import Tensor
 
 NOISE_VARIANCE = 1e-4 * 255**2
 """Variance of luma, in squared 8-bit levels, below which a window is taken for flat: camera noise, not detail."""
+
+BICUBIC_FAMILIES = frozenset({"neon_edges", "relief"})
+"""Families that are enlarged without the source's detail: by ``python -m benchmarks.upsampling`` they lose by it."""
 
 _LUMA_601 = (65.481 / 255, 128.553 / 255, 24.966 / 255)
 _BLACK = 16.0
@@ -28,6 +33,11 @@ def studio_luma(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Luma of an (H, W, 3) RGB picture as video carries it (ITU-R BT.601, 16 to 235), (H, W) float32."""
     luma = torch.from_numpy(picture).float() @ torch.tensor(_LUMA_601) + _BLACK
     return np.asarray(luma, np.float32)
+
+
+def takes_detail(families: Iterable[str]) -> bool:
+    """Whether an edit by these families gains by the source's detail."""
+    return BICUBIC_FAMILIES.isdisjoint(families)
 
 
 def guided_luma(source: NDArray[np.uint8], small_source: Luma, small_edit: Luma) -> NDArray[np.uint8]:

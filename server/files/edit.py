@@ -206,12 +206,13 @@ def _edited(
     decoded: Iterable[Item], editor: LiveEditor, conditioning: "Conditioning", edit: FileEdit
 ) -> Iterator[Item]:
     from engines.editor import EditRequest
+    from engines.upsampling import takes_detail
 
-    state = editor.open(edit.seed or 0)
+    state, guided = editor.open(edit.seed or 0), takes_detail(conditioning.families)
     for item in decoded:
         if isinstance(item, Picture):
             (result,) = editor.step([EditRequest(item.pixels, conditioning, state, edit.strength)])
-            yield item.edited(result.picture)
+            yield item.edited(result.picture, guided)
         else:
             yield item
 

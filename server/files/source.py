@@ -77,9 +77,9 @@ class Picture:
     guided: bool = False
     """Whether ``pixels`` take the detail of ``stored`` when they are enlarged."""
 
-    def edited(self, pixels: NDArray[np.uint8]) -> "Picture":
-        """The same frame, showing this edit of it."""
-        return replace(self, pixels=pixels, guided=True)
+    def edited(self, pixels: NDArray[np.uint8], guided: bool = True) -> "Picture":
+        """The same frame, showing this edit of it, with the detail of ``stored`` in it or without."""
+        return replace(self, pixels=pixels, guided=guided)
 
     def at(self, other: "Picture") -> "Picture":
         """The same picture, shown at another one's time."""

@@ -1,12 +1,14 @@
 """The page's stack, undo, bypass and recordings, by a person's clicks."""
 
 from pathlib import Path
+from typing import cast
 
 import av
 import pytest
 
 from benchmarks.live.server_process import ServerProcess
 from tests.e2e.conftest import Visit
+from tests.e2e.offline import Picture
 from tests.e2e.test_page import is_grey
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -71,6 +73,6 @@ async def test_a_recording_is_downloaded(server: ServerProcess, visit: Visit, tm
     download = await downloading.value
     await download.save_as(tmp_path / "take.mp4")
     with av.open(str(tmp_path / "take.mp4")) as movie:
-        pictures = [frame.to_ndarray(format="rgb24") for frame in movie.decode(video=0)]
+        pictures = [cast(Picture, frame.to_ndarray(format="rgb24")) for frame in movie.decode(video=0)]
     assert len(pictures) > 10
     assert is_grey(pictures[-1])

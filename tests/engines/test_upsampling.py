@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from skimage import data
 
-from engines.upsampling import guided_luma, studio_luma
+from engines.upsampling import guided_luma, studio_luma, takes_detail
 
 Luma = NDArray[np.uint8]
 
@@ -74,3 +74,9 @@ def test_studio_luma_is_video_black_and_white() -> None:
 def test_pictures_of_two_sizes_are_refused(source: Luma) -> None:
     with pytest.raises(ValueError, match="must match"):
         guided_luma(source, np.zeros((4, 4), np.uint8), np.zeros((4, 5), np.uint8))
+
+
+def test_an_edit_that_loses_by_the_sources_detail_is_left_without() -> None:
+    assert takes_detail(["night", "background_blur"])
+    assert takes_detail([])
+    assert not takes_detail(["night", "relief"])

@@ -18,7 +18,7 @@ SERVER = httpx.Client(
 STREAM_S = 0.1
 
 
-@schemathesis.serializer("application/sdp", "application/trickle-ice-sdpfrag")
+@schemathesis.serializer("application/sdp", "application/trickle-ice-sdpfrag")  # type: ignore[arg-type]
 def write_sdp(_: schemathesis.SerializationContext, value: Any) -> dict[str, Any]:  # noqa: ANN401
     """A generated text as it is, and what was generated to be none in Python's words."""
     return {"data": value if isinstance(value, bytes) else str(value).encode(errors="replace")}
