@@ -5,6 +5,7 @@ costs. Activations have one symmetric range each, weights one for every output c
 """
 
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -102,8 +103,11 @@ def _reach(values: NDArray[np.generic], axis: int) -> NDArray[np.float32]:
 
 
 def _layer(node: str) -> str:
-    """``/denoiser/down0.0/first/Conv`` is ``down0.0.first``."""
-    return ".".join(node.strip("/").split("/")[:-1]).removeprefix("denoiser.")
+    """``/denoiser/down0.0/first/Conv`` is ``down0.0.first``, and so is ``/denoiser/down0/down0.0/first/Conv``."""
+    scopes = node.strip("/").split("/")[:-1]
+    # A sequence that is called names itself before each of its modules, one that is indexed does not.
+    told = [scope for scope, inner in pairwise([*scopes, ""]) if not inner.startswith(f"{scope}.")]
+    return ".".join(told).removeprefix("denoiser.")
 
 
 def layers_that_round(path: Path) -> Mapping[str, str]:
