@@ -80,14 +80,14 @@ async def server(start_server: StartServer) -> RunningServer:
     return await start_server()
 
 
-async def until(condition: Callable[[], object], timeout_s: float = 10.0) -> None:
+async def until(condition: Callable[[], object], timeout_s: float = 30.0) -> None:
     """Wait until something is so."""
     async with asyncio.timeout(timeout_s):
         while not condition():
             await asyncio.sleep(0.01)
 
 
-async def eventually(ask: Callable[[], Awaitable[bool]], timeout_s: float = 10.0) -> None:
+async def eventually(ask: Callable[[], Awaitable[bool]], timeout_s: float = 30.0) -> None:
     """Wait until an asynchronous question is answered with yes."""
     async with asyncio.timeout(timeout_s):
         while not await ask():

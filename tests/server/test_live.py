@@ -390,7 +390,7 @@ async def test_what_the_browser_measures_shows_in_the_stats(server: RunningServe
 
 
 async def test_telemetry_measures_every_stage(server: RunningServer) -> None:
-    async with server.visitor() as visitor:
+    async with server.visitor(size=(640, 480)) as visitor:
         await visitor.connect(instruction="invert")
 
         async def complete() -> bool:

@@ -17,7 +17,18 @@ def latents(seed: int) -> Tensor:
 
 def network(seed: int = 0) -> TinyDenoiser:
     torch.manual_seed(seed)
-    config = TinyConfig(code_length=3, widths=(8, 8, 8), blocks=(1, 1, 1), condition_width=8, detail_width=8)
+    config = TinyConfig(
+        code_length=3,
+        widths=(8, 8, 8),
+        blocks=(1, 1, 1),
+        context_width=8,
+        context_blocks=1,
+        condition_width=8,
+        detail_width=8,
+        figure_families=(),
+        eraser_families=(),
+        field_families=(),
+    )
     denoiser = TinyDenoiser(config).eval()
     torch.nn.init.normal_(denoiser.detail.out.weight, std=0.02)
     return denoiser
