@@ -24,7 +24,8 @@ from engines.instructions import TrainedInstructionEncoder
 from engines.reader import NOTHING, STRANGER, Reader, ReaderConfig
 from engines.tokenizer import Tokenizer, Vocabulary, Words, split_words
 from engines.training.held_back import HELD_BACK_PATH, Phrasing, held_back
-from engines.training.phrasings import Phrasebook, Split, draws
+from engines.training.phrasings import Phrasebook, draws
+from engines.training.wordings import Split
 
 Progress = Callable[[int, int, float], None]
 """Called with the step done, the steps in all and the loss."""

@@ -8,8 +8,9 @@ from engines.colours import COLOURS, NAMED_COLOURS
 from engines.conditioning import AMOUNT_RANGE
 from engines.families import FAMILIES, TAKES_NEUTRALS, TAKES_RGB, TAKES_RGB_OF
 from engines.training.held_back import held_back
-from engines.training.phrasings import Phrasebook, Split, draws
+from engines.training.phrasings import Phrasebook, draws
 from engines.training.sentences import without_courtesy
+from engines.training.wordings import Split, Wordings
 
 
 def test_the_same_seed_draws_the_same_phrasings() -> None:
@@ -77,7 +78,7 @@ def test_a_held_back_phrasing_is_thrown_away_however_it_comes_up(monkeypatch: py
 
 def test_the_splits_share_no_wording() -> None:
     everything, training, validation = (
-        Counter(wording for part in Phrasebook(split)._wordings["fog"].values() for wording in part)
+        Counter(wording for part in Wordings(split).families["fog"].values() for wording in part)
         for split in (Split.EVERYTHING, Split.TRAINING, Split.VALIDATION)
     )
 

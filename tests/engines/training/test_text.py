@@ -7,7 +7,6 @@ from engines.instructions import TrainedInstructionEncoder, load_instruction_enc
 from engines.model import SHIPPED_MODELS
 from engines.reader import NOTHING, STRANGER, ReaderConfig
 from engines.training.held_back import Phrasing
-from engines.training.phrasings import Split
 from engines.training.text import (
     PieceTable,
     _amounts,
@@ -18,6 +17,7 @@ from engines.training.text import (
     measure,
     validation_phrasings,
 )
+from engines.training.wordings import Split
 
 SHIPPED = SHIPPED_MODELS / "rfdm-tiny" / "instruction_encoder"
 
