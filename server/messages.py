@@ -308,6 +308,11 @@ class RunningEncoder(Message):
     """FFmpeg's, as libx264 or h264_nvenc."""
     bitrate_bps: int
     """What it is told to keep to: as far as the network carries, up to what is set."""
+    width: int
+    height: int
+    """Of what is sent: smaller than the edit where a receiver's level asks for it."""
+    level: float | None
+    """H.264's, as 3.1, that the stream says of itself; null for other codecs."""
 
 
 class VideoCodecs(Message):

@@ -1,6 +1,7 @@
-"""A session's edit for any number of viewers: one encoder for each codec, its frames shared by all.
+"""A session's edit for any number of viewers: one encoder for all who can be sent the same.
 
-The edit has one size for all viewers, so a codec is all they can differ in.
+The edit has one size; viewers differ in their codec and, where they take less than the edit is, in the form that it
+is sent to them in. A new size of the edit may bring viewers together or part them.
 """
 
 import asyncio
@@ -11,7 +12,8 @@ from server.messages import RunningEncoder
 from server.rtc.codecs import CodecChoice
 from server.rtc.encoded import EncodedFrame, FrameQueue
 from server.rtc.encoding import LiveEncoder
-from server.rtc.rate import BestRate
+from server.rtc.picture_limits import NO_LIMIT, Form, PictureLimit
+from server.rtc.rate import BestRate, RateControl
 from server.session.frame import Frame
 from server.session.outlets import Outlets
 
@@ -20,6 +22,11 @@ logger = logging.getLogger(__name__)
 MAX_WAITING_PICTURES = 30
 """A second: a viewer further behind had better see a new key frame than the past."""
 MAX_WAITING_SOUND = 50
+FIRST_SIZE = 640, 480
+"""Taken for the edit's until its first picture is in."""
+
+_Kind = tuple[str, Form]
+"""A codec and a form: what makes an encoder."""
 
 
 class Broadcast:
@@ -48,7 +55,9 @@ class Broadcast:
         self._outlets, self._capture_ms = outlets, capture_ms
         self._max_bitrate_bps, self._codecs = max_bitrate_bps, codecs
         self._on_left, self._on_dropped, self._on_failed = on_left, on_dropped, on_failed
-        self._groups: dict[str, _Group] = {}
+        self._groups: dict[_Kind, _Group] = {}
+        self._size = FIRST_SIZE
+        self._closing: set[asyncio.Task[None]] = set()
         self._listening: set[FrameQueue] = set()
 
     @property
@@ -61,23 +70,19 @@ class Broadcast:
         """Each of them, by what it is."""
         return tuple(group.running for group in self._groups.values() if group.running is not None)
 
-    def watch(self, codec: str) -> "Seat":
-        """A viewer's place: pictures in ``VP8`` or ``H264``, from the next key frame on, which comes at once."""
-        group = self._groups.get(codec)
-        if group is None:
-            loop = asyncio.get_running_loop()
+    def watch(self, codec: str, limit: PictureLimit = NO_LIMIT) -> "Seat":
+        """A viewer's place: pictures from the next key frame on, which comes at once.
 
-            def tell_failed() -> None:
-                loop.call_soon_threadsafe(self._on_failed)
-
-            rate = BestRate(self._max_bitrate_bps)
-            encoder = LiveEncoder(
-                codec, rate, on_encoded=lambda: None, on_failed=tell_failed, codecs=self._codecs
-            )
-            group = self._groups[codec] = _Group(
-                encoder, rate, self._outlets, self._capture_ms, self._on_left, self._count_dropped
-            )
-        return Seat(self, codec, group)
+        Args:
+            codec: ``VP8`` or ``H264``.
+            limit: What the viewer takes at most.
+        """
+        seat = Seat(self, codec, limit, self._max_bitrate_bps)
+        kind = self._kind(seat)
+        if kind not in self._groups:
+            self._groups[kind] = self._open(codec)
+        self._groups[kind].add(seat)
+        return seat
 
     def listen(self) -> FrameQueue:
         """A viewer's sound, from now on."""
@@ -98,16 +103,55 @@ class Broadcast:
         """End all encoders."""
         groups = tuple(self._groups.values())
         self._groups.clear()
-        await asyncio.gather(*(group.close() for group in groups))
+        await asyncio.gather(*(group.close() for group in groups), *self._closing)
 
     async def leave(self, seat: "Seat") -> None:
-        """Free a viewer's place; the last one of a codec ends its encoder."""
-        group = self._groups.get(seat.codec)
-        if group is None or not group.remove(seat):
+        """Free a viewer's place; the last one of an encoder ends it."""
+        for kind, group in tuple(self._groups.items()):
+            if seat in group.seats:
+                group.remove(seat)
+                if not group.seats:
+                    del self._groups[kind]
+                    await group.close()
+
+    def _open(self, codec: str) -> "_Group":
+        loop = asyncio.get_running_loop()
+
+        def tell_failed() -> None:
+            loop.call_soon_threadsafe(self._on_failed)
+
+        rate = BestRate(self._max_bitrate_bps)
+        encoder = LiveEncoder(
+            codec, rate, on_encoded=lambda: None, on_failed=tell_failed, codecs=self._codecs
+        )
+        return _Group(
+            encoder, rate, self._outlets, self._capture_ms, self._regroup, self._on_left, self._count_dropped
+        )
+
+    def _kind(self, seat: "Seat") -> _Kind:
+        return seat.codec, seat.limit.form(*self._size, self._max_bitrate_bps)
+
+    def _regroup(self, size: tuple[int, int]) -> None:
+        """Give every viewer the encoder that fits a new size of the edit; most keep theirs."""
+        if size == self._size:
             return
-        if not group.seats:
-            del self._groups[seat.codec]
-            await group.close()
+        self._size = size
+        groups: dict[_Kind, _Group] = {}
+        for group in self._groups.values():
+            for seat in tuple(group.seats):
+                kind = self._kind(seat)
+                if kind not in groups:
+                    groups[kind] = self._open(seat.codec) if group in groups.values() else group
+                if groups[kind] is not group:
+                    group.remove(seat)
+                    groups[kind].add(seat)
+        left = [group for group in self._groups.values() if group not in groups.values()]
+        self._groups = groups
+        for group in left:
+            # Not awaited: it may be this very one that met the new size first.
+            task = asyncio.create_task(group.close())
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
 
     def _count_dropped(self) -> None:
         # With several encoders the frame may well have left by another.
@@ -119,28 +163,36 @@ class Seat:
     """One viewer's place at an encoder.
 
     Attributes:
+        codec: ``VP8`` or ``H264``.
+        limit: What the viewer takes.
         pictures: What waits for this viewer.
+        rate: What the viewer's network carries.
     """
 
-    def __init__(self, broadcast: Broadcast, codec: str, group: "_Group") -> None:
-        self.codec = codec
-        self.pictures = FrameQueue(MAX_WAITING_PICTURES, group.want_key_frame)
-        self.rate = group.rate.join()
-        self._broadcast, self._group = broadcast, group
-        group.add(self)
+    def __init__(self, broadcast: Broadcast, codec: str, limit: PictureLimit, max_bitrate_bps: int) -> None:
+        self.codec, self.limit = codec, limit
+        self.pictures = FrameQueue(MAX_WAITING_PICTURES, self.want_key_frame)
+        self.rate = RateControl(int(min(max_bitrate_bps, limit.bitrate_bps)))
+        self._broadcast = broadcast
+        self._group: _Group | None = None
+
+    def sit(self, group: "_Group") -> None:
+        """Take pictures of this encoder from now on; they go with none of another's."""
+        self._group = group
+        self.pictures.restart()
 
     def want_key_frame(self) -> None:
-        """This viewer needs one; all viewers of the codec get it, no more often than the encoder's limit."""
-        self._group.want_key_frame()
+        """This viewer needs one; all viewers of the encoder get it, no more often than the encoder's limit."""
+        if self._group is not None:
+            self._group.want_key_frame()
 
     async def leave(self) -> None:
         """Free the place."""
-        self._group.rate.leave(self.rate)
         await self._broadcast.leave(self)
 
 
 class _Group:
-    """Viewers of one codec, and their encoder."""
+    """Viewers who are sent the same, and their encoder."""
 
     def __init__(
         self,
@@ -148,26 +200,26 @@ class _Group:
         rate: BestRate,
         outlets: Outlets,
         capture_ms: Callable[[Frame], float | None],
+        on_size: Callable[[tuple[int, int]], None],
         on_left: Callable[[Frame], None],
         on_dropped: Callable[[], None],
     ) -> None:
         self.seats: list[Seat] = []
-        self.rate = rate
-        self._encoder, self._outlets, self._capture_ms = encoder, outlets, capture_ms
-        self._on_left = on_left
+        self._encoder, self._rate, self._outlets, self._capture_ms = encoder, rate, outlets, capture_ms
+        self._on_size, self._on_left = on_size, on_left
         self._mailbox = outlets.open(on_dropped)
         self._key_wanted = True
         self._task = asyncio.create_task(self._run())
 
     def add(self, seat: Seat) -> None:
         self.seats.append(seat)
+        self._rate.join(seat.rate)
+        seat.sit(self)
         self._key_wanted = True
 
-    def remove(self, seat: Seat) -> bool:
-        if seat not in self.seats:
-            return False
+    def remove(self, seat: Seat) -> None:
         self.seats.remove(seat)
-        return True
+        self._rate.leave(seat.rate)
 
     def want_key_frame(self) -> None:
         self._key_wanted = True
@@ -188,11 +240,19 @@ class _Group:
             if frame.pts <= last_pts:
                 continue
             last_pts = frame.pts
+            self._on_size(frame.shown_size)
+            if not self.seats:
+                continue
+            # All who share an encoder take a picture of this size alike.
+            self._encoder.limit = self.seats[0].limit
+            seats = tuple(self.seats)
             encoded = await asyncio.to_thread(self._encode, frame)
             if encoded is None:
                 continue
-            for seat in self.seats:
-                seat.pictures.put(encoded)
+            for seat in seats:
+                # Who came meanwhile may take less than this picture is.
+                if seat in self.seats:
+                    seat.pictures.put(encoded)
             self._on_left(frame)
 
     def _encode(self, frame: Frame) -> EncodedFrame | None:

@@ -21,6 +21,7 @@ from av.codec.hwaccel import HWAccel, hwdevices_available
 from av.video.codeccontext import VideoCodecContext
 
 from server.rtc.clocks import VIDEO_CLOCK_HZ
+from server.rtc.picture_limits import COMMON_LEVEL
 
 logger = logging.getLogger(__name__)
 
@@ -31,33 +32,6 @@ FRAME_RATE = 30
 GOP_PICTURES = 3000
 """Key frames come when they are asked for."""
 TRIAL_SIZE = 640, 480
-
-_LEVELS = (
-    # ITU-T H.264 table A-1: level times ten, macroblocks a second, macroblocks a picture, kbit/s.
-    (13, 11_880, 396, 768),
-    (21, 19_800, 792, 4_000),
-    (22, 20_250, 1_620, 4_000),
-    (30, 40_500, 1_620, 10_000),
-    (31, 108_000, 3_600, 14_000),
-    (32, 216_000, 5_120, 20_000),
-    (40, 245_760, 8_192, 20_000),
-    (42, 522_240, 8_704, 50_000),
-    (50, 589_824, 22_080, 135_000),
-    (51, 983_040, 36_864, 240_000),
-)
-
-
-def h264_level(width: int, height: int, bitrate_bps: int) -> int:
-    """The lowest H.264 level, times ten, that holds pictures of a size at 30 a second.
-
-    3.1 at least: every browser decodes it, and a level that grows with the picture would only make new decoders.
-    """
-    blocks = -(-width // 16) * -(-height // 16)
-    for level, blocks_s, blocks_picture, kbps in _LEVELS:
-        fits = blocks <= blocks_picture and blocks * FRAME_RATE <= blocks_s and bitrate_bps <= 1000 * kbps
-        if fits and level >= 31:
-            return level
-    return _LEVELS[-1][0]
 
 
 @dataclass(frozen=True)
@@ -71,7 +45,8 @@ class EncoderKind:
 
     name: str
     adjusts: bool
-    _options: Callable[[int, int, int], dict[str, str]]
+    _options: Callable[[int, int], dict[str, str]]
+    """Of a bitrate in bits per second and an H.264 level times ten."""
     _pixel_format: str = "yuv420p"
     _profile: str | None = None
     _device: str | None = None
@@ -82,8 +57,14 @@ class EncoderKind:
         """What a picture is given as."""
         return "nv12" if self._device is not None else self._pixel_format
 
-    def open(self, width: int, height: int, bitrate_bps: int) -> VideoCodecContext:
+    def open(self, width: int, height: int, bitrate_bps: int, level: int = COMMON_LEVEL) -> VideoCodecContext:
         """An encoder that never looks ahead.
+
+        Args:
+            width: Of its pictures, even.
+            height: As well.
+            bitrate_bps: To keep to.
+            level: What an H.264 stream says of itself, times ten.
 
         Raises:
             av.FFmpegError, ValueError: It cannot be opened here.
@@ -101,12 +82,12 @@ class EncoderKind:
             codec.profile = self._profile
         if self.name == "libvpx":
             codec.qmin, codec.qmax = 2, 56
-        codec.options = self._options(width, height, bitrate_bps)
+        codec.options = self._options(bitrate_bps, level)
         codec.open()
         return codec
 
 
-def _libvpx(_width: int, _height: int, bitrate_bps: int) -> dict[str, str]:
+def _libvpx(bitrate_bps: int, _level: int) -> dict[str, str]:
     return {
         "bufsize": str(bitrate_bps),
         "cpu-used": "-8",
@@ -123,9 +104,9 @@ def _libvpx(_width: int, _height: int, bitrate_bps: int) -> dict[str, str]:
     }
 
 
-def _libx264(width: int, height: int, bitrate_bps: int) -> dict[str, str]:
+def _libx264(bitrate_bps: int, level: int) -> dict[str, str]:
     return {
-        "level": str(h264_level(width, height, bitrate_bps)),
+        "level": str(level),
         "preset": "superfast",
         "tune": "zerolatency",
         "maxrate": str(bitrate_bps),
@@ -133,8 +114,9 @@ def _libx264(width: int, height: int, bitrate_bps: int) -> dict[str, str]:
     }
 
 
-def _nvenc(_width: int, _height: int, bitrate_bps: int) -> dict[str, str]:
+def _nvenc(bitrate_bps: int, level: int) -> dict[str, str]:
     return {
+        "level": str(level),
         "preset": "p4",
         "tune": "ull",
         "rc": "cbr",
@@ -145,8 +127,9 @@ def _nvenc(_width: int, _height: int, bitrate_bps: int) -> dict[str, str]:
     }
 
 
-def _qsv(_width: int, _height: int, bitrate_bps: int) -> dict[str, str]:
+def _qsv(bitrate_bps: int, level: int) -> dict[str, str]:
     return {
+        "level": str(level),
         "preset": "veryfast",
         "async_depth": "1",
         "look_ahead": "0",
@@ -156,11 +139,18 @@ def _qsv(_width: int, _height: int, bitrate_bps: int) -> dict[str, str]:
     }
 
 
-def _vaapi(_width: int, _height: int, bitrate_bps: int) -> dict[str, str]:
-    return {"rc_mode": "CBR", "async_depth": "1", "idr_interval": "0", "maxrate": str(bitrate_bps)}
+def _vaapi(bitrate_bps: int, level: int) -> dict[str, str]:
+    return {
+        "level": str(level),
+        "rc_mode": "CBR",
+        "async_depth": "1",
+        "idr_interval": "0",
+        "maxrate": str(bitrate_bps),
+    }
 
 
-def _videotoolbox(_width: int, _height: int, _bitrate_bps: int) -> dict[str, str]:
+def _videotoolbox(_bitrate_bps: int, _level: int) -> dict[str, str]:
+    # It takes no level beside Constrained Baseline and says the lowest that holds the picture.
     return {"realtime": "1", "allow_sw": "0", "prio_speed": "1"}
 
 

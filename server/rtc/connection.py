@@ -73,7 +73,7 @@ class Connection:
             wire(connection)
             hooks.gather_with(connection, self._gathering)
             await connection.setLocalDescription(await connection.createAnswer())
-        except NoPortError:
+        except (NoPortError, UnusableOfferError):
             await self.close()
             raise
         except (ValueError, OperationError, InternalError, InvalidAccessError, InvalidStateError) as error:

@@ -38,6 +38,10 @@ class FrameQueue:
         self._filled = asyncio.Event()
         self._key_needed = True
 
+    def __len__(self) -> int:
+        """Frames that wait."""
+        return len(self._waiting)
+
     def put(self, frame: EncodedFrame) -> None:
         """Leave a frame; returns at once."""
         if len(self._waiting) >= self._capacity:
@@ -51,6 +55,10 @@ class FrameQueue:
         self._key_needed = False
         self._waiting.append(frame)
         self._filled.set()
+
+    def restart(self) -> None:
+        """Go on with frames of another encoder, from its first key frame on."""
+        self._key_needed = True
 
     async def take(self) -> EncodedFrame:
         """Wait for the oldest frame and take it."""

@@ -1,6 +1,7 @@
 """Edited pictures encoded for sending: aiortc's packets, our encoders and bitrate."""
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from typing import Protocol, cast
@@ -18,6 +19,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 
 from server.messages import RunningEncoder
 from server.rtc.codecs import ANY_CODECS, SOFTWARE, SOFTWARE_CODECS, TIME_BASE, Codec, CodecChoice
+from server.rtc.picture_limits import NO_LIMIT, Form, PictureLimit
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +32,11 @@ BITRATE_INTERVAL_S = 2.0
 
 class Rate(Protocol):
     """How much to send: one peer's, or what several share."""
+
+    @property
+    def max_bps(self) -> int:
+        """Bits per second, at most."""
+        ...
 
     @property
     def target_bps(self) -> int:
@@ -48,11 +55,13 @@ class LiveEncoder(Encoder):
         codec: ``VP8`` or ``H264``.
         rate: How much to send; asked for each picture.
         on_encoded: Called in the encoding thread when a picture is ready to be sent.
-        on_failed: Called there when one could not be encoded.
+        on_failed: Called there when one could not be encoded, or the receiver takes no more of them a second.
         codecs: Whether hardware may do it.
+        limit: What the receiver takes.
 
     Attributes:
         codec: ``VP8`` or ``H264``.
+        limit: What the receivers take; may be changed between pictures.
         made_key_frame: Whether the newest picture is one.
     """
 
@@ -63,8 +72,12 @@ class LiveEncoder(Encoder):
         on_encoded: Callable[[], None],
         on_failed: Callable[[], None],
         codecs: CodecChoice = ANY_CODECS,
+        limit: PictureLimit = NO_LIMIT,
     ) -> None:
         self.codec = cast(Codec, codec)
+        self.limit = limit
+        self._form = Form(0, 0, math.inf, 0, 0)
+        self._due_pts = -math.inf
         self._choice, self._rate = codecs, rate
         self._kind = SOFTWARE[self.codec]
         # Only for their packets: the codec contexts inside are never made.
@@ -82,7 +95,14 @@ class LiveEncoder(Encoder):
         """What is at work; None before the first picture."""
         if self._codec is None:
             return None
-        return RunningEncoder(codec=self.codec, name=self._kind.name, bitrate_bps=self._rate.target_bps)
+        return RunningEncoder(
+            codec=self.codec,
+            name=self._kind.name,
+            bitrate_bps=self._rate.target_bps,
+            width=self._form.width,
+            height=self._form.height,
+            level=self._form.level / 10 if self.codec == "H264" else None,
+        )
 
     @property
     def target_bitrate(self) -> int:
@@ -94,16 +114,19 @@ class LiveEncoder(Encoder):
         self._rate.estimated(bitrate_bps)
 
     def encode(self, frame: AvFrame, force_keyframe: bool = False) -> tuple[list[bytes], int]:
-        """RTP payloads of a picture and its timestamp; none where the encoder failed."""
+        """RTP payloads of a picture and its timestamp; none where it is left out or the encoder failed."""
         assert isinstance(frame, av.VideoFrame)
         assert frame.pts is not None
         self._key_wanted |= force_keyframe
-        width, height = frame.width // 2 * 2, frame.height // 2 * 2
+        form = self.limit.form(frame.width, frame.height, self._rate.max_bps)
+        if self._is_too_soon(frame.pts, form.fps):
+            self._on_failed()
+            return [], frame.pts
         now_s, target_bps = time.monotonic(), self._rate.target_bps
         try:
             codec = self._codec
-            if codec is None or self._outdated(codec, width, height, target_bps, now_s):
-                codec = self._reopen(width, height, target_bps)
+            if codec is None or self._outdated(codec, form, target_bps, now_s):
+                codec = self._reopen(form, target_bps)
                 self._opened_s = self._key_s = now_s
                 self._key_wanted = False
                 key = True
@@ -112,7 +135,12 @@ class LiveEncoder(Encoder):
                 if key:
                     self._key_s, self._key_wanted = now_s, False
             picture = self._scaler.reformat(
-                frame, width, height, self._kind.pixel_format, interpolation=Interpolation.BICUBIC, threads=1
+                frame,
+                form.width,
+                form.height,
+                self._kind.pixel_format,
+                interpolation=Interpolation.BICUBIC,
+                threads=1,
             )
             picture.pts, picture.time_base = frame.pts, TIME_BASE
             picture.pict_type = PictureType.I if key else PictureType.NONE
@@ -136,10 +164,16 @@ class LiveEncoder(Encoder):
         """RTP payloads of an encoded picture and its timestamp."""
         return self._packets.pack(packet)
 
-    def _outdated(
-        self, codec: VideoCodecContext, width: int, height: int, target_bps: int, now_s: float
-    ) -> bool:
-        if (codec.width, codec.height) != (width, height):
+    def _is_too_soon(self, pts: int, fps: float) -> bool:
+        """Whether the receiver takes no picture yet; half an interval early, as networks make them, is in time."""
+        interval = TIME_BASE.denominator / fps
+        if pts < self._due_pts - interval / 2:
+            return True
+        self._due_pts = max(self._due_pts, pts) + interval
+        return False
+
+    def _outdated(self, codec: VideoCodecContext, form: Form, target_bps: int, now_s: float) -> bool:
+        if form != self._form:
             return True
         change = target_bps / self._opened_bps - 1
         if self._kind.adjusts and change <= BITRATE_CHANGE:
@@ -148,17 +182,17 @@ class LiveEncoder(Encoder):
             return False
         return abs(change) > BITRATE_CHANGE and now_s - self._opened_s >= BITRATE_INTERVAL_S
 
-    def _reopen(self, width: int, height: int, bitrate_bps: int) -> VideoCodecContext:
-        self._codec = None
+    def _reopen(self, form: Form, bitrate_bps: int) -> VideoCodecContext:
+        self._codec, self._form = None, form
         self._kind = self._choice.encoder(self.codec)
         try:
-            codec = self._kind.open(width, height, bitrate_bps)
+            codec = self._kind.open(form.width, form.height, bitrate_bps, form.level)
         except (av.FFmpegError, ValueError) as error:
             if self._kind is SOFTWARE[self.codec]:
                 raise
-            logger.warning("%s does not take %dx%d: %s", self._kind.name, width, height, error)
+            logger.warning("%s does not take %dx%d: %s", self._kind.name, form.width, form.height, error)
             self._give_up_hardware()
-            codec = self._kind.open(width, height, bitrate_bps)
+            codec = self._kind.open(form.width, form.height, bitrate_bps, form.level)
         self._codec, self._opened_bps = codec, bitrate_bps
         return codec
 

@@ -54,6 +54,11 @@ def negotiated_codec(transceiver: RTCRtpTransceiver) -> str:
     return str(transceiver._codecs[0].name)
 
 
+def send_first(transceiver: RTCRtpTransceiver, payload_type: int) -> None:
+    """Have what is sent be of this payload type, before the answer; aiortc sends the first that both sides know."""
+    transceiver._codecs = sorted(transceiver._codecs, key=lambda codec: codec.payloadType != payload_type)
+
+
 def codecs_by_payload_type(transceiver: RTCRtpTransceiver) -> dict[int, str]:
     """What may be received."""
     codecs = transceiver._codecs

@@ -1,10 +1,14 @@
 """An SDP offer, checked before aiortc is given it."""
 
 import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from aiortc.codecs import CODECS
 from aiortc.rtcpeerconnection import find_common_codecs
 from aiortc.sdp import MediaDescription, SessionDescription
+
+from server.rtc.picture_limits import H264_DEFAULT, PictureLimit, h264_limit, vp8_limit
 
 MAX_CANDIDATES = 100
 MAX_MEDIA_SECTIONS = 16
@@ -16,6 +20,15 @@ _PROFILE = re.compile(
 
 _VIDEO_CODEC = re.compile(r"a=rtpmap:(?P<type>\d{1,3}) (?:VP8|H264)/90000")
 _VIDEO_PARAMETERS = re.compile(r"a=fmtp:(?P<type>\d{1,3}) ")
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The codec to send a receiver, and what it takes of it."""
+
+    payload_type: int
+    codec: str
+    limit: PictureLimit
 
 
 class MalformedOfferError(ValueError):
@@ -33,10 +46,7 @@ def parse_offer(text: str) -> SessionDescription:
         MalformedOfferError: The text is not SDP.
         UnusableOfferError: It offers no video, none in a known codec, or leaves out what WebRTC requires.
     """
-    offer = _read(text)
-    if not any(media.kind == "video" and _sends(media) for media in offer.media):
-        raise UnusableOfferError("the offer sends no video: there is nothing to edit")
-    return offer
+    return _read_with(text, _is_camera, "the offer sends no video: there is nothing to edit")
 
 
 def parse_publish_offer(text: str) -> SessionDescription:
@@ -60,10 +70,7 @@ def parse_view_offer(text: str) -> SessionDescription:
         MalformedOfferError: The text is not SDP.
         UnusableOfferError: It takes no video, none in a known codec, or leaves out what WebRTC requires.
     """
-    offer = _read(text)
-    if not any(media.kind == "video" and _takes(media) for media in offer.media):
-        raise UnusableOfferError("the offer takes no video: there is nothing to show (a=recvonly)")
-    return offer
+    return _read_with(text, _is_screen, "the offer takes no video: there is nothing to show (a=recvonly)")
 
 
 def parse_probe_offer(text: str) -> SessionDescription:
@@ -73,17 +80,51 @@ def parse_probe_offer(text: str) -> SessionDescription:
         MalformedOfferError: The text is not SDP.
         UnusableOfferError: It offers none, or leaves out what WebRTC requires.
     """
-    offer = _read(text)
-    if not any(media.kind == "application" for media in offer.media):
-        raise UnusableOfferError("the offer has no data channel to send back what comes")
-    return offer
+    return _read_with(text, _is_data_channel, "the offer has no data channel to send back what comes")
+
+
+def choose_codec(
+    offer: SessionDescription, profiles: Mapping[int, str], negotiated: Mapping[int, str]
+) -> Chosen:
+    """What to send a receiver: the first codec it names that it takes in a form we can make.
+
+    Args:
+        offer: The receiver's, as `as_baseline` left it.
+        profiles: The receiver's own H.264 profiles and levels, by payload type.
+        negotiated: Codec names by payload type, in the receiver's order.
+
+    Raises:
+        UnusableOfferError: There is none; says what it takes.
+    """
+    vp8_parameters = {
+        codec.payloadType: codec.parameters
+        for media in offer.media
+        for codec in media.rtp.codecs
+        if codec.name == "VP8"
+    }
+    refused: list[str] = []
+    for payload_type, name in negotiated.items():
+        if name == "VP8":
+            return Chosen(payload_type, name, vp8_limit(vp8_parameters.get(payload_type, {})))
+        if name == "H264":
+            try:
+                limit = h264_limit(profiles.get(payload_type, H264_DEFAULT))
+            except ValueError as error:
+                refused.append(str(error))
+            else:
+                return Chosen(payload_type, name, limit)
+    raise UnusableOfferError(
+        f"the offer takes {' and '.join(dict.fromkeys(refused))}, which is less than anything sent here: "
+        "let it take VP8, or H.264 from level 1.2 on"
+    )
 
 
 def as_baseline(text: str) -> tuple[str, dict[int, str]]:
     """The offer with every H.264 profile said to be Constrained Baseline, and what each was, by payload type.
 
-    Our decoder reads all profiles and levels, and every viewer's reads the Constrained Baseline that we send; aiortc
-    takes two profiles and would refuse OBS on "high" and a player of "main" alone.
+    Our decoder reads all profiles and levels, and nearly every viewer's reads the Constrained Baseline that we send,
+    as far as its level goes (`choose_codec`); aiortc takes two profiles and would refuse OBS on "high" and a player
+    of "main" alone.
     """
     profiles: dict[int, str] = {}
 
@@ -123,6 +164,14 @@ def with_bitrate(answer: str, start_bps: int, max_bps: int) -> str:
 
 def _video_types(answer: str) -> set[str]:
     return {match["type"] for match in map(_VIDEO_CODEC.match, answer.splitlines()) if match}
+
+
+def _read_with(text: str, wanted: Callable[[MediaDescription], bool], without: str) -> SessionDescription:
+    """Read an offer that has a certain section, or say what is wrong without one."""
+    offer = _read(text)
+    if not any(wanted(media) for media in offer.media):
+        raise UnusableOfferError(without)
+    return offer
 
 
 def _read(text: str) -> SessionDescription:
@@ -215,9 +264,13 @@ def _names(media: MediaDescription) -> str:
     return " or ".join(dict.fromkeys(spoken.get(name, name) for name in names)) or "nothing we know"
 
 
-def _takes(media: MediaDescription) -> bool:
-    return media.direction in ("sendrecv", "recvonly") and media.port != 0
+def _is_screen(media: MediaDescription) -> bool:
+    return media.kind == "video" and media.direction in ("sendrecv", "recvonly") and media.port != 0
 
 
-def _sends(media: MediaDescription) -> bool:
-    return media.direction in ("sendrecv", "sendonly") and media.port != 0
+def _is_camera(media: MediaDescription) -> bool:
+    return media.kind == "video" and media.direction in ("sendrecv", "sendonly") and media.port != 0
+
+
+def _is_data_channel(media: MediaDescription) -> bool:
+    return media.kind == "application"

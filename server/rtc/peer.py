@@ -15,7 +15,15 @@ from server.rtc.decoding import DecoderThread
 from server.rtc.encoded import EncodedFrame
 from server.rtc.encoding import LiveEncoder
 from server.rtc.ice import Network
-from server.rtc.offer import as_baseline, parse_offer, parse_publish_offer, with_bitrate, with_profiles
+from server.rtc.offer import (
+    Chosen,
+    as_baseline,
+    choose_codec,
+    parse_offer,
+    parse_publish_offer,
+    with_bitrate,
+    with_profiles,
+)
 from server.rtc.rate import START_BITRATE_BPS, RateControl
 from server.rtc.retransmission import MissingPackets, Resending
 from server.rtc.sound import SoundRelay
@@ -101,7 +109,10 @@ class Peer:
 
         def wire(connection: RTCPeerConnection) -> None:
             connection.on("datachannel", self._events.channel)
-            self._wire(connection, sending_mids)
+            camera = self._wire(connection, sending_mids)
+            if self._downlink is not None:
+                chosen = choose_codec(offer, profiles, hooks.codecs_by_payload_type(camera))
+                self._send(camera, self._downlink, chosen)
 
         answer = with_profiles(await self.connection.answer(offer_sdp, wire), profiles)
         if self._downlink is None:
@@ -129,19 +140,18 @@ class Peer:
         if self._decoder is not None:
             await asyncio.to_thread(self._decoder.join, CLOSE_TIMEOUT_S)
 
-    def _wire(self, connection: RTCPeerConnection, sending_mids: set[str]) -> None:
-        """Put the first camera and the first microphone to use; what comes by others is ignored."""
+    def _wire(self, connection: RTCPeerConnection, sending_mids: set[str]) -> RTCRtpTransceiver:
+        """Put the first camera and the first microphone to use; what comes by others is ignored. The camera."""
         transceivers = connection.getTransceivers()
         camera = next(item for item in transceivers if item.kind == "video" and item.mid in sending_mids)
         for other in transceivers:
             if other.kind == "video" and other is not camera:
                 other.direction = "inactive"
         self._receive(camera)
-        if self._downlink is not None:
-            self._send(camera, self._downlink)
         sounds = [item for item in transceivers if item.kind == "audio"]
         for sound in sounds:
             self._hear(sound, first=sound is sounds[0])
+        return camera
 
     def _receive(self, camera: RTCRtpTransceiver) -> None:
         assembly = PictureAssembly(
@@ -171,17 +181,19 @@ class Peer:
         if first:
             hooks.watch_sender_reports(sound.receiver, self.capture_clock.sound.add)
 
-    def _send(self, camera: RTCRtpTransceiver, downlink: Downlink) -> None:
+    def _send(self, camera: RTCRtpTransceiver, downlink: Downlink, chosen: Chosen) -> None:
+        hooks.send_first(camera, chosen.payload_type)
         camera.direction = "sendrecv"
         track = EditTrack(downlink.outbox)
         camera.sender.replaceTrack(track)
-        rate = RateControl(downlink.max_bitrate_bps)
+        rate = RateControl(int(min(downlink.max_bitrate_bps, chosen.limit.bitrate_bps)))
         self.encoder = LiveEncoder(
-            hooks.negotiated_codec(camera),
+            chosen.codec,
             rate,
             on_encoded=track.encoded,
             on_failed=lambda: self._on_loop(self._events.dropped, "encode", 1),
             codecs=self._codecs,
+            limit=chosen.limit,
         )
         hooks.encode_with(camera.sender, self.encoder)
         hooks.watch_receiver_reports(camera.sender, rate.reported)

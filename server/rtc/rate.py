@@ -36,6 +36,11 @@ class RateControl:
         self._reported_s = clock()
 
     @property
+    def max_bps(self) -> int:
+        """Bits per second, as set."""
+        return self._max_bps
+
+    @property
     def target_bps(self) -> int:
         """Bits per second to send."""
         target = self._by_loss_bps
@@ -74,11 +79,14 @@ class BestRate:
         self._max_bps = max_bps
         self._peers: list[RateControl] = []
 
-    def join(self) -> RateControl:
-        """A new peer's own estimate."""
-        peer = RateControl(self._max_bps)
+    @property
+    def max_bps(self) -> int:
+        """Bits per second, as set."""
+        return self._max_bps
+
+    def join(self, peer: RateControl) -> None:
+        """Count a peer's own estimate."""
         self._peers.append(peer)
-        return peer
 
     def leave(self, peer: RateControl) -> None:
         """Count a peer no more."""

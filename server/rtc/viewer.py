@@ -12,7 +12,7 @@ from server.rtc.broadcast import Broadcast, Seat
 from server.rtc.connection import Connection, PeerHealth
 from server.rtc.encoded import EncodedFrame, FrameQueue
 from server.rtc.ice import Network
-from server.rtc.offer import as_baseline, parse_view_offer, with_profiles
+from server.rtc.offer import Chosen, as_baseline, choose_codec, parse_view_offer, with_profiles
 from server.rtc.retransmission import Resending
 
 
@@ -67,7 +67,6 @@ class Viewer:
             MalformedOfferError: It is not SDP.
             UnusableOfferError: It takes no video that we have.
         """
-        # A decoder of any profile reads the Constrained Baseline that all viewers share (ITU-T H.264 annex A.2).
         offer_sdp, profiles = as_baseline(offer_sdp)
         offer = parse_view_offer(offer_sdp)
         taking_mids = {
@@ -79,7 +78,8 @@ class Viewer:
             for transceiver in transceivers:
                 transceiver.direction = "inactive"
             taking = [item for item in transceivers if item.mid in taking_mids]
-            self._show(next(item for item in taking if item.kind == "video"))
+            screen = next(item for item in taking if item.kind == "video")
+            self._show(screen, choose_codec(offer, profiles, hooks.codecs_by_payload_type(screen)))
             sound = next((item for item in taking if item.kind == "audio" and hooks.opus_types(item)), None)
             if sound is not None:
                 self._sound = self._broadcast.listen()
@@ -99,8 +99,9 @@ class Viewer:
             await self._seat.leave()
         await self.connection.close()
 
-    def _show(self, screen: RTCRtpTransceiver) -> None:
-        seat = self._seat = self._broadcast.watch(hooks.negotiated_codec(screen))
+    def _show(self, screen: RTCRtpTransceiver, chosen: Chosen) -> None:
+        hooks.send_first(screen, chosen.payload_type)
+        seat = self._seat = self._broadcast.watch(chosen.codec, chosen.limit)
         send_encoded(screen, seat.pictures, seat.rate.estimated)
         hooks.watch_receiver_reports(screen.sender, seat.rate.reported)
         hooks.send_again_with(screen.sender, Resending(lambda: seat.rate.target_bps))

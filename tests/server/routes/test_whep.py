@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -10,6 +11,7 @@ import av
 import httpx
 import numpy as np
 import pytest
+from aiortc import RTCSessionDescription
 
 from server.rtc import hooks
 from server.rtc.clocks import SenderClock
@@ -127,6 +129,49 @@ async def test_what_cannot_be_answered_is_refused(http: httpx.AsyncClient) -> No
         assert (await viewer.post("/whep", offer)).status_code == 404
         gone = await http.patch(session["whep_url"] + "/none", headers=headers)
         assert gone.status_code == 404
+
+
+async def test_a_viewers_level_of_h264_is_kept_to(server: RunningServer, http: httpx.AsyncClient) -> None:
+    async with AsyncExitStack() as stack:
+        publisher = await stack.enter_async_context(Publisher(http))
+        await publisher.post("/whip?instruction=invert")
+        low, high, other = [await stack.enter_async_context(Watcher(http, codec="H264")) for _ in range(3)]
+        for viewer, said in ((low, "42e00c"), (high, "42e01f"), (other, "42e02a")):
+            response = await viewer.post("/whep", of_level(await viewer.offer(), said))
+            assert response.status_code == 201
+            assert f"profile-level-id={said}" in response.text
+        await asyncio.gather(*(viewer.sees_colour(CYAN) for viewer in (low, high, other)))
+        (session,) = server.service.sessions
+        await until(lambda: session.stats().encoders == 2)
+        sizes = [(await viewer.sees(10)).shape[:2] for viewer in (low, high, other)]
+        assert sizes == [(192, 256), (240, 320), (240, 320)]
+        encoders = session.stats().codecs.encoders
+        assert {(encoder.width, encoder.height, encoder.level) for encoder in encoders} == {
+            (256, 192, 1.2),
+            (320, 240, 3.1),
+        }
+
+
+async def test_a_browsers_level_of_h264_is_kept_to(server: RunningServer) -> None:
+    async with server.visitor(codec="H264") as visitor:
+        await visitor.open(instruction="invert")
+        response = await visitor.send_offer(of_level(await visitor.offer(), "42e00c"))
+        await visitor.peer.setRemoteDescription(RTCSessionDescription(response.text, "answer"))
+        assert (await visitor.sees_colour(CYAN)).shape == (192, 256, 3)
+
+
+async def test_a_level_below_all_that_is_sent_is_refused_in_words(http: httpx.AsyncClient) -> None:
+    async with Publisher(http) as publisher, Watcher(http, codec="H264") as viewer:
+        await publisher.post("/whip")
+        offer = of_level(await viewer.offer(), "42e00a")
+        refused = await viewer.post("/whep", offer)
+        assert refused.status_code == 422
+        assert refused.json()["detail"].startswith("the offer takes H.264 up to level 1.0, 64 kbit/s at most")
+
+
+def of_level(offer: str, profile_level_id: str) -> str:
+    """The offer of a receiver that takes this profile and level."""
+    return re.sub(r"profile-level-id=\w{6}", f"profile-level-id={profile_level_id}", offer)
 
 
 async def test_a_session_that_ends_ends_its_viewers(server: RunningServer, http: httpx.AsyncClient) -> None:

@@ -7,10 +7,11 @@ from server.rtc.broadcast import MAX_WAITING_PICTURES, Broadcast
 from server.rtc.codecs import ANY_CODECS
 from server.rtc.encoded import EncodedFrame
 from server.rtc.encoding import KEY_FRAME_INTERVAL_S
+from server.rtc.picture_limits import h264_limit
 from server.session.frame import Frame
 from server.session.outlets import Outlets
 from tests.server.conftest import until
-from tests.server.frames import frame
+from tests.server.frames import frame, payload, said_of_itself
 
 
 class Stage:
@@ -30,12 +31,12 @@ class Stage:
             lambda: None,
         )
 
-    async def show(self, timestamp: int) -> None:
-        """Put a picture out and wait until it has left."""
-        picture = frame(timestamp).let_through()
+    async def show(self, timestamp: int, size: tuple[int, int] = (32, 16), times: int = 1) -> None:
+        """Put a picture out and wait until so many encoders have let it leave."""
+        picture = frame(timestamp, size).let_through()
         count = len(self.left)
         self.outlets.put(picture)
-        await until(lambda: len(self.left) > count)
+        await until(lambda: len(self.left) >= count + times)
 
 
 @pytest.fixture
@@ -93,6 +94,44 @@ async def test_the_last_viewer_of_a_codec_ends_its_encoder(stage: Stage) -> None
     assert stage.broadcast.encoders == 0
     stage.outlets.put(frame(0).let_through())
     assert len(stage.unwatched) == 1
+
+
+async def test_viewers_of_other_levels_share_what_all_of_them_take(stage: Stage) -> None:
+    low, high = (stage.broadcast.watch("H264", h264_limit(said)) for said in ("42e01f", "42e02a"))
+    await stage.show(0, (640, 480))
+    assert stage.broadcast.encoders == 1
+    assert await low.pictures.take() is await high.pictures.take()
+
+
+async def test_a_viewers_level_parts_it_from_the_others_when_the_picture_grows(stage: Stage) -> None:
+    low, high = (stage.broadcast.watch("H264", h264_limit(said)) for said in ("42e00d", "42e02a"))
+    await stage.show(0, (1280, 720))
+    assert stage.broadcast.encoders == 2
+    await stage.show(3000, (1280, 720), times=2)
+    assert {(running.width, running.height, running.level) for running in stage.broadcast.running} == {
+        (416, 234, 1.3),
+        (1280, 720, 3.2),
+    }
+    for seat, level in ((low, 13), (high, 32)):
+        seen = await seat.pictures.take()
+        assert seen.key_frame
+        assert said_of_itself(payload("H264", seen.payloads))[2] == level
+
+
+async def test_a_smaller_picture_brings_viewers_together_again(stage: Stage) -> None:
+    seats = [stage.broadcast.watch("H264", h264_limit(said)) for said in ("42e01f", "42e02a", "640034")]
+    await stage.show(0, (1280, 720))
+    assert stage.broadcast.encoders == 2
+    await stage.show(3000, (1280, 720), times=2)
+    await stage.show(6000, (640, 480))
+    assert stage.broadcast.encoders == 1
+    await stage.show(9000, (640, 480))
+    last = [[await seat.pictures.take() for _ in range(len(seat.pictures))][-1] for seat in seats]
+    assert last[0].timestamp == 9000
+    assert last[0] is last[1] is last[2]
+    for seat in seats:
+        await seat.leave()
+    assert stage.broadcast.encoders == 0
 
 
 async def test_sound_goes_to_everyone_who_listens(stage: Stage) -> None:

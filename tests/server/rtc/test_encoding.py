@@ -4,8 +4,6 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
-from aiortc.codecs import depayload
-from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from numpy.typing import NDArray
 from skimage.data import astronaut
 
@@ -14,7 +12,9 @@ from server.rtc import codecs
 from server.rtc.assembly import is_key_frame
 from server.rtc.codecs import LIBX264
 from server.rtc.encoding import LiveEncoder
+from server.rtc.picture_limits import NO_LIMIT, PictureLimit, h264_limit
 from server.rtc.rate import RateControl
+from tests.server.frames import payload, said_of_itself
 
 
 class Counted:
@@ -36,11 +36,6 @@ def portrait(shift: int = 0, size: tuple[int, int] = (256, 192)) -> av.VideoFram
 
 def encoder(codec: str) -> LiveEncoder:
     return LiveEncoder(codec, RateControl(2_000_000), Counted(), Counted())
-
-
-def payload(codec: str, packets: list[bytes]) -> bytes:
-    parameters = RTCRtpCodecParameters(mimeType=f"video/{codec}", clockRate=90_000, payloadType=96)
-    return b"".join(depayload(parameters, packet) for packet in packets)
 
 
 @pytest.mark.parametrize(("codec", "decoder"), [("VP8", "vp8"), ("H264", "h264")])
@@ -109,7 +104,9 @@ def test_h264_follows_the_network_without_a_key_frame() -> None:
     after, keys = sizes(encodes, 45, 30)
     assert keys == 0
     assert after < before / 2
-    assert encodes.summary == RunningEncoder(codec="H264", name="libx264", bitrate_bps=300_000)
+    assert encodes.summary == RunningEncoder(
+        codec="H264", name="libx264", bitrate_bps=300_000, width=448, height=320, level=3.1
+    )
 
 
 def test_vp8_follows_the_network_by_a_new_encoder_and_not_too_often(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,6 +135,31 @@ def test_hardware_that_does_not_take_a_size_is_replaced_and_named(
     assert "h264_none does not take 256x192" in caplog.text
 
 
+def test_a_low_level_gets_a_smaller_picture_that_says_so() -> None:
+    encodes = LiveEncoder("H264", RateControl(700_000), Counted(), Counted(), limit=h264_limit("42e00d"))
+    packets, _ = encodes.encode(portrait(size=(512, 384)))
+    stream = payload("H264", packets)
+    (picture,) = av.CodecContext.create("h264", "r").decode(av.Packet(stream))
+    assert (picture.width, picture.height) == (352, 264)
+    assert said_of_itself(stream) == (66, True, 13)
+    assert encodes.summary is not None
+    assert (encodes.summary.width, encodes.summary.height, encodes.summary.level) == (352, 264, 1.3)
+
+
+@pytest.mark.parametrize(("rate", "shown"), [(60, 30), (45, 30), (30, 30), (20, 20)])
+def test_a_receiver_gets_no_more_pictures_a_second_than_it_takes(rate: int, shown: int) -> None:
+    left_out = Counted()
+    encodes = LiveEncoder("VP8", RateControl(500_000), Counted(), left_out, limit=PictureLimit(fps=30))
+    sent = 0
+    for index in range(2 * rate):
+        frame = portrait(size=(64, 48))
+        # As a network delivers them: a little early, a little late.
+        frame.pts = index * 90_000 // rate + (-400, 0, 300)[index % 3]
+        sent += bool(encodes.encode(frame)[0])
+    assert abs(sent - 2 * shown) <= 1
+    assert left_out.count == 2 * rate - sent
+
+
 class OutOfMemory:
     width, height, bit_rate = 256, 192, 1_500_000
 
@@ -150,6 +172,7 @@ def test_a_failing_encoder_gives_nothing_and_goes_on(monkeypatch: pytest.MonkeyP
     encodes = LiveEncoder("VP8", RateControl(2_000_000), Counted(), failed)
     monkeypatch.setattr(encodes, "_codec", OutOfMemory())
     monkeypatch.setattr(encodes, "_opened_bps", 2_000_000)
+    monkeypatch.setattr(encodes, "_form", NO_LIMIT.form(256, 192, 2_000_000))
     assert encodes.encode(portrait(5)) == ([], 15_000)
     assert failed.count == 1
     assert encodes.encode(portrait(6))[0]

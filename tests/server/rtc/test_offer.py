@@ -2,14 +2,19 @@ from collections.abc import AsyncIterator
 
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection
+from aiortc.codecs import CODECS
+from aiortc.rtcpeerconnection import find_common_codecs
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from server.rtc.offer import (
+    Chosen,
     MalformedOfferError,
     UnusableOfferError,
     as_baseline,
+    choose_codec,
     parse_offer,
+    parse_view_offer,
     with_bitrate,
     with_profiles,
     without_mdns,
@@ -162,3 +167,93 @@ def test_a_browser_is_told_where_to_begin_and_where_to_end() -> None:
     assert f"{HIGH.strip()};{hint}" in lines
     assert "a=fmtp:97 apt=96" in lines
     assert sum(hint in line for line in lines) == 2
+
+
+CHROMIUM = """VP8
+a=rtpmap:96 VP8/90000
+a=rtpmap:97 rtx/90000
+a=fmtp:97 apt=96
+a=rtpmap:103 H264/90000
+a=fmtp:103 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42001f
+a=rtpmap:107 H264/90000
+a=fmtp:107 level-asymmetry-allowed=1;packetization-mode=0;profile-level-id=42001f
+a=rtpmap:109 H264/90000
+a=fmtp:109 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f
+a=rtpmap:117 H264/90000
+a=fmtp:117 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=4d001f
+"""
+SAFARI = """H264
+a=rtpmap:96 H264/90000
+a=fmtp:96 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=640c1f
+a=rtpmap:98 H264/90000
+a=fmtp:98 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f
+a=rtpmap:100 VP8/90000
+"""
+FIREFOX = """VP8
+a=rtpmap:120 VP8/90000
+a=fmtp:120 max-fs=12288;max-fr=60
+a=rtpmap:126 H264/90000
+a=fmtp:126 profile-level-id=42e01f;level-asymmetry-allowed=1;packetization-mode=1
+"""
+ANDROID = """H264
+a=rtpmap:102 H264/90000
+a=fmtp:102 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e02a
+"""
+SET_TOP_BOX = """H264
+a=rtpmap:97 H264/90000
+a=fmtp:97 profile-level-id=42801e;packetization-mode=1
+"""
+SILENT = """H264
+a=rtpmap:97 H264/90000
+a=fmtp:97 packetization-mode=1
+"""
+
+
+def viewers_offer(codecs: str) -> str:
+    """An offer to be shown these codecs, otherwise a browser's."""
+    lines = codecs.splitlines()[1:]
+    types = dict.fromkeys(line.split(":")[1].split()[0] for line in lines)
+    head, _, tail = REAL_OFFER.partition("a=rtpmap:96")
+    head = head.replace("SAVPF 96 97", f"SAVPF {' '.join(types)}").replace("sendrecv", "recvonly")
+    tail = tail[tail.index("m=application") :]
+    return "\r\n".join([*head.splitlines(), *lines, *tail.splitlines()]) + "\r\n"
+
+
+@pytest.mark.parametrize(
+    ("codecs", "chosen", "level"),
+    [
+        (CHROMIUM, (96, "VP8"), 62),
+        (SAFARI, (96, "H264"), 31),
+        (FIREFOX, (120, "VP8"), 62),
+        (ANDROID, (102, "H264"), 42),
+        (SET_TOP_BOX, (97, "H264"), 30),
+        (SILENT, (97, "H264"), 31),
+        # A level that nothing fits is passed over for what follows it.
+        (SAFARI.replace("640c1f", "640c0a"), (98, "H264"), 31),
+        (SAFARI.replace("640c1f", "640c0a").replace("42e01f", "42e00a"), (100, "VP8"), 62),
+    ],
+)
+def test_a_receiver_is_sent_what_it_names_first_and_takes(
+    codecs: str, chosen: tuple[int, str], level: int
+) -> None:
+    found = choose(codecs)
+    assert ((found.payload_type, found.codec), found.limit.level) == (chosen, level)
+
+
+def test_firefoxs_bounds_of_vp8_are_read() -> None:
+    assert (choose(FIREFOX).limit.blocks, choose(FIREFOX).limit.fps) == (12_288, 60)
+
+
+def test_a_receiver_that_takes_too_little_is_told_so() -> None:
+    with pytest.raises(
+        UnusableOfferError, match=r"H.264 up to level 1.0, 64 kbit/s at most.*let it take VP8"
+    ):
+        choose(ANDROID.replace("42e02a", "42e00a"))
+
+
+def choose(codecs: str) -> Chosen:
+    text, profiles = as_baseline(viewers_offer(codecs))
+    offer = parse_view_offer(text)
+    common = find_common_codecs(CODECS["video"], offer.media[0].rtp.codecs)
+    negotiated = {codec.payloadType: codec.name for codec in common if codec.payloadType is not None}
+    return choose_codec(offer, profiles, negotiated)

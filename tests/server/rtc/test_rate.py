@@ -59,7 +59,9 @@ def test_a_long_silence_is_no_licence_to_jump() -> None:
 
 def test_a_shared_picture_follows_the_best_network() -> None:
     shared = BestRate(3_000_000)
-    near, far = shared.join(), shared.join()
+    near, far = RateControl(3_000_000), RateControl(3_000_000)
+    shared.join(near)
+    shared.join(far)
     near.estimated(2_500_000)
     far.estimated(300_000)
     assert shared.target_bps == 2_500_000
