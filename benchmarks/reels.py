@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engines.training.media import camera_path, evaluation_files, load_media, view
+from engines.training.filming import camera_path, view
+from engines.training.media import evaluation_files, load_media
 from engines.training.targets import edit
 
 FAMILIES = ("sepia", "night", "pencil_sketch", "cartoon")

@@ -18,15 +18,14 @@ from torch import Tensor
 
 from engines.backbones.tiny import NormalisedConv2d, TinyConfig, TinyDenoiser, plain_weights
 from engines.codecs import PatchCodec
+from engines.training.filming import camera_path, view
 from engines.training.filters import gaussian_blur
 from engines.training.forcing import RFDM, ConditionDropout, Method, Predictor, frame_losses
 from engines.training.media import (
     PHOTO_SUFFIXES,
-    camera_path,
     evaluation_files,
     load_media,
     training_files,
-    view,
 )
 from engines.training.optimisers import make_optimizers, renormalise
 from engines.training.targets import edit

@@ -18,7 +18,8 @@ from engines.families import FAMILIES, TAKES_RGB, TAKES_RGB_OF
 from engines.flow import flow_levels
 from engines.model import ModelError, find_model, load_parts
 from engines.program import Direct, FrameProgram
-from engines.training.media import SHORT_SIDE, Scene, load_media, moving_crop, training_files
+from engines.training.filming import moving_crop
+from engines.training.media import SHORT_SIDE, Scene, load_media, training_files
 
 _MOST_FILES = 48
 _LOOKS = ((1.0, (0.95, 0.2, 0.1)), (1.5, (0.1, 0.25, 0.95)))

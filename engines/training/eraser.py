@@ -9,11 +9,12 @@ from torch import Tensor
 
 from engines.backbones.tiny import Eraser
 from engines.codecs import PatchCodec
+from engines.training.crops import Footage
 from engines.training.figure import figure_loss
-from engines.training.media import Footage
 from engines.training.parts import PartPlan, PartProgress, train_part
 from engines.training.weather import Balloons
 
+PLAN = PartPlan("eraser", minutes=10, filter_rate=0.05, fall_share=0.5)
 _PLAIN_SHARE = 0.15
 """Pictures without a balloon, in which nothing is to be found."""
 
@@ -53,7 +54,7 @@ def eraser_loss(found: Tensor, fill: Tensor, covers: Tensor, pictures: Tensor) -
 def train_eraser(
     eraser: Eraser,
     batches: Iterator[Footage],
-    minutes: float,
+    plan: PartPlan,
     run: Path,
     seed: int,
     progress: Callable[[PartProgress], None],
@@ -63,7 +64,7 @@ def train_eraser(
     Args:
         eraser: Of normalised convolutions, on the device to train on.
         batches: Footage of anything; only its first frames are used.
-        minutes: Training time.
+        plan: How long and at which rates.
         run: Folder of the run.
         seed: Of the balloons.
         progress: Called after each step.
@@ -79,4 +80,4 @@ def train_eraser(
             found, fill = eraser(x)
         return eraser_loss(found, fill, covers.to(device), pictures.to(device))
 
-    train_part(eraser, PartPlan("eraser", minutes, 0.05, 0.5), run, loss, progress)
+    train_part(eraser, plan, run, loss, progress)

@@ -12,6 +12,7 @@ from engines.families import FAMILIES
 from engines.training.parts import PartPlan, PartProgress, train_part
 from engines.training.weather import LAYERS, peak_noise
 
+PLAN = PartPlan("field", minutes=25, filter_rate=0.04, fall_share=0.5)
 _BATCH, _SIZE = 16, 128
 _ODDS = (1.0, 1.0, 4.0)
 """Of snow, rain and balloons, which are rare in a picture and need the widest view."""
@@ -66,13 +67,13 @@ def field_loss(drawn: tuple[Tensor, Tensor], cover: Tensor, colour: Tensor) -> T
 
 
 def train_field(
-    field: Field, minutes: float, run: Path, seed: int, progress: Callable[[PartProgress], None]
+    field: Field, plan: PartPlan, run: Path, seed: int, progress: Callable[[PartProgress], None]
 ) -> None:
     """Train in place, or go on where ``field.pt`` in the run folder was left.
 
     Args:
         field: Of normalised convolutions, on the device to train on.
-        minutes: Training time.
+        plan: How long and at which rates.
         run: Folder of the run.
         seed: Of the noise.
         progress: Called after each step.
@@ -85,4 +86,4 @@ def train_field(
             drawn = field(noise.to(memory_format=torch.channels_last), code)
         return field_loss(drawn, cover, colour)
 
-    train_part(field, PartPlan("field", minutes, 0.04, 0.5), run, loss, progress)
+    train_part(field, plan, run, loss, progress)

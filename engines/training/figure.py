@@ -9,8 +9,10 @@ from torch import Tensor
 
 from engines.backbones.tiny import Figure
 from engines.codecs import PatchCodec
-from engines.training.media import Footage
+from engines.training.crops import Footage
 from engines.training.parts import PartPlan, PartProgress, train_part
+
+PLAN = PartPlan("figure", minutes=26, filter_rate=0.05, fall_share=0.4)
 
 
 def figure_loss(logits: Tensor, mattes: Tensor) -> Tensor:
@@ -36,7 +38,7 @@ def figure_loss(logits: Tensor, mattes: Tensor) -> Tensor:
 def train_figure(
     figure: Figure,
     batches: Iterator[Footage],
-    minutes: float,
+    plan: PartPlan,
     run: Path,
     progress: Callable[[PartProgress], None],
 ) -> None:
@@ -45,7 +47,7 @@ def train_figure(
     Args:
         figure: Of normalised convolutions, on the device to train on.
         batches: Footage with mattes; only its first frames are used.
-        minutes: Training time.
+        plan: How long and at which rates.
         run: Folder of the run.
         progress: Called after each step.
     """
@@ -58,4 +60,4 @@ def train_figure(
             logits = figure(x)
         return figure_loss(logits, footage.mattes[0].to(device))
 
-    train_part(figure, PartPlan("figure", minutes, 0.05, 0.4), run, loss, progress)
+    train_part(figure, plan, run, loss, progress)

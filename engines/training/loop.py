@@ -19,7 +19,7 @@ from engines import flow
 from engines.backbones.tiny import NormalisedConv2d, TinyConfig, TinyDenoiser
 from engines.codecs import PatchCodec
 from engines.conditioning import CODE_LENGTH
-from engines.training.media import Footage
+from engines.training.crops import Footage
 from engines.training.tasks import Task, draw_task
 from engines.training.warm_start import warm_start
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from engines.backbones.tiny import NormalisedConv2d
 
 PART_VERSION = 1
-_LEARNING_RATE = 1e-3
 _AVERAGE = 0.995
 _WARMUP_STEPS = 50
 _SAVE_EVERY_S = 60.0
@@ -34,14 +33,22 @@ class PartPlan:
     Attributes:
         name: Of the part; ``<name>.pt`` in the run folder is where it resumes.
         minutes: Training time, resumed parts counted in.
-        filter_rate: Muon's peak for normalised filters; AdamW has the rest.
+        filter_rate: Muon's peak for normalised filters.
         fall_share: Share of the time, the last, over which the rates fall.
+        learning_rate: AdamW's peak for all else.
     """
 
     name: str
     minutes: float
     filter_rate: float
     fall_share: float
+    learning_rate: float = 1e-3
+
+    def gentle(self) -> "PartPlan":
+        """The plan for a part that was trained before: at fresh rates it would first forget."""
+        return replace(
+            self, filter_rate=0.4 * self.filter_rate, learning_rate=0.4 * self.learning_rate, fall_share=0.75
+        )
 
 
 def train_part(
@@ -67,7 +74,9 @@ def train_part(
     muon = torch.optim.Muon(filters, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
     optimizers: list[tuple[torch.optim.Optimizer, float]] = [(muon, plan.filter_rate)]
     if others:
-        optimizers.append((torch.optim.AdamW(others, betas=(0.9, 0.99), weight_decay=0.0), _LEARNING_RATE))
+        optimizers.append(
+            (torch.optim.AdamW(others, betas=(0.9, 0.99), weight_decay=0.0), plan.learning_rate)
+        )
     averaged = {name: value.clone() for name, value in part.state_dict().items()}
     step, elapsed_s, level = 0, 0.0, None
     kept = run / f"{plan.name}.pt"

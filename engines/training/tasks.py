@@ -23,7 +23,7 @@ from engines.families import (
     TAKES_RGB_OF,
     in_order,
 )
-from engines.training.media import Footage
+from engines.training.crops import Footage
 from engines.training.targets import GRADED, edit
 from engines.training.weather import Balloons
 

@@ -27,15 +27,15 @@ from engines.backbones.tiny import (
 from engines.compilers.calibrate import calibrate
 from engines.families import FAMILIES, LABELS
 from engines.model import SHIPPED_MODELS, write_index
-from engines.training.eraser import train_eraser
-from engines.training.field import train_field
-from engines.training.figure import train_figure
+from engines.training import eraser, field, figure
+from engines.training.crops import CropSampler, Footage
 from engines.training.loop import PARTS, Trainer, TrainingError, TrainSettings
-from engines.training.media import CropSampler, Footage, load_media, training_files
-from engines.training.parts import PartProgress
+from engines.training.media import load_media, training_files
+from engines.training.parts import PartPlan, PartProgress
 from engines.training.sheets import family_sheet
 from engines.training.tasks import Task
 from engines.training.text import train_text
+from engines.training.warm_start import warm_start
 from engines.training.weather import Balloons
 
 MODEL_VERSION = "2"
@@ -96,7 +96,7 @@ def _fit(trainer: Trainer, options: argparse.Namespace, console: Console) -> Non
         console.print(f"skipped {line}")
     clips = sum(not scene.is_photo for scene in media.scenes)
     console.print(f"{clips} clips, {len(media.scenes) - clips} photos, on {trainer.device}")
-    sampler = CropSampler(media.scenes, options.batch, options.frames, options.crop)
+    sampler = CropSampler(media.scenes, options.batch, options.frames, options.crop, options.crop * 3 // 2)
     if trainer.step == 0:
         _fit_parts(trainer, sampler, options, console)
     # A resumed run must not see the first part's crops again.
@@ -112,30 +112,39 @@ def _fit(trainer: Trainer, options: argparse.Namespace, console: Console) -> Non
 
 
 def _fit_parts(trainer: Trainer, sampler: CropSampler, options: argparse.Namespace, console: Console) -> None:
-    """Train what has features of its own, people, weather and removal, and put each in its place."""
+    """Train what has features of its own, people, weather and removal, and put each in its place.
+
+    From the weights of a model each part goes on where that has it, gently.
+    """
     torch.manual_seed(options.seed)
-    fresh = TinyDenoiser(trainer.denoiser.config, NormalisedConv2d).to(trainer.device)
+    whole = TinyDenoiser(trainer.denoiser.config, NormalisedConv2d)
+    untaught = warm_start(whole, options.start) if options.start is not None else tuple(whole.state_dict())
+    whole.to(trainer.device)
     larger, run, seed = replace(sampler, batch=2 * sampler.batch), options.run, options.seed
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as bar:
 
-        def shown(name: str, minutes: float) -> Callable[[PartProgress], None]:
-            task = bar.add_task(name, total=minutes * 60)
+        def shown(name: str, plan: PartPlan) -> Callable[[PartProgress], None]:
+            task = bar.add_task(name, total=plan.minutes * 60)
             return lambda now: bar.update(
                 task, completed=now.elapsed_s, description=f"{name}  step {now.step}  loss {now.loss:.4f}"
             )
 
+        def planned(plan: PartPlan, minutes: float) -> PartPlan:
+            known = not any(name.startswith(f"{plan.name}.") for name in untaught)
+            return replace(plan.gentle() if known else plan, minutes=minutes)
+
         if any(scene.mattes is not None for scene in sampler.scenes):
-            minutes = options.people_minutes
-            after_step = shown("people", minutes)
-            train_figure(fresh.figure, larger.people_batches(seed), minutes, run, after_step)
-        minutes = options.weather_minutes
-        train_field(fresh.field, minutes, run, seed, shown("weather", minutes))
-        minutes = options.removal_minutes
-        after_step = shown("removal", minutes)
-        train_eraser(fresh.eraser, larger.plain_batches(seed), minutes, run, seed, after_step)
+            plan = planned(figure.PLAN, options.people_minutes)
+            batches = larger.people_batches(seed)
+            figure.train_figure(whole.figure, batches, plan, run, shown("people", plan))
+        plan = planned(field.PLAN, options.weather_minutes)
+        field.train_field(whole.field, plan, run, seed, shown("weather", plan))
+        plan = planned(eraser.PLAN, options.removal_minutes)
+        batches = larger.plain_batches(seed)
+        eraser.train_eraser(whole.eraser, batches, plan, run, seed, shown("removal", plan))
     for part in PARTS:
-        trainer.take_part(part, fresh.get_submodule(part).state_dict())
+        trainer.take_part(part, whole.get_submodule(part).state_dict())
     trainer.save()
 
 
@@ -233,13 +242,17 @@ def main(arguments: list[str]) -> int:
         help="start from the weights of a model folder; families it lacks start fresh",
     )
     parser.add_argument("--minutes", type=float, default=100, help="training time, resumed parts counted in")
-    for part, minutes in (("people", 26), ("weather", 25), ("removal", 10)):
-        text = f"before that, for the part that does {part} (default: {minutes})"
-        parser.add_argument(f"--{part}-minutes", type=float, default=minutes, metavar="MINUTES", help=text)
+    for part, plan in (("people", figure.PLAN), ("weather", field.PLAN), ("removal", eraser.PLAN)):
+        text = f"before that, for the part that does {part} (default: {plan.minutes:g})"
+        parser.add_argument(
+            f"--{part}-minutes", type=float, default=plan.minutes, metavar="MINUTES", help=text
+        )
     parser.add_argument("--device", help="cpu or cuda (default: the GPU where there is one)")
     parser.add_argument("--batch", type=int, default=8, help="clips in a step")
     parser.add_argument("--frames", type=int, default=3, help="ordered frames of a clip")
-    parser.add_argument("--crop", type=int, default=128, help="side of the crops, a multiple of 16")
+    parser.add_argument(
+        "--crop", type=int, default=128, help="side of the crops, a multiple of 16; of people more"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=8, help="processes that prepare crops for a GPU")
     options = parser.parse_args(arguments)

@@ -12,7 +12,8 @@ from engines.colours import COLOURS
 from engines.conditioning import NO_COLOUR, RGB, Conditioning, instruction_code
 from engines.editor import Editor, EditRequest
 from engines.families import FAMILIES, LABELS, NOISE_DRIFT, PEOPLE, TAKES_RGB, TAKES_RGB_OF, in_order
-from engines.training.media import Scene, camera_path, view
+from engines.training.filming import camera_path, view
+from engines.training.media import Scene
 from engines.training.regions import blurred_behind
 from engines.training.targets import edit
 from engines.training.weather import Balloons

@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from engines.codecs import PatchCodec
 from engines.conditioning import AMOUNT_INDEX, CODE_LENGTH
 from engines.families import FAMILIES
 from engines.training import field as training
-from engines.training.field import draw_layers, field_loss, train_field
+from engines.training.field import PLAN, draw_layers, field_loss, train_field
 from engines.training.parts import PartProgress
 from engines.training.targets import edit
 from engines.training.weather import LAYERS
@@ -53,8 +54,8 @@ def test_a_killed_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     def note(now: PartProgress) -> None:
         seen.append(now.step)
 
-    train_field(field(), 0.05, tmp_path, 0, note)
-    train_field(field(), 0.1, tmp_path, 0, note)
+    train_field(field(), replace(PLAN, minutes=0.05), tmp_path, 0, note)
+    train_field(field(), replace(PLAN, minutes=0.1), tmp_path, 0, note)
 
     assert seen == list(range(1, len(seen) + 1))
     assert len(seen) > 40

@@ -1,13 +1,14 @@
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from engines.backbones.tiny import Figure, NormalisedConv2d
-from engines.training.figure import figure_loss, train_figure
-from engines.training.media import Footage
+from engines.training.crops import Footage
+from engines.training.figure import PLAN, figure_loss, train_figure
 from engines.training.parts import PartProgress
 
 
@@ -49,9 +50,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("clock")
 def test_people_are_learned_and_a_killed_run_goes_on(tmp_path: Path) -> None:
     seen: list[PartProgress] = []
-    train_figure(small_figure(), bright_people(), 0.1, tmp_path, seen.append)
+    train_figure(small_figure(), bright_people(), replace(PLAN, minutes=0.1), tmp_path, seen.append)
     first = seen[-1].step
-    train_figure(small_figure(), bright_people(), 0.2, tmp_path, seen.append)
+    train_figure(small_figure(), bright_people(), replace(PLAN, minutes=0.2), tmp_path, seen.append)
 
     assert first > 40
     assert [now.step for now in seen] == list(range(1, len(seen) + 1))
@@ -61,7 +62,13 @@ def test_people_are_learned_and_a_killed_run_goes_on(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("clock")
 def test_a_finished_run_gives_its_weights_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trained, again = small_figure(), Figure(48, (16, 16, 16), NormalisedConv2d)
-    train_figure(trained, bright_people(), 0.01, tmp_path, lambda now: None)
-    train_figure(again, bright_people(), 0.01, tmp_path, lambda now: pytest.fail("nothing is left to train"))
+    train_figure(trained, bright_people(), replace(PLAN, minutes=0.01), tmp_path, lambda now: None)
+    train_figure(
+        again,
+        bright_people(),
+        replace(PLAN, minutes=0.01),
+        tmp_path,
+        lambda now: pytest.fail("nothing is left to train"),
+    )
 
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in trained.state_dict().items())

@@ -6,8 +6,8 @@ import torch
 
 from engines.backbones.tiny import TinyConfig, plain_weights, save_denoiser
 from engines.training import loop
+from engines.training.crops import Footage
 from engines.training.loop import Trainer, TrainingError, TrainSettings, repeat_batches
-from engines.training.media import Footage
 from engines.training.tasks import draw_task
 
 SHAPE: dict[str, Any] = {

@@ -3,21 +3,9 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from engines.training.media import (
-    CropSampler,
-    Media,
-    Scene,
-    camera_path,
-    evaluation_files,
-    load_media,
-    moving_crop,
-    people_crop,
-    training_files,
-    view,
-)
+from engines.training.media import Media, evaluation_files, load_media, training_files
 
 
 def write_photo(path: Path, size: tuple[int, int] = (320, 288), mode: str = "RGB") -> Path:
@@ -94,51 +82,6 @@ def test_any_folder_can_be_evaluated_on(tmp_path: Path) -> None:
     assert evaluation_files(tmp_path) == [photo]
 
 
-def test_a_still_camera_films_the_middle_of_the_photo() -> None:
-    photo = torch.rand(3, 96, 128, generator=torch.Generator().manual_seed(0))
-    still = torch.tensor([[0.0, 0.0, 1.0, 0.0]])
-
-    torch.testing.assert_close(view(photo, still, (64, 64))[0], photo[:, 16:80, 32:96], atol=1e-5, rtol=0)
-
-
-def test_a_hand_held_camera_moves_a_little_from_frame_to_frame() -> None:
-    photo = torch.rand(3, 256, 256, generator=torch.Generator().manual_seed(0))
-    path = camera_path(30, torch.Generator().manual_seed(1))
-    frames = view(photo, path, (128, 128))
-
-    assert path.shape == (30, 4)
-    assert frames.shape == (30, 3, 128, 128)
-    assert float((frames[1:] - frames[:-1]).abs().mean((1, 2, 3)).min()) > 0
-    assert float((path[1:, :2] - path[:-1, :2]).abs().max()) < 0.1
-
-
-def test_crops_of_a_clip_stay_in_order() -> None:
-    levels = torch.arange(60, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 3, 256, 256) * 4
-    generator = torch.Generator().manual_seed(3)
-    for _ in range(20):
-        crops = moving_crop(Scene("clip", levels), 3, 4, 64, generator)
-        means = crops.mean((1, 2, 3))
-        assert crops.shape == (3, 3, 64, 64)
-        assert means[0] <= means[1] <= means[2]
-
-
-def test_the_same_seed_gives_the_same_batches() -> None:
-    scenes = [Scene("photo", torch.randint(0, 255, (1, 3, 256, 256), dtype=torch.uint8))]
-    sampler = CropSampler(scenes, batch=2, frames=3, size=64)
-    first, again, other = (next(sampler.batches(seed)) for seed in (5, 5, 6))
-
-    assert first.pictures.shape == (3, 2, 3, 64, 64)
-    assert torch.equal(first.pictures, again.pictures)
-    assert not torch.equal(first.pictures, other.pictures)
-
-
-def test_every_second_batch_is_of_first_frames() -> None:
-    scenes = [Scene("photo", torch.randint(0, 255, (1, 3, 256, 256), dtype=torch.uint8))]
-    batches = CropSampler(scenes, batch=2, frames=3, size=64).batches(0)
-
-    assert [len(next(batches).pictures) for _ in range(4)] == [3, 1, 3, 1]
-
-
 def write_masked_media(folder: Path) -> None:
     """A photo and a clip, the left half of each a person, and a photo of nobody."""
     person = np.zeros((144, 160), np.uint8)
@@ -172,49 +115,3 @@ def test_masks_that_do_not_fit_are_reported_and_the_scene_is_kept(tmp_path: Path
 
     assert media.scenes[0].mattes is None
     assert media.skipped == ["masks of b.mp4: 5 mattes for 12 frames"]
-
-
-def person_scene() -> Scene:
-    """A white person in the left half of a black room."""
-    frames = torch.zeros(1, 3, 256, 256, dtype=torch.uint8)
-    frames[..., :128] = 255
-    return Scene("photo", frames, frames[:, :1].clone())
-
-
-def test_picture_and_matte_of_a_crop_stay_together() -> None:
-    for seed in range(10):
-        generator = torch.Generator().manual_seed(seed)
-        pictures, mattes = people_crop(person_scene(), None, 3, 2, 64, generator)
-        assert pictures.shape == (3, 3, 64, 64)
-        assert mattes.shape == (3, 1, 64, 64)
-        bright = pictures.mean(1, keepdim=True) > 0.4
-        assert float((bright == (mattes > 0.5)).float().mean()) > 0.98
-
-
-def test_a_person_can_be_put_before_another_scene() -> None:
-    green = Scene(
-        "backdrop", torch.tensor([30, 200, 30], dtype=torch.uint8).view(1, 3, 1, 1).expand(1, 3, 256, 256)
-    )
-    pictures, mattes = people_crop(person_scene(), green, 1, 1, 64, torch.Generator().manual_seed(2))
-    behind = pictures[0].permute(1, 2, 0)[mattes[0, 0] < 0.02]
-
-    assert len(behind)
-    assert float((behind[:, 1] - behind[:, 0]).mean()) > 0.3
-
-
-def test_a_scene_without_mattes_has_no_people_to_crop() -> None:
-    scene = Scene("photo", torch.zeros(1, 3, 256, 256, dtype=torch.uint8))
-    with pytest.raises(ValueError, match="photo has no mattes"):
-        people_crop(scene, None, 1, 1, 64, torch.Generator())
-    with pytest.raises(ValueError, match="no scene has mattes"):
-        next(CropSampler([scene], batch=2, frames=3, size=64).people_batches(0))
-
-
-def test_every_fifth_batch_is_of_people_where_there_are_any() -> None:
-    nobody = Scene("photo", torch.randint(0, 255, (1, 3, 256, 256), dtype=torch.uint8))
-    batches = CropSampler([person_scene(), nobody], batch=2, frames=3, size=64).batches(0)
-    drawn = [next(batches) for _ in range(10)]
-
-    assert [bool(each.has_matte.all()) for each in drawn] == [False, False, True, False, False] * 2
-    assert drawn[2].pictures.shape == (1, 2, 3, 96, 96)
-    assert drawn[7].mattes.shape == (3, 1, 1, 96, 96)

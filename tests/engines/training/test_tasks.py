@@ -12,7 +12,7 @@ from engines.families import (
     TAKES_RGB,
     TAKES_RGB_OF,
 )
-from engines.training.media import Footage
+from engines.training.crops import Footage
 from engines.training.targets import edit
 from engines.training.tasks import Task, can_join, draw_task
 

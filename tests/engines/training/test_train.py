@@ -37,7 +37,7 @@ def test_one_line_trains_resumes_and_writes_a_model_folder(
 ) -> None:
     assert main([*run, "--minutes", "0.02"]) == 0
     first = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=False)["step"]
-    assert main([*run, "--minutes", "0.04"]) == 0
+    assert main([*run, "--minutes", "0.1"]) == 0
     second = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=False)["step"]
     said = capsys.readouterr().err
 
