@@ -1,7 +1,8 @@
 /** The connection check: what a live edit needs, tried one after the other, each with its fix where it fails. */
 
-import { type Api, type Network, Problem, Unreachable } from "./api";
+import type { Api, Network } from "./api";
 import { listCameras, openCamera } from "./camera";
+import { Problem, Unreachable } from "./http";
 import { relays } from "./ice";
 import { type ProbeOutcome, probe } from "./probe";
 import { CameraTrouble, describe } from "./troubles";

@@ -7,7 +7,7 @@ import {
   type Recording,
   type StateChange,
   type Warning,
-} from "./messages";
+} from "./messages/control";
 
 /** The server answered a request with an error. */
 export class Refused extends Error {

@@ -1,5 +1,7 @@
-import type { Edits, Percentiles, Receipt, Recording, Stats } from "./messages";
-import type { Visit, VisitState } from "./visit";
+import type { Edits, Recording } from "./messages/control";
+import type { Percentiles, Stats } from "./messages/stats";
+import type { TimedReceipt } from "./visit/instructions";
+import type { Visit, VisitState } from "./visit/visit";
 
 /** What `window.afterimage` shows to benchmarks and tests. A copy: writing to it changes nothing. */
 export interface Snapshot {
@@ -13,7 +15,7 @@ export interface Snapshot {
   readonly glassToGlass: Percentiles | null;
   readonly downlink: Percentiles | null;
   readonly displayedFps: number | null;
-  readonly receipts: readonly (Receipt & { readonly shown_after_ms: number | null })[];
+  readonly receipts: readonly TimedReceipt[];
   readonly trouble: string | null;
   readonly reconnects: number;
   readonly edits: Edits | null;
@@ -33,17 +35,17 @@ function snapshot(visit: Visit | null, sourceTrouble: string | null): Snapshot {
     state: visit?.state ?? "start",
     sessionId: visit?.link?.session.id ?? null,
     source: visit?.source.kind ?? null,
-    instruction: visit?.current?.text ?? null,
-    strength: visit?.strength ?? null,
+    instruction: visit?.instructions.current?.text ?? null,
+    strength: visit?.wanted.strength ?? null,
     stats: statistics?.stats ?? null,
     glassToGlass,
     downlink,
     displayedFps,
-    receipts: visit?.receipts ?? [],
+    receipts: visit?.instructions.receipts ?? [],
     trouble: sourceTrouble ?? visit?.trouble?.kind ?? null,
     reconnects: visit?.reconnects ?? 0,
-    edits: visit?.edits ?? null,
-    recording: visit?.recording ?? null,
+    edits: visit?.wanted.edits ?? null,
+    recording: visit?.take.recording ?? null,
   });
 }
 

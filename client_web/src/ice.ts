@@ -1,6 +1,6 @@
 /** STUN and TURN servers as the server names them: in JSON, or in WHEP's `Link` headers (RFC 9725 section 4.6). */
 
-import { fields, text, texts } from "./messages";
+import { fields, text, texts } from "./messages/json";
 
 /** What is no server is left out. */
 export function parseIceServers(value: unknown): RTCIceServer[] {

@@ -1,22 +1,26 @@
-import { Api, type Model, Problem, Unreachable } from "./api";
-import { openCamera, type Size, type Source } from "./camera";
+import { Api, type Model } from "./api";
+import type { Size, Source } from "./camera";
 import { checkConnection } from "./check";
-import { openDemo, openFile } from "./clips";
 import { installHook } from "./hook";
-import type { Family } from "./suggestions";
-import { CameraTrouble, describe, type Remedy, type Trouble } from "./troubles";
+import { Http } from "./http";
+import { Presets } from "./presets";
+import { ServerWatch } from "./server_watch";
+import { Sources } from "./sources";
+import { describe, type Remedy } from "./troubles";
 import { CheckView } from "./view/check";
 import { byId, write } from "./view/dom";
+import { FileChooser } from "./view/files";
 import { playHero } from "./view/hero";
-import { objection } from "./view/instruction_box";
-import { CAMERA_ENDED, LiveView } from "./view/live";
+import { LiveView } from "./view/live";
 import { PresetsView } from "./view/presets";
-import { chosenSize, fillCameraPickers, StartView, setChosenSize } from "./view/start";
-import { Visit } from "./visit";
+import { showServer, visitWords } from "./view/server_line";
+import { fillCameraPickers, fillSizePickers, StartView, setChosenSize } from "./view/start";
+import { TokenDialog } from "./view/token";
+import { Visit } from "./visit/visit";
 import { readAddress, withoutToken } from "./wishes";
 
 const TOKEN_KEY = "afterimage.token";
-const SERVER_CHECK_MS = 1_500;
+const PRESET_TRANSITION_MS = 600;
 
 const address = new URL(location.href);
 const wanted = readAddress(address);
@@ -25,139 +29,38 @@ if (wanted.token !== null) {
   history.replaceState(null, "", withoutToken(address));
 }
 
-const api = new Api(new URL(document.baseURI), sessionStorage.getItem(TOKEN_KEY));
-let models: readonly Model[] = [];
+const http = new Http(new URL(document.baseURI), sessionStorage.getItem(TOKEN_KEY));
+const api = new Api(http);
 let visit: Visit | null = null;
-let sourceTrouble: Trouble | null = null;
-/** The file last opened, to reopen it in another size. */
-let file: File | null = null;
 
 const live = new LiveView({
   apply: (text, place) => visit?.apply(text, place),
+  tell: (request) => visit?.tell(request),
   setStrength: (strength) => visit?.setStrength(strength),
   setFrozen: (frozen) => visit?.setFrozen(frozen),
-  setBypassed: (bypassed) => visit?.setBypassed(bypassed),
-  undo: () => visit?.undo(),
-  redo: () => visit?.redo(),
   record: (original) => visit?.toggleRecording(original),
-  switchLayer: (layer, enabled) => visit?.switchLayer(layer, enabled),
-  moveLayer: (layer, position) => visit?.moveLayer(layer, position),
-  removeLayer: (layer) => visit?.removeLayer(layer),
   remedy,
 });
-const presets = new PresetsView(api, (presetId) => visit?.followPreset(presetId));
+const presets = new PresetsView(new Presets(http), (presetId) =>
+  visit?.tell({ type: "preset", preset_id: presetId, transition_ms: PRESET_TRANSITION_MS }),
+);
 const start = new StartView({
-  begin: (kind) => void begin(kind),
-  chooseFile,
+  begin: (kind) => void sources.begin(kind),
+  chooseFile: () => files.choose(),
   remedy,
 });
+const sources = new Sources(start, { visit: () => visit, enter, changed: sourceChanged });
+const files = new FileChooser((file) => void sources.begin("file", file));
 const checkView = new CheckView((onFinding, signal) =>
   checkConnection(api, visit?.source.kind === "camera", onFinding, signal),
 );
-installHook(() => ({ visit, sourceTrouble: sourceTrouble?.kind ?? null }));
-
-// --- The source: a camera, the demo clip or a file ---------------------------------------------------------------
-
-type SourceKind = Source["kind"];
-/** Counts requests for a source: one that comes after a newer request is closed again. */
-let asked = 0;
-
-function open(
-  kind: SourceKind,
-  size: Size,
-  pickerId: string,
-  chosen: File | null,
-): Promise<Source> {
-  if (kind === "demo") return openDemo(size);
-  if (kind === "file" && chosen !== null) return openFile(chosen, size);
-  return openCamera(byId(pickerId, HTMLSelectElement).value || null, size);
-}
-
-/** Begin with this source, or change to it while live; say why not where it does not open. */
-async function begin(kind: SourceKind, chosen: File | null = file): Promise<void> {
-  asked += 1;
-  const request = asked;
-  try {
-    const opened = visit === null ? await first(kind, chosen) : await another(visit, kind, chosen);
-    if (opened === null) return;
-    const { source, size } = opened;
-    if (request !== asked) {
-      source.close();
-      return;
-    }
-    if (kind === "file") file = chosen;
-    sourceTrouble = null;
-    watch(source);
-    if (visit === null) enter(source, size);
-    else await visit.replaceSource(source);
-    live.setMirrored(source.mirrored);
-  } catch (error) {
-    if (!(error instanceof CameraTrouble)) throw error;
-    if (request === asked) complain(describe(error.kind, error.detail));
-  } finally {
-    if (request === asked) start.busy(null);
-  }
-  sourceChanged();
-  render();
-}
-
-interface Opened {
-  readonly source: Source;
-  readonly size: Size;
-}
-
-async function first(kind: SourceKind, chosen: File | null): Promise<Opened | null> {
-  start.showTrouble(null);
-  const wrong = start.instruction === "" ? null : objection(start.instruction);
-  if (wrong !== null) {
-    start.showTrouble(describe("instruction-unfit", wrong));
-    return null;
-  }
-  start.busy(kind === "camera" ? "Waiting for your permission…" : null);
-  const size = chosenSize("start-size");
-  return { source: await open(kind, size, "start-camera", chosen), size };
-}
-
-async function another(visit: Visit, kind: SourceKind, chosen: File | null): Promise<Opened> {
-  // Phones lend one camera at a time: the old one must go before the new one is asked for.
-  if (kind === "camera" && visit.source.kind === "camera") visit.source.close();
-  const size = chosenSize("live-size");
-  return { source: await open(kind, size, "live-camera", chosen), size };
-}
-
-function complain(trouble: Trouble): void {
-  if (visit === null) {
-    start.showTrouble(trouble);
-    return;
-  }
-  const goesOn = visit.source.track.readyState === "live";
-  sourceTrouble = goesOn ? { ...trouble, remedies: [...trouble.remedies, "keep"] } : trouble;
-}
-
-/** A camera can be unplugged or taken back at any time. */
-function watch(source: Source): void {
-  source.track.addEventListener("ended", () => {
-    if (visit?.source !== source) return;
-    sourceTrouble = CAMERA_ENDED;
-    render();
-  });
-}
-
-function chooseFile(): void {
-  byId("file-input", HTMLInputElement).click();
-}
-
-function takeFile(chosen: File | undefined): void {
-  if (chosen !== undefined) void begin("file", chosen);
-}
-
-function sourceChanged(): void {
-  if (visit === null) return;
-  const { source } = visit;
-  write(byId("source-name", HTMLParagraphElement), source.label);
-  const device = source.kind === "camera" ? (source.track.getSettings().deviceId ?? null) : null;
-  void fillCameraPickers(device);
-}
+const tokenDialog = new TokenDialog(takeToken);
+const server = new ServerWatch(api, {
+  visited: () => visit !== null,
+  learn,
+  askForToken: () => tokenDialog.open(http.token !== null),
+});
+installHook(() => ({ visit, sourceTrouble: sources.trouble?.kind ?? null }));
 
 // --- The visit ---------------------------------------------------------------------------------------------------
 
@@ -165,44 +68,54 @@ function enter(source: Source, size: Size): void {
   setChosenSize(size);
   visit = new Visit(api, live.edited, source, start.chosenModel, render);
   if (start.instruction !== "") visit.apply(start.instruction);
-  document.body.dataset["view"] = "live";
-  byId("start", HTMLElement).hidden = true;
-  byId("live", HTMLElement).hidden = false;
-  byId("leave", HTMLButtonElement).hidden = false;
+  showView("live");
   live.begin();
   presets.begin();
   void visit.run();
 }
 
 function leave(): void {
-  asked += 1;
+  sources.leave();
   visit?.end();
   visit = null;
-  sourceTrouble = null;
-  document.body.dataset["view"] = "start";
-  byId("start", HTMLElement).hidden = false;
-  byId("live", HTMLElement).hidden = true;
-  byId("leave", HTMLButtonElement).hidden = true;
+  showView("start");
   if (document.fullscreenElement) void document.exitFullscreen();
   byId("first-instruction", HTMLInputElement).focus();
-  void checkServer();
+  void server.check();
+}
+
+function showView(view: "start" | "live"): void {
+  document.body.dataset["view"] = view;
+  byId("start", HTMLElement).hidden = view !== "start";
+  byId("live", HTMLElement).hidden = view !== "live";
+  byId("leave", HTMLButtonElement).hidden = view !== "live";
+}
+
+/** @param opened the new source; null where the old one only got into or out of trouble */
+function sourceChanged(opened: Source | null): void {
+  if (opened !== null) live.setMirrored(opened.mirrored);
+  if (visit === null) return;
+  const { kind, label, track } = visit.source;
+  write(byId("source-name", HTMLParagraphElement), label);
+  void fillCameraPickers(kind === "camera" ? (track.getSettings().deviceId ?? null) : null);
+  render();
 }
 
 function remedy(what: Remedy): void {
   switch (what) {
     case "camera":
     case "demo":
-      void begin(what);
+      void sources.begin(what);
       return;
     case "file":
-      chooseFile();
+      files.choose();
       return;
     case "retry":
-      if (visit === null) void checkServer();
+      if (visit === null) void server.check();
       else visit.retryNow();
       return;
     case "token":
-      askForToken(false);
+      tokenDialog.open(false);
       return;
     case "stop":
       leave();
@@ -211,8 +124,7 @@ function remedy(what: Remedy): void {
       checkView.open();
       return;
     case "keep":
-      sourceTrouble = null;
-      render();
+      sources.keep();
       return;
   }
 }
@@ -223,46 +135,18 @@ function render(): void {
   rendering = requestAnimationFrame(() => {
     rendering = 0;
     if (visit === null) return;
-    live.show(visit, sourceTrouble);
-    presets.show(visit.edits?.layers ?? []);
-    serverWords(...visitWords(visit));
+    live.show(visit, sources.trouble);
+    presets.show(visit.wanted.edits?.layers ?? []);
+    showServer(...visitWords(visit));
   });
 }
 
-function visitWords(visit: Visit): [string, Tone] {
-  switch (visit.state) {
-    case "connecting":
-      return ["Connecting…", "quiet"];
-    case "live":
-      return ["Live", "good"];
-    case "frozen":
-      return ["Frozen", "quiet"];
-    case "degraded":
-      return ["Editor recovering", "bad"];
-    case "waiting":
-      return visit.trouble?.kind === "server-warming"
-        ? ["Warming up…", "quiet"]
-        : ["Not connected", "bad"];
-    case "ended":
-      return ["Stopped", "quiet"];
-  }
-}
+// --- The server --------------------------------------------------------------------------------------------------
 
-// --- The server, before and between visits -----------------------------------------------------------------------
-
-type Tone = "quiet" | "good" | "bad";
-
-function serverWords(words: string, tone: Tone): void {
-  const line = byId("server-status", HTMLParagraphElement);
-  line.dataset["tone"] = tone;
-  write(line, words);
-}
-
-function learn(known: readonly Model[]): void {
-  models = known;
+function learn(models: readonly Model[]): void {
   const chosen = models.find(({ name }) => name === start.chosenModel);
-  const families: readonly Family[] =
-    (chosen ?? models.find((m) => m.loaded) ?? models[0])?.families ?? [];
+  const model = chosen ?? models.find(({ loaded }) => loaded) ?? models[0];
+  const families = model?.families ?? [];
   live.offer(families);
   start.offer(
     families,
@@ -270,49 +154,12 @@ function learn(known: readonly Model[]): void {
   );
 }
 
-let check = 0;
-/** Ask the server how it is, until it is well; the first screen says what was heard. */
-async function checkServer(): Promise<void> {
-  clearTimeout(check);
-  try {
-    if (models.length === 0) learn(await api.models());
-    const notReady = await api.notReady();
-    if (visit !== null) return;
-    if (notReady === null) {
-      const model = models.find((m) => m.loaded) ?? models[0];
-      serverWords(model === undefined ? "Ready" : `${model.name} is ready`, "good");
-      return;
-    }
-    if (notReady.warming) serverWords("Warming up…", "quiet");
-    else serverWords("Model not loaded", "bad");
-  } catch (error) {
-    if (visit !== null) return;
-    if (error instanceof Problem && error.status === 401) {
-      serverWords("Token needed", "bad");
-      askForToken(api.token !== null);
-      return;
-    }
-    if (!(error instanceof Unreachable || error instanceof Problem)) throw error;
-    serverWords("Server does not answer", "bad");
-  }
-  check = window.setTimeout(() => void checkServer(), SERVER_CHECK_MS);
-}
-
-function askForToken(wrong: boolean): void {
-  const dialog = byId("token-dialog", HTMLDialogElement);
-  byId("token-wrong", HTMLParagraphElement).hidden = !wrong;
-  if (!dialog.open) dialog.showModal();
-}
-
-function takeToken(): void {
-  const field = byId("token", HTMLInputElement);
-  if (field.value === "") return;
-  api.token = field.value;
-  sessionStorage.setItem(TOKEN_KEY, field.value);
-  field.value = "";
-  if (visit === null) void checkServer();
+function takeToken(token: string): void {
+  http.token = token;
+  sessionStorage.setItem(TOKEN_KEY, token);
+  if (visit === null) void server.check();
   else {
-    if (models.length === 0) void api.models().then(learn, () => {});
+    server.learn().catch(() => {});
     visit.retryNow();
   }
 }
@@ -322,37 +169,15 @@ function takeToken(): void {
 function listen(): void {
   byId("leave", HTMLButtonElement).addEventListener("click", leave);
   byId("open-check", HTMLButtonElement).addEventListener("click", () => checkView.open());
-  byId("file-input", HTMLInputElement).addEventListener("change", (event) => {
-    const input = event.target as HTMLInputElement;
-    takeFile(input.files?.[0]);
-    // The same file can be chosen again.
-    input.value = "";
+  byId("live-demo", HTMLButtonElement).addEventListener("click", () => void sources.begin("demo"));
+  byId("live-file", HTMLButtonElement).addEventListener("click", () => files.choose());
+  byId("live-camera", HTMLSelectElement).addEventListener("change", () => {
+    void sources.begin("camera");
   });
-  byId("live-demo", HTMLButtonElement).addEventListener("click", () => void begin("demo"));
-  byId("live-file", HTMLButtonElement).addEventListener("click", chooseFile);
-  byId("live-camera", HTMLSelectElement).addEventListener("change", () => void begin("camera"));
   byId("live-size", HTMLSelectElement).addEventListener("change", () => {
-    if (visit !== null) void begin(visit.source.kind);
+    if (visit !== null) void sources.begin(visit.source.kind);
   });
-  byId("start-model", HTMLSelectElement).addEventListener("change", () => learn(models));
-  byId("token-form", HTMLFormElement).addEventListener("submit", takeToken);
-
-  const dropping = byId("dropping", HTMLDivElement);
-  const carriesFile = (event: DragEvent) => event.dataTransfer?.types.includes("Files") ?? false;
-  window.addEventListener("dragover", (event) => {
-    if (!carriesFile(event)) return;
-    event.preventDefault();
-    dropping.hidden = false;
-  });
-  window.addEventListener("dragleave", (event) => {
-    if (event.relatedTarget === null) dropping.hidden = true;
-  });
-  window.addEventListener("drop", (event) => {
-    dropping.hidden = true;
-    if (!carriesFile(event)) return;
-    event.preventDefault();
-    takeFile(event.dataTransfer?.files[0]);
-  });
+  byId("start-model", HTMLSelectElement).addEventListener("change", () => learn(server.models));
 
   navigator.mediaDevices?.addEventListener("devicechange", () => void fillCameraPickers(null));
   window.addEventListener("online", () => visit?.retryNow());
@@ -367,6 +192,7 @@ function listen(): void {
 
 function arrive(): void {
   listen();
+  fillSizePickers();
   void fillCameraPickers(null);
   void playHero();
   if (wanted.size !== null) setChosenSize(wanted.size);
@@ -380,8 +206,8 @@ function arrive(): void {
     start.showTrouble(describe("no-webrtc"));
     return;
   }
-  void checkServer();
-  if (wanted.autostart) void begin(wanted.source ?? "demo");
+  void server.check();
+  if (wanted.autostart) void sources.begin(wanted.source ?? "demo");
 }
 
 arrive();

@@ -1,4 +1,4 @@
-import type { Percentiles } from "./messages";
+import type { Percentiles } from "./messages/stats";
 
 /**
  * The value below which `share` of `sorted` lies, interpolated linearly between neighbours (numpy's default).

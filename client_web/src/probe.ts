@@ -1,6 +1,6 @@
 /** One try of the way to the server: a data channel that echoes. */
 
-import { Problem, Unreachable } from "./api";
+import { Problem, Unreachable } from "./http";
 import { gathered } from "./peer";
 
 export type ProbeOutcome =

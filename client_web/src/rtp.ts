@@ -1,4 +1,4 @@
-import type { FrameOrigin } from "./messages";
+import type { FrameOrigin } from "./messages/telemetry";
 
 /** RTP timestamps are 32 bits wide and start anywhere (RFC 3550, 5.1), so they are compared on a circle. */
 const HALF_CIRCLE = 0x8000_0000;

@@ -1,4 +1,5 @@
-import { type ClientReport, type Percentiles, parseTelemetry, type Stats } from "./messages";
+import type { Percentiles, Stats } from "./messages/stats";
+import { type ClientReport, parseTelemetry } from "./messages/telemetry";
 import { RecentSamples } from "./percentiles";
 import { FrameMatcher } from "./rtp";
 

@@ -1,8 +1,8 @@
 /** The page for OBS's Browser Source: the edit, nothing else, for as long as the page is open. */
 
-import { Unreachable } from "./api";
 import { Backoff } from "./backoff";
-import { parseStats, type Stats } from "./messages";
+import { Unreachable } from "./http";
+import { parseStats, type Stats } from "./messages/stats";
 import { ConnectionFailed } from "./peer";
 import { byId, write } from "./view/dom";
 import { hudWords } from "./view/hud";

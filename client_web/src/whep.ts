@@ -1,6 +1,6 @@
 /** A WHEP player (draft-ietf-wish-whep-03): one offer, one answer, one address to end it at. */
 
-import { Problem, problem, Unreachable } from "./api";
+import { Problem, problem, Unreachable } from "./http";
 import { iceServersOf } from "./ice";
 import { ConnectionFailed, gathered, showAtOnce } from "./peer";
 

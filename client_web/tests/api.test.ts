@@ -1,5 +1,6 @@
 import { afterEach, expect, it, vi } from "vitest";
-import { Api, Problem, Unreachable } from "../src/api";
+import { Api } from "../src/api";
+import { Http, Problem, Unreachable } from "../src/http";
 
 const BASE = new URL("http://localhost:8080/");
 
@@ -32,7 +33,7 @@ it("opens a session with the server's token and answers for it with the session'
       { status: 201 },
     ),
   );
-  const api = new Api(BASE, "server");
+  const api = new Api(new Http(BASE, "server"));
   const session = await api.openSession("rfdm-tiny");
   expect(asked[0]?.headers.get("Authorization")).toBe("Bearer server");
   expect(await asked[0]?.json()).toEqual({ model: "rfdm-tiny" });
@@ -45,7 +46,7 @@ it("opens a session with the server's token and answers for it with the session'
 
 it("says when a full server wants to be asked again", async () => {
   serverThat(() => problem(503, "both places are taken", { "Retry-After": "5" }));
-  await expect(new Api(BASE, null).openSession(null)).rejects.toMatchObject({
+  await expect(new Api(new Http(BASE, null)).openSession(null)).rejects.toMatchObject({
     status: 503,
     detail: "both places are taken",
     retryAfterS: 5,
@@ -53,7 +54,7 @@ it("says when a full server wants to be asked again", async () => {
 });
 
 it("tells a model that is loading from one that will never load", async () => {
-  const api = new Api(BASE, null);
+  const api = new Api(new Http(BASE, null));
   serverThat(() => problem(503, "the model is loading", { "Retry-After": "1" }));
   expect(await api.notReady()).toEqual({ warming: true, detail: "the model is loading" });
   serverThat(() => problem(503, "the model could not be loaded: no such file"));
@@ -64,13 +65,13 @@ it("tells a model that is loading from one that will never load", async () => {
 
 it("keeps the reason of any other refusal", async () => {
   serverThat(() => problem(401, "a token is needed"));
-  await expect(new Api(BASE, null).models()).rejects.toEqual(
+  await expect(new Api(new Http(BASE, null)).models()).rejects.toEqual(
     new Problem(401, "No", "a token is needed", null),
   );
 });
 
 it("knows a server that is not there from one that answers", async () => {
-  const api = new Api(BASE, null);
+  const api = new Api(new Http(BASE, null));
   const gone = [
     () => Promise.reject(new TypeError("no connection")),
     () => new Response("Bad gateway", { status: 502 }),
@@ -89,7 +90,7 @@ it("reads families, with a readable name where the label is missing", async () =
       "nonsense",
     ]),
   );
-  const [model, ...others] = await new Api(BASE, null).models();
+  const [model, ...others] = await new Api(new Http(BASE, null)).models();
   expect(others).toEqual([]);
   expect(model).toMatchObject({ version: "1", loaded: true, device: null });
   expect(model?.families).toEqual([

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { parseStats } from "../src/messages";
+import { parseStats } from "../src/messages/stats";
 import { hudWords } from "../src/view/hud";
 import { readViewerAddress, whepEndpoint } from "../src/viewer_address";
 

@@ -38,9 +38,7 @@ async def test_an_instruction_typed_mid_stream_shows_in_the_pixels_and_its_recei
     server: ServerProcess, visit: Visit, offline: Offline
 ) -> None:
     edits = offline("portrait", *ALL)
-    visitor = await visit(server)
-    await visitor.go_live(GREY)
-    await visitor.sees_edit(edits, GREY)
+    visitor = await live(visit, server, edits, GREY)
     before = await visitor.now()
 
     await visitor.type(NEGATIVE)
@@ -92,9 +90,7 @@ async def test_holding_the_compare_button_shows_the_original(
     server: ServerProcess, visit: Visit, offline: Offline
 ) -> None:
     edits = offline("portrait", *ALL)
-    visitor = await visit(server)
-    await visitor.go_live(NEGATIVE)
-    await visitor.sees_edit(edits, NEGATIVE)
+    visitor = await live(visit, server, edits, NEGATIVE)
     mirror = visitor.page.get_by_test_id("mirror")
     if await mirror.get_attribute("aria-pressed") == "true":
         await mirror.click()
@@ -109,6 +105,14 @@ async def test_holding_the_compare_button_shows_the_original(
 
     await visitor.page.get_by_test_id("compare-tag").wait_for(state="hidden")
     await until_stage_shows(visitor, edits, NEGATIVE)
+
+
+async def live(visit: Visit, server: ServerProcess, edits: OfflineEdits, instruction: str) -> Visitor:
+    """A visitor who sees the portrait's edit by this instruction."""
+    visitor = await visit(server)
+    await visitor.go_live(instruction)
+    await visitor.sees_edit(edits, instruction)
+    return visitor
 
 
 async def until_stage_shows(visitor: Visitor, edits: OfflineEdits, wanted: str) -> None:

@@ -1,4 +1,4 @@
-import { type Percentiles, STAGES, type Stage } from "../messages";
+import { type Percentiles, STAGES, type Stage } from "../messages/stats";
 import { byId, create, write } from "./dom";
 import { pair } from "./format";
 

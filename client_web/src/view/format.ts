@@ -1,4 +1,4 @@
-import type { Percentiles } from "../messages";
+import type { Percentiles } from "../messages/stats";
 
 /** What stands where nothing was measured. */
 export const UNMEASURED = "–";

@@ -1,4 +1,4 @@
-import type { Entry } from "../visit";
+import type { Entry } from "../visit/instructions";
 import { byId, create } from "./dom";
 import { milliseconds } from "./format";
 

@@ -1,4 +1,4 @@
-import { STAGES, type Stats } from "../messages";
+import { STAGES, type Stats } from "../messages/stats";
 import { drops, milliseconds, pair, rate, size } from "./format";
 
 /**

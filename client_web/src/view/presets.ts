@@ -1,5 +1,6 @@
-import { type Api, Problem, Unreachable } from "../api";
-import type { Layer } from "../messages";
+import { Problem, Unreachable } from "../http";
+import type { Layer } from "../messages/control";
+import type { Presets } from "../presets";
 import { byId, create } from "./dom";
 
 /** The presets' menu: follow one, keep what shows as one, carry them elsewhere. */
@@ -14,7 +15,7 @@ export class PresetsView {
   private layers: readonly Layer[] = [];
 
   constructor(
-    private readonly api: Api,
+    private readonly presets: Presets,
     follow: (presetId: string) => void,
   ) {
     this.menu.addEventListener("change", () => {
@@ -31,12 +32,12 @@ export class PresetsView {
     });
     this.removal.addEventListener("click", () => {
       void this.attempt(async () => {
-        await this.api.removePreset(this.menu.value);
+        await this.presets.remove(this.menu.value);
         await this.load("");
       });
     });
     byId("preset-export", HTMLButtonElement).addEventListener("click", () => {
-      void this.attempt(async () => download(await this.api.exportPresets()));
+      void this.attempt(async () => download(await this.presets.exported()));
     });
     byId("preset-import", HTMLButtonElement).addEventListener("click", () => this.file.click());
     this.file.addEventListener("change", () => void this.takeIn());
@@ -57,7 +58,7 @@ export class PresetsView {
   private async keep(name: string): Promise<void> {
     if (name === "") return;
     await this.attempt(async () => {
-      await this.api.savePreset(name, this.layers);
+      await this.presets.save(name, this.layers);
       this.form.hidden = true;
       this.name.value = "";
       await this.load(name);
@@ -70,14 +71,14 @@ export class PresetsView {
     this.file.value = "";
     if (file === undefined) return;
     await this.attempt(async () => {
-      await this.api.importPresets(await file.text());
+      await this.presets.takeIn(await file.text());
       await this.load("");
       this.say(`Imported ${file.name}.`);
     });
   }
 
   private async load(chosen: string): Promise<void> {
-    const presets = await this.api.presets();
+    const presets = await this.presets.all();
     this.menu.replaceChildren(
       create("option", { value: "" }, presets.length === 0 ? "None saved yet" : "Choose…"),
       ...presets.map(({ id, name }) => create("option", { value: id }, name)),

@@ -1,4 +1,4 @@
-import type { Visit } from "../visit";
+import type { Visit } from "../visit/visit";
 import { byId, create, write } from "./dom";
 
 const NAMES: Readonly<Record<string, string>> = {
@@ -19,7 +19,7 @@ export class RecordingView {
   }
 
   show(visit: Visit, now: number): void {
-    const { recordingSince: since, recording } = visit;
+    const { since, recording, files } = visit.take;
     this.button.disabled = visit.link === null || !visit.pictured;
     this.button.setAttribute("aria-pressed", String(since !== null));
     this.original.disabled = since !== null;
@@ -36,7 +36,7 @@ export class RecordingView {
     const why = recording.reason === "stopped" ? "" : ` It ended because ${recording.reason}.`;
     this.recorded.replaceChildren(
       `Recorded${length}.${why} `,
-      ...visit.recorded.flatMap(({ name, url }) => [
+      ...files.flatMap(({ name, url }) => [
         create("a", { href: url.href, download: "" }, NAMES[name] ?? name),
         " ",
       ]),

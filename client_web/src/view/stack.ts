@@ -1,12 +1,5 @@
-import type { Edits, Layer } from "../messages";
+import type { ControlRequest, Edits, Layer } from "../messages/control";
 import { byId, create } from "./dom";
-
-/** What the list of edits asks for. */
-export interface StackActions {
-  switchLayer(layer: Layer, enabled: boolean): void;
-  moveLayer(layer: Layer, position: number): void;
-  removeLayer(layer: Layer): void;
-}
 
 /** The instructions on the stack, the one applied last at the top as paint lies; each with a switch. */
 export class StackView {
@@ -15,18 +8,20 @@ export class StackView {
   private layers: readonly Layer[] = [];
   private shown = "";
 
-  constructor(private readonly actions: StackActions) {
+  constructor(tell: (request: ControlRequest) => void) {
     this.list.addEventListener("change", (event) => {
       const box = event.target;
       const layer = this.layerOf(box);
-      if (layer && box instanceof HTMLInputElement) this.actions.switchLayer(layer, box.checked);
+      if (layer === undefined || !(box instanceof HTMLInputElement)) return;
+      tell({ type: "layer", instruction_id: layer.instruction_id, enabled: box.checked });
     });
     this.list.addEventListener("click", (event) => {
       const button = event.target instanceof Element ? event.target.closest("button") : null;
       const layer = this.layerOf(button);
       if (layer === undefined) return;
-      if (button?.dataset["does"] === "remove") this.actions.removeLayer(layer);
-      else this.actions.moveLayer(layer, this.layers.indexOf(layer) + 1);
+      const { instruction_id } = layer;
+      if (button?.dataset["does"] === "remove") tell({ type: "remove", instruction_id });
+      else tell({ type: "layer", instruction_id, position: this.layers.indexOf(layer) + 1 });
     });
   }
 

@@ -97,8 +97,19 @@ export async function fillCameraPickers(current: string | null): Promise<void> {
   }
 }
 
+const SIZE_PICKERS = ["start-size", "live-size"] as const;
+
+const VGA: Size = { width: 640, height: 480 };
+const SIZES: readonly Size[] = [{ width: 320, height: 240 }, VGA, { width: 1280, height: 720 }];
+
+/** Fill the size pickers; the usual camera's is chosen. */
+export function fillSizePickers(): void {
+  SIZES.forEach(setChosenSize);
+  setChosenSize(VGA);
+}
+
 export function chosenSize(pickerId: string): Size {
-  const [width = 640, height = 480] = byId(pickerId, HTMLSelectElement)
+  const [width = VGA.width, height = VGA.height] = byId(pickerId, HTMLSelectElement)
     .value.split("x")
     .map(Number);
   return { width, height };
@@ -107,7 +118,7 @@ export function chosenSize(pickerId: string): Size {
 /** Show `size` in every size picker, adding it where it is not one of the usual ones. */
 export function setChosenSize(size: Size): void {
   const value = `${size.width}x${size.height}`;
-  for (const id of ["start-size", "live-size"]) {
+  for (const id of SIZE_PICKERS) {
     const picker = byId(id, HTMLSelectElement);
     if (![...picker.options].some((option) => option.value === value)) {
       picker.append(create("option", { value }, `${size.width} × ${size.height}`));

@@ -1,4 +1,4 @@
-import type { Stats } from "../messages";
+import type { Stats } from "../messages/stats";
 import type { Measured } from "../statistics";
 import { Sparkline, StageBars } from "./charts";
 import { byId, write } from "./dom";

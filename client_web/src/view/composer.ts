@@ -1,0 +1,147 @@
+import type { Place } from "../messages/control";
+import { type Family, tour } from "../suggestions";
+import type { Entry } from "../visit/instructions";
+import type { Visit } from "../visit/visit";
+import { byId, create, write } from "./dom";
+import { count, milliseconds } from "./format";
+import { InstructionBox, objection } from "./instruction_box";
+
+/** Where instructions are typed, what became of the last one, and ideas for the next. */
+export class Composer {
+  private readonly box: InstructionBox;
+  private readonly receipt = byId("receipt", HTMLParagraphElement);
+  private readonly unknown = byId("unknown", HTMLDivElement);
+  private readonly ideas = byId("ideas", HTMLDivElement);
+  private families: readonly Family[] = [];
+  private objected: string | null = null;
+  private unknownShown = "";
+
+  constructor(private readonly apply: (text: string, place: Place) => void) {
+    this.box = new InstructionBox(
+      byId("instruction", HTMLInputElement),
+      byId("options", HTMLDivElement),
+      (text) => this.submit(text),
+    );
+    byId("add", HTMLButtonElement).addEventListener("click", () => this.add());
+    this.box.input.addEventListener(
+      "keydown",
+      (event) => {
+        if (event.key !== "Enter" || !event.shiftKey || event.isComposing) return;
+        event.preventDefault();
+        event.stopImmediatePropagation();
+        this.add();
+      },
+      { capture: true },
+    );
+    byId("composer", HTMLFormElement).addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.box.submit();
+    });
+    for (const buttons of [this.ideas, this.unknown]) {
+      buttons.addEventListener("click", (event) => {
+        const button = event.target instanceof Element ? event.target.closest("button") : null;
+        const text = button?.dataset["text"];
+        if (text !== undefined) this.submit(text);
+      });
+    }
+  }
+
+  offer(families: readonly Family[]): void {
+    this.families = families;
+    this.box.offer(families);
+    this.ideas.replaceChildren(
+      ...tour(families).map(({ text, label }) =>
+        create("button", { type: "button", "data-text": text, title: text }, label),
+      ),
+    );
+  }
+
+  begin(): void {
+    this.objected = null;
+    // On a touch screen the focus would raise the keyboard over the picture.
+    if (matchMedia("(pointer: fine)").matches) this.focus();
+  }
+
+  focus(): void {
+    this.box.input.focus({ preventScroll: true });
+  }
+
+  submit(text: string, place: Place = "alone"): void {
+    this.box.set(text);
+    this.objected = objection(text);
+    if (this.objected !== null) {
+      this.say("refused", this.objected);
+      return;
+    }
+    this.apply(text.trim(), place);
+  }
+
+  show(visit: Visit): void {
+    const { current } = visit.instructions;
+    if (this.objected === null) {
+      if (visit.refusal !== null) this.say("refused", visit.refusal);
+      else this.say(current?.status ?? "none", this.words(current));
+    }
+    this.showUnknown(visit);
+    for (const button of this.ideas.children) {
+      const inForce = current !== null && button.getAttribute("data-text") === current.text;
+      button.setAttribute("aria-pressed", String(inForce));
+    }
+  }
+
+  private add(): void {
+    this.submit(this.box.input.value, "top");
+  }
+
+  private showUnknown(visit: Visit): void {
+    const { current } = visit.instructions;
+    const unknownToAck = current?.ack?.known === false;
+    const unknown = unknownToAck || visit.warning?.code === "unknown_instruction";
+    const nearest = (unknownToAck ? current.ack?.nearest : visit.warning?.nearest) ?? [];
+    this.unknown.hidden = !unknown;
+    this.ideas.hidden = unknown;
+    const key = unknown && current ? [current.text, ...nearest].join("\n") : "";
+    if (key === this.unknownShown) return;
+    this.unknownShown = key;
+    this.unknown.replaceChildren(
+      create("p", {}, "The model was taught nothing like this, so the result is a guess. Nearest:"),
+      ...nearest.map((text) => create("button", { type: "button", "data-text": text }, text)),
+    );
+  }
+
+  private say(status: string, words: string): void {
+    this.receipt.dataset["status"] = status;
+    write(this.receipt, words);
+  }
+
+  private words(entry: Entry | null): string {
+    if (entry === null) return "Type how it should look and press Enter.";
+    switch (entry.status) {
+      case "queued":
+        return "Kept. Applied as soon as there is a connection.";
+      case "sending":
+        return "Sending…";
+      case "accepted":
+        return `${this.understood(entry)}Waiting for the first frame…`;
+      case "applied": {
+        const { receipt, shownAfterMs } = entry;
+        const frame = receipt?.frame_index == null ? "" : `, frame ${count(receipt.frame_index)}`;
+        const shown =
+          shownAfterMs === null
+            ? ""
+            : ` · on your screen ${milliseconds(shownAfterMs)} ms after Enter`;
+        return `${this.understood(entry)}Applied in ${milliseconds(receipt?.elapsed_ms ?? null)} ms${frame}${shown}`;
+      }
+      case "refused":
+        return entry.problem ?? "The server refused it.";
+      case "replaced":
+        return "";
+    }
+  }
+
+  private understood(entry: Entry): string {
+    if (entry.ack?.known !== true) return "";
+    const family = this.families.find(({ name }) => name === entry.ack?.family);
+    return family === undefined ? "" : `${family.label}. `;
+  }
+}

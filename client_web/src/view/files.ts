@@ -1,0 +1,39 @@
+import { byId } from "./dom";
+
+/** Video files, chosen or dropped anywhere on the page. */
+export class FileChooser {
+  private readonly input = byId("file-input", HTMLInputElement);
+
+  constructor(take: (file: File) => void) {
+    this.input.addEventListener("change", () => {
+      const file = this.input.files?.[0];
+      if (file !== undefined) take(file);
+      // The same file can be chosen again.
+      this.input.value = "";
+    });
+    const dropping = byId("dropping", HTMLDivElement);
+    window.addEventListener("dragover", (event) => {
+      if (!carriesFile(event)) return;
+      event.preventDefault();
+      dropping.hidden = false;
+    });
+    window.addEventListener("dragleave", (event) => {
+      if (event.relatedTarget === null) dropping.hidden = true;
+    });
+    window.addEventListener("drop", (event) => {
+      dropping.hidden = true;
+      if (!carriesFile(event)) return;
+      event.preventDefault();
+      const file = event.dataTransfer?.files[0];
+      if (file !== undefined) take(file);
+    });
+  }
+
+  choose(): void {
+    this.input.click();
+  }
+}
+
+function carriesFile(event: DragEvent): boolean {
+  return event.dataTransfer?.types.includes("Files") ?? false;
+}

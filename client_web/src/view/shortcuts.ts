@@ -1,0 +1,50 @@
+import { byId } from "./dom";
+
+/** Keys that press a button of the page, and its id. */
+const BUTTONS: Readonly<Record<string, string>> = {
+  p: "freeze",
+  b: "bypass",
+  r: "record",
+  o: "overlay",
+  m: "mirror",
+  f: "full",
+};
+
+export interface Shortcuts {
+  compare(): void;
+  type(): void;
+}
+
+/** Keys that work wherever no text is being typed, as long as the live page shows. */
+export function listenToKeys(shortcuts: Shortcuts): void {
+  document.addEventListener("keydown", (event) => {
+    if (document.body.dataset["view"] !== "live") return;
+    if (event.altKey || event.defaultPrevented) return;
+    const target = event.target instanceof Element ? event.target : document.body;
+    if (target.closest("input[type=text], select, dialog")) return;
+    const key = event.key.toLowerCase();
+    if (event.ctrlKey || event.metaKey) {
+      if (key !== "z" && key !== "y") return;
+      event.preventDefault();
+      press(key === "y" || event.shiftKey ? "redo" : "undo");
+      return;
+    }
+    if (key === "c") {
+      shortcuts.compare();
+    } else if (key === " ") {
+      if (target.closest("button, a, summary, input") !== null) return;
+      event.preventDefault();
+      shortcuts.compare();
+    } else if (key === "/") {
+      event.preventDefault();
+      shortcuts.type();
+    } else {
+      const button = BUTTONS[event.key];
+      if (button !== undefined) press(button);
+    }
+  });
+}
+
+function press(id: string): void {
+  byId(id, HTMLButtonElement).click();
+}

@@ -1,0 +1,92 @@
+import type { Visit } from "../visit/visit";
+import { holdToCompare } from "./compare";
+import { byId, write } from "./dom";
+
+/** The edit, the original under it, and what lies over both while there is something to say. */
+export class Stage {
+  readonly edited = byId("edited", HTMLVideoElement);
+  private readonly original = byId("original", HTMLVideoElement);
+  private readonly stage = byId("stage", HTMLDivElement);
+  private readonly compareButton = byId("compare", HTMLButtonElement);
+  private comparing = false;
+
+  constructor(goOn: () => void) {
+    holdToCompare(this.compareButton, [this.edited, this.original], (on) => this.compare(on));
+    byId("frozen-mark", HTMLButtonElement).addEventListener("click", goOn);
+    byId("mirror", HTMLButtonElement).addEventListener("click", () => {
+      this.setMirrored(!this.stage.classList.contains("mirrored"));
+    });
+    this.takeShape();
+  }
+
+  show(visit: Visit): void {
+    this.source(visit);
+    this.veil(visit);
+    byId("bypass-tag", HTMLParagraphElement).hidden = visit.wanted.edits?.bypassed !== true;
+  }
+
+  setMirrored(mirrored: boolean): void {
+    this.stage.classList.toggle("mirrored", mirrored);
+    byId("mirror", HTMLButtonElement).setAttribute("aria-pressed", String(mirrored));
+  }
+
+  compare(on: boolean): void {
+    if (on === this.comparing) return;
+    this.comparing = on;
+    this.compareButton.setAttribute("aria-pressed", String(on));
+    this.stage.classList.toggle("comparing", on);
+    byId("compare-tag", HTMLParagraphElement).hidden = !on;
+    if (on) void this.original.play().catch(() => {});
+  }
+
+  /** The frame of the stage lights up once: Enter was heard, whatever the network does. */
+  flash(): void {
+    this.stage.classList.remove("flash");
+    void this.stage.offsetWidth;
+    this.stage.classList.add("flash");
+  }
+
+  private source(visit: Visit): void {
+    if (this.original.srcObject !== visit.source.stream) {
+      this.original.srcObject = visit.source.stream;
+    }
+    const needed = this.comparing || !visit.pictured;
+    if (needed && this.original.paused) {
+      void this.original.play().catch(() => {
+        // Interrupted by pause() or by another source; either is what is wanted now.
+      });
+    }
+    if (!needed && !this.original.paused) this.original.pause();
+    this.stage.classList.toggle("unpictured", !visit.pictured);
+  }
+
+  private veil(visit: Visit): void {
+    const waiting = visit.state === "connecting" && visit.trouble === null;
+    byId("veil", HTMLDivElement).hidden = !waiting;
+    if (waiting) {
+      const words = visit.link === null ? "Connecting…" : "Connected. Waiting for the first frame…";
+      write(byId("veil-words", HTMLParagraphElement), words);
+    }
+    this.stage.dataset["state"] = visit.state;
+    byId("frozen-mark", HTMLButtonElement).hidden = visit.state !== "frozen";
+
+    const tag = byId("degraded-tag", HTMLParagraphElement);
+    tag.hidden = visit.state !== "degraded";
+    if (visit.state === "degraded") {
+      tag.title = visit.warning?.detail ?? "";
+      write(tag, "The editor failed. You see the untouched picture until it recovers.");
+    }
+  }
+
+  /** The stage takes the picture's shape, also when a camera changes it in between. */
+  private takeShape(): void {
+    for (const video of [this.edited, this.original]) {
+      video.addEventListener("resize", () => {
+        if (video.videoWidth === 0) return;
+        // The edit may be rounded to another shape than the camera's; while it shows, the stage is its own.
+        if (video === this.original && !this.stage.classList.contains("unpictured")) return;
+        this.stage.style.setProperty("--ratio", String(video.videoWidth / video.videoHeight));
+      });
+    }
+  }
+}

@@ -1,0 +1,68 @@
+import type { ControlRequest } from "../messages/control";
+import type { Visit } from "../visit/visit";
+import { byId, write } from "./dom";
+
+/** What the tools under the video ask for. */
+export interface ToolActions {
+  tell(request: ControlRequest): void;
+  setStrength(strength: number): void;
+  setFrozen(frozen: boolean): void;
+}
+
+const OVERLAY_KEY = "afterimage.overlay";
+
+/** Undo, redo, bypass, freeze, strength and the switch of the overlay. */
+export class Tools {
+  private readonly undo = byId("undo", HTMLButtonElement);
+  private readonly redo = byId("redo", HTMLButtonElement);
+  private readonly bypass = byId("bypass", HTMLButtonElement);
+  private readonly freeze = byId("freeze", HTMLButtonElement);
+  private readonly strength = byId("strength", HTMLInputElement);
+  private frozen = false;
+  private bypassed = false;
+
+  constructor(private readonly actions: ToolActions) {
+    this.undo.addEventListener("click", () => actions.tell({ type: "undo" }));
+    this.redo.addEventListener("click", () => actions.tell({ type: "redo" }));
+    this.bypass.addEventListener("click", () => {
+      actions.tell({ type: "bypass", bypassed: !this.bypassed });
+    });
+    this.freeze.addEventListener("click", () => this.toggleFrozen());
+    this.strength.addEventListener("input", () => {
+      actions.setStrength(Number(this.strength.value) / 100);
+    });
+    switchOverlay();
+  }
+
+  toggleFrozen(): void {
+    this.actions.setFrozen(!this.frozen);
+  }
+
+  show({ wanted }: Visit): void {
+    this.frozen = wanted.frozen;
+    const percent = Math.round(wanted.strength * 100);
+    if (document.activeElement !== this.strength) this.strength.value = String(percent);
+    this.strength.style.setProperty("--share", `${percent}%`);
+    write(byId("strength-value", HTMLOutputElement), `${percent} %`);
+    this.freeze.setAttribute("aria-pressed", String(wanted.frozen));
+    write(byId("freeze-label", HTMLSpanElement), wanted.frozen ? "Go on" : "Freeze");
+    byId("freeze-icon", SVGUseElement).setAttribute("href", wanted.frozen ? "#i-play" : "#i-pause");
+    this.bypassed = wanted.edits?.bypassed ?? false;
+    this.bypass.setAttribute("aria-pressed", String(this.bypassed));
+    this.bypass.disabled = wanted.edits === null;
+    this.undo.disabled = wanted.edits?.can_undo !== true;
+    this.redo.disabled = wanted.edits?.can_redo !== true;
+  }
+}
+
+function switchOverlay(): void {
+  const overlay = byId("overlay", HTMLButtonElement);
+  const hud = byId("hud", HTMLParagraphElement);
+  const set = (on: boolean) => {
+    hud.hidden = !on;
+    overlay.setAttribute("aria-pressed", String(on));
+    localStorage.setItem(OVERLAY_KEY, on ? "1" : "0");
+  };
+  set(localStorage.getItem(OVERLAY_KEY) === "1");
+  overlay.addEventListener("click", () => set(hud.hidden !== false));
+}

@@ -1,0 +1,138 @@
+/** What the visitor has said, from Enter to the first picture that shows it. */
+
+import { type Control, Refused, Unanswered } from "../control";
+import type { Ack, Place, Receipt } from "../messages/control";
+import { atOrAfter } from "../rtp";
+import type { Shown } from "../statistics";
+import { sentence } from "./trouble";
+
+/** One instruction the visitor gave. */
+export interface Entry {
+  readonly text: string;
+  /** performance.now() when it was last sent. */
+  askedAt: number;
+  status: "queued" | "sending" | "accepted" | "applied" | "refused" | "replaced";
+  ack: Ack | null;
+  receipt: Receipt | null;
+  /** From Enter to the display, measured on this machine; null where the browser gives no RTP timestamps. */
+  shownAfterMs: number | null;
+  problem: string | null;
+}
+
+export type TimedReceipt = Receipt & { readonly shown_after_ms: number | null };
+
+const KEPT_ENTRIES = 50;
+const KEPT_SHOWN = 150;
+
+/** The visitor's instructions over any number of connections; says each and waits for its first picture. */
+export class Instructions {
+  /** Newest first, each text once. */
+  readonly entries: Entry[] = [];
+  readonly receipts: TimedReceipt[] = [];
+  private shown: Shown[] = [];
+
+  constructor(private readonly onChange: () => void) {}
+
+  /** The instruction in force. */
+  get current(): Entry | null {
+    return this.entries[0] ?? null;
+  }
+
+  /** @param place in the place of all instructions, or on top of them */
+  add(text: string, place: Place): Entry {
+    if (place === "alone") {
+      for (const older of this.entries) {
+        if (["queued", "sending", "accepted"].includes(older.status)) older.status = "replaced";
+      }
+    }
+    const again = this.entries.findIndex((older) => older.text === text);
+    if (again !== -1) this.entries.splice(again, 1);
+    const entry: Entry = {
+      text,
+      askedAt: performance.now(),
+      status: "queued",
+      ack: null,
+      receipt: null,
+      shownAfterMs: null,
+      problem: null,
+    };
+    this.entries.unshift(entry);
+    this.entries.splice(KEPT_ENTRIES);
+    return entry;
+  }
+
+  /** @param control null while there is no connection: the instruction then waits for one */
+  async send(entry: Entry, control: Control | null, strength: number, place: Place): Promise<void> {
+    entry.askedAt = performance.now();
+    entry.ack = null;
+    entry.problem = null;
+    entry.receipt = null;
+    entry.shownAfterMs = null;
+    entry.status = control === null ? "queued" : "sending";
+    this.onChange();
+    if (control === null) return;
+    try {
+      entry.ack = await control.ask({ type: "instruction", text: entry.text, strength, place });
+      // The receipt may have overtaken the continuation of this await.
+      if (entry.status === "sending") entry.status = "accepted";
+    } catch (error) {
+      if (error instanceof Refused) {
+        entry.status = "refused";
+        entry.problem = sentence(error.detail || error.code);
+      } else if (error instanceof Unanswered) {
+        if (entry.status === "sending") entry.status = "queued";
+      } else {
+        throw error;
+      }
+    }
+    this.onChange();
+  }
+
+  receive(receipt: Receipt): void {
+    const entry =
+      this.entries.find((one) => one.ack?.instruction_id === receipt.instruction_id) ??
+      this.entries.find((one) => one.text === receipt.text && one.receipt === null);
+    if (entry !== undefined) {
+      entry.receipt = receipt;
+      if (entry.status !== "replaced") entry.status = "applied";
+      const first = this.shown.find((shown) => carries(shown, receipt));
+      if (first !== undefined) entry.shownAfterMs = sinceAsked(entry, first);
+    }
+    this.receipts.push({ ...receipt, shown_after_ms: entry?.shownAfterMs ?? null });
+  }
+
+  /** A frame is on the screen: it may be the first that shows the instruction in force. */
+  see(shown: Shown): void {
+    this.shown.push(shown);
+    if (this.shown.length > KEPT_SHOWN) this.shown.shift();
+    const { current } = this;
+    if (!current?.receipt || current.shownAfterMs !== null) return;
+    if (!carries(shown, current.receipt)) return;
+    current.shownAfterMs = sinceAsked(current, shown);
+    const last = this.receipts.length - 1;
+    const receipt = this.receipts[last];
+    if (receipt?.instruction_id === current.receipt.instruction_id) {
+      this.receipts[last] = { ...receipt, shown_after_ms: current.shownAfterMs };
+    }
+    this.onChange();
+  }
+
+  /** The connection is gone: its pictures are no longer awaited, and the next session has to be told again. */
+  lose(): void {
+    this.shown = [];
+    const { current } = this;
+    if (current !== null && current.status !== "refused") current.status = "queued";
+  }
+}
+
+function carries(shown: Shown, receipt: Receipt): boolean {
+  return (
+    shown.rtp !== null &&
+    receipt.rtp_timestamp !== null &&
+    atOrAfter(shown.rtp, receipt.rtp_timestamp)
+  );
+}
+
+function sinceAsked(entry: Entry, shown: Shown): number {
+  return shown.shownAtMs - (performance.timeOrigin + entry.askedAt);
+}

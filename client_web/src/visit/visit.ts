@@ -1,0 +1,287 @@
+import type { Api, OpenedSession } from "../api";
+import { Backoff } from "../backoff";
+import type { Source } from "../camera";
+import { Control, type ControlEvent, Refused, Unanswered } from "../control";
+import { Problem } from "../http";
+import type { ControlRequest, Place, SessionState, Warning } from "../messages/control";
+import { connect, hintMotion, type Peer } from "../peer";
+import { type Shown, Statistics } from "../statistics";
+import { describe, type Trouble } from "../troubles";
+import { type Entry, Instructions } from "./instructions";
+import { type Link, lost } from "./link";
+import { Take } from "./take";
+import { ModelFailed, sentence, troubleOf, Warming } from "./trouble";
+import { Wanted } from "./wanted";
+
+export type VisitState =
+  | "connecting"
+  | "live"
+  | "frozen"
+  | "degraded"
+  /** Something is in the way; the page tries again by itself, or says what to do. */
+  | "waiting"
+  | "ended";
+
+/** How long the connection outlives the request to end its session. */
+const CLOSING_MS = 300;
+const WARMING_RETRY_MS = 1_000;
+
+/**
+ * One visitor's stay: keeps the source, the instruction, its strength and the history while connections come and go.
+ *
+ * Reads as a loop (`run`): open a session, live in it until it ends, wait a little, open the next.
+ */
+export class Visit {
+  state: VisitState = "connecting";
+  trouble: Trouble | null = null;
+  /** performance.now() of the next attempt; null when none is planned. */
+  retryAt: number | null = null;
+  warning: Warning | null = null;
+  readonly wanted = new Wanted();
+  readonly instructions: Instructions;
+  readonly take: Take;
+  reconnects = 0;
+  /** What the server last refused besides an instruction. */
+  refusal: string | null = null;
+  link: Link | null = null;
+  /** Whether the present connection has shown a picture yet. */
+  pictured = false;
+
+  private readonly leaving = new AbortController();
+  private readonly backoff = new Backoff();
+  private hurry: (() => void) | null = null;
+  private serverState: SessionState | null = null;
+  private linkEnd = new AbortController();
+
+  constructor(
+    private readonly api: Api,
+    private readonly video: HTMLVideoElement,
+    public source: Source,
+    private readonly model: string | null,
+    private readonly onChange: () => void,
+  ) {
+    this.instructions = new Instructions(onChange);
+    this.take = new Take(api);
+  }
+
+  /** Stay until `end`; never throws for what the visitor can be told instead. */
+  async run(): Promise<void> {
+    const { signal } = this.leaving;
+    while (!signal.aborted) {
+      let trouble: Trouble;
+      let waitMs = 0;
+      try {
+        await this.stay(signal);
+        this.reconnects += 1;
+        trouble = describe("connection-lost");
+      } catch (error) {
+        if (signal.aborted) return;
+        trouble = troubleOf(error);
+        const asked = error instanceof Problem ? (error.retryAfterS ?? 0) * 1000 : 0;
+        waitMs = error instanceof Warming ? WARMING_RETRY_MS : this.backoff.next(asked);
+      }
+      if (signal.aborted) return;
+      // The first return after a loss is immediate enough not to be counted down.
+      await this.wait(trouble, waitMs === 0 ? this.backoff.next() : waitMs);
+    }
+  }
+
+  /** @param place in the place of all instructions, or on top of them */
+  apply(text: string, place: Place = "alone"): void {
+    const entry = this.instructions.add(text, place);
+    this.warning = null;
+    void this.send(entry, place);
+  }
+
+  setStrength(strength: number): void {
+    this.wanted.setStrength(strength);
+    this.tell({ type: "strength", value: strength });
+    this.onChange();
+  }
+
+  setFrozen(frozen: boolean): void {
+    this.wanted.frozen = frozen;
+    this.tell({ type: "freeze", frozen });
+    this.settleState();
+  }
+
+  /** Say an instruction, also one that was said before. */
+  send(entry: Entry, place: Place): Promise<void> {
+    const strength = place === "alone" ? this.wanted.strength : 1;
+    return this.instructions.send(entry, this.link?.control ?? null, strength, place);
+  }
+
+  /** Begin to record, or end it. */
+  toggleRecording(original: boolean): void {
+    this.tell(this.take.since === null ? { type: "record", original } : { type: "stop_recording" });
+  }
+
+  /** Ask for anything but an instruction; a refusal is kept for the visitor to read. */
+  tell(request: ControlRequest): void {
+    this.refusal = null;
+    this.link?.control.ask(request).catch((error: unknown) => {
+      if (!(error instanceof Refused || error instanceof Unanswered)) throw error;
+      if (error instanceof Refused) this.refusal = sentence(error.detail);
+      this.onChange();
+    });
+  }
+
+  /** Send another camera or clip on the same connection: no reconnect, the edit goes on. */
+  async replaceSource(source: Source): Promise<void> {
+    this.source.close();
+    this.source = source;
+    hintMotion(source.track);
+    await this.link?.peer.sender.replaceTrack(source.track);
+    this.onChange();
+  }
+
+  retryNow(): void {
+    this.hurry?.();
+  }
+
+  end(): void {
+    this.leaving.abort();
+    this.hurry?.();
+    this.linkEnd.abort();
+    this.source.close();
+    this.state = "ended";
+  }
+
+  /** One connection, from opening a session until it is lost. */
+  private async stay(signal: AbortSignal): Promise<void> {
+    if (this.state !== "waiting") this.state = "connecting";
+    this.onChange();
+    const notReady = await this.api.notReady(signal);
+    if (notReady?.warming) throw new Warming(notReady.detail);
+    if (notReady !== null) throw new ModelFailed(notReady.detail);
+
+    const session = await this.api.openSession(this.model, signal);
+    try {
+      const { track } = this.source;
+      const peer = await connect(
+        track,
+        session,
+        (sdp) => this.api.offer(session, sdp, signal),
+        signal,
+      );
+      // The visitor may have changed the source while the connection was being made.
+      if (this.source.track !== track) await peer.sender.replaceTrack(this.source.track);
+      signal.throwIfAborted();
+      await this.live(session, peer);
+    } finally {
+      // Before the connection closes, so that the server hears it from us and not from the silence.
+      await Promise.race([this.api.closeSession(session), pause(CLOSING_MS)]);
+      this.drop();
+    }
+  }
+
+  private async live(session: OpenedSession, peer: Peer): Promise<void> {
+    this.video.srcObject = peer.edited;
+    void this.video.play().catch(() => {
+      // Interrupted by the next srcObject; that one plays.
+    });
+    this.pictured = false;
+    this.serverState = null;
+    this.linkEnd = new AbortController();
+    this.link = {
+      session,
+      peer,
+      control: new Control(peer.control, (event) => this.heard(event)),
+      statistics: new Statistics(
+        this.video,
+        peer.connection,
+        peer.telemetry,
+        (shown) => this.see(shown),
+        this.onChange,
+      ),
+    };
+    void this.wanted.restore(this, this.instructions.current);
+    this.settleState();
+    await lost(this.link, this.linkEnd.signal, () => {
+      // Browsers without requestVideoFrameCallback tell of the first picture only like this.
+      if (!this.pictured && this.video.readyState >= 2 && this.video.currentTime > 0) {
+        this.becomePictured();
+      }
+    });
+  }
+
+  private async wait(trouble: Trouble, ms: number): Promise<void> {
+    this.trouble = trouble;
+    this.state = "waiting";
+    this.retryAt = trouble.retries ? performance.now() + ms : null;
+    this.onChange();
+    await new Promise<void>((resolve) => {
+      const timer = trouble.retries ? setTimeout(resolve, ms) : undefined;
+      this.hurry = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.hurry = null;
+    this.retryAt = null;
+    this.onChange();
+  }
+
+  private drop(): void {
+    this.link?.statistics.close();
+    this.link?.peer.connection.close();
+    this.link = null;
+    this.pictured = false;
+    this.warning = null;
+    this.wanted.lose();
+    this.take.lose();
+    this.instructions.lose();
+  }
+
+  private heard(event: ControlEvent): void {
+    switch (event.type) {
+      case "receipt":
+        this.instructions.receive(event);
+        break;
+      case "warning":
+        this.warning = event;
+        break;
+      case "state":
+        this.serverState = event.state;
+        if (event.state === "closed") this.linkEnd.abort();
+        this.settleState();
+        break;
+      case "edits":
+        this.wanted.hear(event);
+        this.settleState();
+        break;
+      case "recording":
+        this.take.hear(event, this.link);
+        break;
+    }
+    this.onChange();
+  }
+
+  private see(shown: Shown): void {
+    if (!this.pictured) this.becomePictured();
+    this.instructions.see(shown);
+  }
+
+  private becomePictured(): void {
+    this.pictured = true;
+    this.backoff.reset();
+    this.settleState();
+  }
+
+  private settleState(): void {
+    if (this.link === null) return;
+    if (!this.pictured) {
+      if (this.state !== "waiting") this.state = "connecting";
+    } else {
+      this.trouble = null;
+      if (this.wanted.frozen || this.serverState === "frozen") this.state = "frozen";
+      else if (this.serverState === "degraded") this.state = "degraded";
+      else this.state = "live";
+    }
+    this.onChange();
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
