@@ -6,20 +6,59 @@ proxy and media through coturn, both on the machine between them.
 
 import json
 import re
+import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from playwright.async_api import BrowserContext, async_playwright
 
+from benchmarks.live.chromium import QUIET_FLAGS, camera_flags, find_chromium
+from benchmarks.live.clip import write_y4m
+from tests.e2e.visitor import PATIENCE_S, Visitor
+from tests.server.client import is_colour
 from tests.server.namespaces import Namespaces, in_namespace, require_namespaces
 from tests.server.turn import SECRET, Coturn
 
 TOKEN = "sesame"
 VISITOR, TURN_OUTSIDE, TURN_INSIDE, SERVER = "10.77.1.2", "10.77.1.1", "10.77.2.1", "10.77.2.2"
 PORT = 8080
+RED, CYAN = (200, 40, 40), (55, 215, 215)
+
+KEEP_PEERS = """
+window.peers = [];
+window.RTCPeerConnection = class extends RTCPeerConnection {
+  constructor(...given) {
+    super(...given);
+    window.peers.push(this);
+  }
+};
+"""
+WAYS = """async () => {
+  const ways = [];
+  for (const peer of window.peers) {
+    const stats = await peer.getStats();
+    for (const transport of stats.values()) {
+      const pair = transport.type === "transport" && stats.get(transport.selectedCandidatePairId);
+      if (!pair) continue;
+      const local = stats.get(pair.localCandidateId);
+      ways.push([local.candidateType, local.relayProtocol, stats.get(pair.remoteCandidateId).address]);
+    }
+  }
+  return ways;
+}"""
+SHOWS = """(colour) => {
+  const video = document.querySelector("video");
+  if (video === null || video.videoWidth === 0) return false;
+  const context = new OffscreenCanvas(1, 1).getContext("2d");
+  context.drawImage(video, 0, 0, 1, 1);
+  const seen = context.getImageData(0, 0, 1, 1).data;
+  return colour.every((value, index) => Math.abs(value - seen[index]) < 20);
+}"""
 
 
 def start_server(stack: ExitStack, prefix: tuple[str, ...], host: str, **settings: str) -> None:
@@ -88,6 +127,49 @@ def test_the_edit_arrives_through_a_relay_alone(apart: tuple[Apart, ExitStack], 
     seen = visit(machines.visitor, machines.url, "relay")
     assert seen == {"edited": True, "pictures": 30, "local": "relay", "remote": ["host", SERVER]}
     assert any(re.search(r"user <\d+:afterimage>", line) for line in machines.coturn.said)
+
+
+@asynccontextmanager
+async def chromium(prefix: tuple[str, ...], url: str, folder: Path) -> AsyncIterator[BrowserContext]:
+    """A browser in a namespace, its camera on something red; it takes the address for one that may have a camera."""
+    camera = write_y4m(folder / "red.y4m", [np.full((240, 320, 3), RED, np.uint8)] * 2)
+    program = folder / "chromium"
+    program.write_text(f'#!/bin/sh\nexec {shlex.join([*prefix, find_chromium()])} "$@"\n')
+    program.chmod(0o755)
+    trusted = f"--unsafely-treat-insecure-origin-as-secure={url}"
+    autoplay = "--autoplay-policy=no-user-gesture-required"
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=program, args=[*QUIET_FLAGS, *camera_flags(camera), trusted, autoplay]
+        )
+        context = await browser.new_context()
+        await context.add_init_script(KEEP_PEERS)
+        yield context
+        await browser.close()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_a_browser_is_edited_and_watches_through_a_relay_alone(
+    apart: tuple[Apart, ExitStack], tmp_path: Path, transport: str
+) -> None:
+    machines, stack = apart
+    start_server(stack, machines.server, SERVER, ice_servers=machines.ice_servers(transport))
+    way = ["relay", transport, SERVER]
+    async with chromium(machines.visitor, machines.url, tmp_path) as context:
+        page = await context.new_page()
+        visitor = Visitor(context, page, machines.url)
+        await visitor.go_live("invert", token=TOKEN)
+        assert is_colour(await visitor.sees(), CYAN)
+        assert await page.evaluate(WAYS) == [way]
+
+        watching = await context.new_page()
+        session = (await visitor.now())["sessionId"]
+        await watching.goto(f"{machines.url}/view#session={session}&token={TOKEN}")
+        await watching.wait_for_function(SHOWS, arg=list(CYAN), timeout=1000 * PATIENCE_S)
+        assert await watching.evaluate(WAYS) == [way]
+    users = {match for line in machines.coturn.said for match in re.findall(r"user <(\d+:afterimage)>", line)}
+    assert users
 
 
 def test_the_edit_arrives_by_ipv6_alone() -> None:
