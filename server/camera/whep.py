@@ -10,24 +10,25 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from email.message import Message
 from urllib.parse import urljoin, urlsplit
 
 from aiortc import (
     RTCConfiguration,
-    RTCIceServer,
     RTCPeerConnection,
     RTCRtpReceiver,
     RTCRtpTransceiver,
     RTCSessionDescription,
 )
 from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateError, OperationError
-from aiortc.rtcicetransport import connection_kwargs
 
 from server.rtc import hooks
 from server.rtc.assembly import PictureAssembly
 from server.rtc.decoding import DecoderThread
+from server.rtc.gathering import Gathering
+from server.rtc.ice import IceServer, Network
 from server.session.frame import Frame
 
 HTTP_TIMEOUT_S = 8.0
@@ -72,7 +73,7 @@ class Answer:
     sdp: str
     resource: str
     """Absolute; DELETE ends the viewing."""
-    ice_servers: tuple[RTCIceServer, ...]
+    ice_servers: tuple[IceServer, ...]
 
 
 class Viewing:
@@ -147,13 +148,16 @@ class Viewing:
         await self._withdraw()
         await asyncio.to_thread(self._decoder.join, JOIN_TIMEOUT_S)
 
-    async def _offer(self, endpoint: str, servers: Sequence[RTCIceServer]) -> Answer:
-        peer = self._peer = RTCPeerConnection(RTCConfiguration(iceServers=list(servers)))
+    async def _offer(self, endpoint: str, servers: tuple[IceServer, ...]) -> Answer:
+        # Without a list aiortc would ask a server of its own choice.
+        peer = self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         transceiver = peer.addTransceiver("video", "recvonly")
         known = RTCRtpReceiver.getCapabilities("video")
         assert known is not None
         transceiver.setCodecPreferences([codec for codec in known.codecs if codec.mimeType in _CODECS])
         peer.on("connectionstatechange", lambda: self._watch_state(peer))
+        # aiortc alone would try one address of one TURN server, and not go on by TCP where UDP does not get out.
+        hooks.gather_with(peer, Gathering(Network(ice_servers=servers)))
         await peer.setLocalDescription(await peer.createOffer())
         offer = peer.localDescription.sdp
         answer = await asyncio.to_thread(post_offer, endpoint, self._token, offer)
@@ -221,9 +225,12 @@ def delete(resource: str, token: str | None) -> None:
         return
 
 
-def ice_servers(links: Sequence[str]) -> tuple[RTCIceServer, ...]:
-    """The STUN and TURN servers in an answer's Link headers (RFC 9725, section 4.6); unusable ones left out."""
-    found = []
+def ice_servers(links: Sequence[str]) -> tuple[IceServer, ...]:
+    """The STUN and TURN servers in an answer's Link headers (RFC 9725, section 4.6); unusable ones left out.
+
+    Addresses with the same credentials are one server's, to be tried in their order.
+    """
+    addresses: dict[tuple[bool, str | None, str | None], list[str]] = {}
     for match in _LINK.finditer(", ".join(links)):
         parameters = {
             part["name"].lower(): part["quoted"] if part["quoted"] is not None else part["bare"]
@@ -231,14 +238,15 @@ def ice_servers(links: Sequence[str]) -> tuple[RTCIceServer, ...]:
         }
         if parameters.get("rel", "").lower() != "ice-server":
             continue
-        server = RTCIceServer(match["url"], parameters.get("username"), parameters.get("credential"))
-        try:
-            usable = connection_kwargs([server])
-        except ValueError:
-            continue
-        if usable:
-            found.append(server)
-    return tuple(found)
+        username, credential = parameters.get("username"), parameters.get("credential")
+        with suppress(ValueError):
+            server = _server([match["url"]], username, credential)
+            addresses.setdefault((server.relays, username, credential), []).append(match["url"])
+    return tuple(_server(urls, username, credential) for (_, username, credential), urls in addresses.items())
+
+
+def _server(urls: Sequence[str], username: str | None, credential: str | None) -> IceServer:
+    return IceServer.model_validate({"urls": urls, "username": username, "credential": credential})
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):

@@ -1,30 +1,36 @@
 """The WHEP client against answers that are not Afterimage's own."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from server.camera.whep import RefusedError, UnreachableError, Viewing, ice_servers, post_offer
+from server.rtc.ice import IceServer, limited_credential
+from tests.server.turn import SECRET, Coturn, free_port
 
-Respond = Callable[[BaseHTTPRequestHandler], None]
+Respond = Callable[[BaseHTTPRequestHandler, bytes], None]
 
 
 @contextmanager
 def answering(respond: Respond) -> Iterator[str]:
-    """A web server that answers every POST as told; its address."""
+    """A web server that answers every POST and DELETE as told; its address."""
 
     class Answer(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            respond(self)
+            respond(self, self.rfile.read(int(self.headers.get("Content-Length", 0))))
+
+        do_DELETE = do_POST  # noqa: N815 - as http.server looks for it
 
         def log_message(self, format: str, *arguments: object) -> None:
             """Nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+    with ThreadingHTTPServer(("", 0), Answer) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
@@ -35,7 +41,7 @@ def answering(respond: Respond) -> Iterator[str]:
 
 
 def answer(status: int, headers: dict[str, str], body: bytes = b"") -> Respond:
-    def respond(request: BaseHTTPRequestHandler) -> None:
+    def respond(request: BaseHTTPRequestHandler, _: bytes) -> None:
         request.send_response(status)
         for name, value in headers.items():
             request.send_header(name, value)
@@ -106,15 +112,52 @@ async def test_an_answer_that_is_no_sdp_is_said_to_be_none(elsewhere: str) -> No
 
 
 def test_ice_servers_are_read_from_link_headers() -> None:
+    given = 'rel="ice-server"; username="17:me, myself"; credential="a;b=,c"; credential-type="password"'
     found = ice_servers(
         [
             '<stun:stun.example.org>; rel="ice-server"',
-            '</v1/sessions/s1>; rel="related", <turn:turn.example.org:3478?transport=udp>; rel="ice-server"; '
-            'username="17:me, myself"; credential="a;b=,c"; credential-type="password"',
+            f'</v1/sessions/s1>; rel="related", <turn:turn.example.org:3478?transport=udp>; {given}',
             '<nonsense:turn.example.org>; rel="ice-server"',
+            '<turn:nothing.example.org>; rel="ice-server"',
+            f"<turns:turn.example.org?transport=tcp>; {given}",
         ]
     )
-    assert [(server.urls, server.username, server.credential) for server in found] == [
-        ("stun:stun.example.org", None, None),
-        ("turn:turn.example.org:3478?transport=udp", "17:me, myself", "a;b=,c"),
-    ]
+    assert found == (
+        IceServer(urls=("stun:stun.example.org",)),
+        IceServer(
+            urls=("turn:turn.example.org:3478?transport=udp", "turns:turn.example.org?transport=tcp"),
+            username="17:me, myself",
+            credential=SecretStr("a;b=,c"),
+        ),
+    )
+
+
+async def test_an_answer_that_names_relays_is_given_back_and_asked_for_again_through_one(
+    tmp_path: Path,
+) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def respond(request: BaseHTTPRequestHandler, body: bytes) -> None:
+        asked.append((request.command, body.decode()))
+        request.send_response(201 if request.command == "POST" else 200)
+        request.send_header("Location", f"/viewing/{len(asked)}")
+        username, credential = limited_credential(SECRET, "viewer", int(time.time()) + 60)
+        # By UDP nothing answers there; the next address of the same server does.
+        for url in (f"turn:127.0.0.1:{free_port()}", f"turn:127.0.0.1:{coturn.port}?transport=tcp"):
+            account = f'username="{username}"; credential="{credential}"; credential-type="password"'
+            request.send_header("Link", f'<{url}>; rel="ice-server"; {account}')
+        request.send_header("Content-Length", "3")
+        request.end_headers()
+        request.wfile.write(b"v=0")
+
+    viewing = Viewing(lambda width, height: (width, height), lambda frame: None)
+    with Coturn(tmp_path) as coturn, answering(respond) as url:
+        try:
+            # By an address of this machine that does not look like it: for the usual one no relay is needed.
+            with pytest.raises(UnreachableError, match="cannot be used"):
+                await viewing.open(f"{url.replace('127.0.0.1', '127.0.0.2')}/whep", None)
+        finally:
+            await viewing.close()
+    assert [method for method, _ in asked] == ["POST", "DELETE", "POST", "DELETE"]
+    assert " typ relay " not in asked[0][1]
+    assert " typ relay " in asked[2][1]
