@@ -154,7 +154,7 @@ def evaluation_clips(photos: Sequence[Tensor], each: int, frames: int = FRAMES, 
     """``each`` unseen clips of every family, the same for all variants."""
     generator = torch.Generator().manual_seed(seed)
     return film(
-        photos, [index % len(FAMILIES) for index in range(each * len(FAMILIES))], FRAMES, 1, generator
+        photos, [index % len(FAMILIES) for index in range(each * len(FAMILIES))], frames, 1, generator
     )
 
 
@@ -213,7 +213,12 @@ def spread(values: Sequence[float]) -> float:
 
 
 def run(
-    photos: Photos, evaluations: int, seeds: int, clips: Clips, note: Callable[[list[Row], str], None]
+    photos: Photos,
+    evaluations: int,
+    seeds: int,
+    clips: Clips,
+    note: Callable[[list[Row], str], None],
+    kept: Sequence[Row] = (),
 ) -> list[Row]:
     """Train and measure every variant with every seed.
 
@@ -223,10 +228,14 @@ def run(
         seeds: How many.
         clips: To measure on.
         note: Told of the rows so far and of what was just trained.
+        kept: Rows of an earlier run under the same conditions; what they have is not trained again.
     """
-    rows: list[Row] = []
+    rows = list(kept)
+    done = {(row.seed, row.group, row.name) for row in rows}
     for seed in range(seeds):
         for variant in variants():
+            if all((seed, use.group, use.name) in done for use in variant.uses):
+                continue
             denoiser = train(photos, variant.recipe, evaluations, seed)
             rows += _measured_once(denoiser, variant, clips, seed)
             note(rows, f"seed {seed}, {variant.uses[0].group} {variant.uses[0].name}")
@@ -323,8 +332,15 @@ def _measured(options: argparse.Namespace) -> tuple[dict[str, int], list[Row]]:
         if options.rows is not None:
             options.rows.write_text(as_json(conditions, rows))
 
+    kept: list[Row] = []
+    if options.rows is not None and options.rows.exists():
+        before, kept = read_rows(options.rows)
+        if before != conditions:
+            raise ValueError(
+                f"{options.rows} was measured under other conditions: {before}, not {conditions}"
+            )
     clips = evaluation_clips(photos.evaluation, options.clips, QUICK_FRAMES if options.quick else FRAMES)
-    return conditions, run(photos, evaluations, options.seeds, clips, note)
+    return conditions, run(photos, evaluations, options.seeds, clips, note, kept)
 
 
 def main(arguments: list[str]) -> int:
@@ -340,7 +356,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--quick", action="store_true", help="one seed, a tenth of a minute, one short clip")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the temporal measures")
     parser.add_argument("--json", action="store_true", help="JSON alone on standard output")
-    parser.add_argument("--rows", type=Path, metavar="FILE", help="keep the rows there after each training")
+    parser.add_argument(
+        "--rows",
+        type=Path,
+        metavar="FILE",
+        help="keep the rows there after each training, and go on where they end",
+    )
     parser.add_argument("--show", type=Path, metavar="FILE", help="train nothing, show the rows kept there")
     options = parser.parse_args(arguments)
     if options.seeds < 1 or options.clips < 1 or options.minutes_per_variant <= 0:

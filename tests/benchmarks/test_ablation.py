@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.ablation import main, read_rows, score, spread, variants
+from benchmarks.ablation import as_json, main, read_rows, score, spread, variants
 from benchmarks.small_scale import FAMILIES, SIZE, decode, film, load_photos
 from engines.codecs import PatchCodec
 
@@ -29,6 +29,17 @@ def test_the_table_has_every_row_of_the_papers_in_a_fresh_clone(
 
     assert main(["--show", str(rows_file), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["rows"][0]["seed"] == 0
+
+    last = variants()[-1].uses
+    cut = [row for row in rows if (row.group, row.name) not in {(use.group, use.name) for use in last}]
+    rows_file.write_text(as_json(conditions, cut))
+    assert main(["--quick", "--evaluations", "1", "--rows", str(rows_file), "--json"]) == 0
+    told = capsys.readouterr()
+    assert len(json.loads(told.out)["rows"]) == len(rows)
+    assert told.err.count("seed 0") == 1, "what was kept is not trained again"
+
+    assert main(["--quick", "--evaluations", "2", "--rows", str(rows_file)]) == 2
+    assert "other conditions" in capsys.readouterr().err
 
 
 def test_uses_of_one_network_do_not_train_it_again() -> None:
