@@ -136,7 +136,7 @@ function render(): void {
     rendering = 0;
     if (visit === null) return;
     live.show(visit, sources.trouble);
-    presets.show(visit.wanted.edits?.layers ?? []);
+    presets.show(visit.wanted.edits?.layers ?? null);
     showServer(...visitWords(visit));
   });
 }

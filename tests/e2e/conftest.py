@@ -1,8 +1,9 @@
 """A real server process, a real Chromium, a clip for a camera."""
 
 import re
+import sys
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, ExitStack, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,6 +23,8 @@ ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "test-results"
 CLIP_FRAMES = 24
 SIZE = (320, 240)
+
+INVERTING = (sys.executable, "-m", "tests.server.inverting_server")
 
 REPORT = pytest.StashKey[pytest.TestReport]()
 
@@ -54,6 +57,21 @@ def own_server() -> Iterator[Callable[..., ServerProcess]]:
     yield start
     for running in started:
         running.stop()
+
+
+Start = Callable[..., ServerProcess]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts servers without a model to load, for what does not depend on one."""
+    with ExitStack() as stack:
+
+        def started(port: int = 0, **settings: str) -> ServerProcess:
+            names = {f"AFTERIMAGE_{name.upper()}": value for name, value in settings.items()}
+            return stack.enter_context(ServerProcess(port, settings=names, program=INVERTING))
+
+        yield started
 
 
 @pytest.fixture(scope="session")

@@ -1,38 +1,18 @@
 """The connection check: what works is green, what does not has its fix beside it."""
 
 import json
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Page, expect
 
-from benchmarks.live.server_process import ServerProcess
-from tests.e2e.conftest import Visit
+from tests.e2e.conftest import Start, Visit
 from tests.e2e.visitor import PATIENCE_S, Visitor
 from tests.server.turn import SECRET, Coturn, free_port
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 CHECKS = ("camera", "server", "udp", "turn", "codec")
-
-INVERTING = (sys.executable, "-m", "tests.server.inverting_server")
-
-Start = Callable[..., ServerProcess]
-
-
-@pytest.fixture
-def start() -> Iterator[Start]:
-    """Starts servers without a model to load: none of this depends on one."""
-    with ExitStack() as stack:
-
-        def started(port: int = 0, **settings: str) -> ServerProcess:
-            names = {f"AFTERIMAGE_{name.upper()}": value for name, value in settings.items()}
-            return stack.enter_context(ServerProcess(port, settings=names, program=INVERTING))
-
-        yield started
 
 
 async def checked(page: Page) -> tuple[str, dict[str, str]]:

@@ -1,6 +1,6 @@
 /** What travels on the data channel `control`; a message that makes no sense becomes `null` as a whole. */
 
-import { type Fields, fields, finite, parseJson, text, texts } from "./json";
+import { type Fields, fields, finite, listed, parseJson, text, texts } from "./json";
 
 export const SESSION_STATES = [
   "new",
@@ -79,12 +79,16 @@ export interface StateChange {
   readonly state: SessionState;
 }
 
-/** An instruction on the stack. */
-export interface Layer {
-  readonly instruction_id: string;
+/** An instruction as it is kept. */
+export interface KeptLayer {
   readonly text: string;
   readonly strength: number;
   readonly enabled: boolean;
+}
+
+/** An instruction on the stack. */
+export interface Layer extends KeptLayer {
+  readonly instruction_id: string;
 }
 
 /** What is asked of the picture; the first layer is applied first. */
@@ -108,19 +112,26 @@ export interface Recording {
 
 export type ControlMessage = Ack | Refusal | Receipt | Warning | StateChange | Edits | Recording;
 
+function parseLayer(value: unknown): KeptLayer | null {
+  const layer = fields(value);
+  const said = text(layer?.["text"]);
+  if (layer === null || said === null) return null;
+  return {
+    text: said,
+    strength: finite(layer["strength"]) ?? 1,
+    enabled: layer["enabled"] !== false,
+  };
+}
+
+export function parseLayers(value: unknown): KeptLayer[] {
+  return listed(value, parseLayer);
+}
+
 function parseEdits(edits: Fields): Edits {
-  const layers: Layer[] = [];
-  for (const item of Array.isArray(edits["layers"]) ? edits["layers"] : []) {
-    const layer = fields(item);
-    const instructionId = text(layer?.["instruction_id"]);
-    if (layer === null || instructionId === null) continue;
-    layers.push({
-      instruction_id: instructionId,
-      text: text(layer["text"]) ?? "",
-      strength: finite(layer["strength"]) ?? 1,
-      enabled: layer["enabled"] !== false,
-    });
-  }
+  const layers = listed(edits["layers"], (item) => {
+    const [layer, id] = [parseLayer(item), text(fields(item)?.["instruction_id"])];
+    return layer === null || id === null ? null : { instruction_id: id, ...layer };
+  });
   return {
     type: "edits",
     layers,

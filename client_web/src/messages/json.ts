@@ -24,6 +24,11 @@ export function texts(value: unknown): readonly string[] {
   return Array.isArray(value) ? value.filter((item) => typeof item === "string") : [];
 }
 
+/** What `parse` finds in a list; the rest is left out. */
+export function listed<T>(value: unknown, parse: (item: unknown) => T | null): T[] {
+  return (Array.isArray(value) ? value : []).map(parse).filter((item) => item !== null);
+}
+
 /** A message as it came by a data channel; null for what is no JSON object. */
 export function parseJson(raw: unknown): Fields | null {
   if (typeof raw !== "string") return null;

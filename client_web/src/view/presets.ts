@@ -1,111 +1,213 @@
 import { Problem, Unreachable } from "../http";
 import type { Layer } from "../messages/control";
-import type { Presets } from "../presets";
+import { objectionToFile, type Preset, type Presets } from "../presets";
 import { byId, create } from "./dom";
+import { Naming } from "./naming";
+import { Note } from "./note";
 
-/** The presets' menu: follow one, keep what shows as one, carry them elsewhere. */
+/** The presets' menu: follow one, keep what shows as one, change them, carry them elsewhere. */
 export class PresetsView {
   private readonly menu = byId("preset", HTMLSelectElement);
-  private readonly form = byId("preset-form", HTMLFormElement);
-  private readonly name = byId("preset-name", HTMLInputElement);
-  private readonly note = byId("preset-note", HTMLParagraphElement);
   private readonly file = byId("preset-file", HTMLInputElement);
-  private readonly save = byId("preset-save", HTMLButtonElement);
-  private readonly removal = byId("preset-remove", HTMLButtonElement);
+  private readonly naming = new Naming();
+  private readonly note = new Note(byId("preset-note", HTMLParagraphElement));
+  private presets: readonly Preset[] = [];
   private layers: readonly Layer[] = [];
+  private live = false;
 
   constructor(
-    private readonly presets: Presets,
+    private readonly kept: Presets,
     follow: (presetId: string) => void,
   ) {
-    this.menu.addEventListener("change", () => {
-      this.settle();
-      if (this.menu.value !== "") follow(this.menu.value);
+    this.menu.addEventListener("change", () => this.settle());
+    this.onClick("apply", () => {
+      this.note.say("");
+      follow(this.menu.value);
     });
-    this.save.addEventListener("click", () => {
-      this.form.hidden = !this.form.hidden;
-      if (!this.form.hidden) this.name.focus();
+    this.onClick("save", (button) => {
+      this.naming.ask(button, "Save", "", (name) => this.save(name));
     });
-    this.form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      void this.keep(this.name.value.trim());
+    this.onClick("update", () => this.withChosen((preset) => this.update(preset)));
+    this.onClick("rename", (button) => {
+      const preset = this.chosen;
+      if (preset === null) return;
+      this.naming.ask(button, "Rename", preset.name, (name) => this.rename(preset, name));
     });
-    this.removal.addEventListener("click", () => {
-      void this.attempt(async () => {
-        await this.presets.remove(this.menu.value);
-        await this.load("");
-      });
+    this.onClick("remove", () => this.withChosen((preset) => this.remove(preset)));
+    this.onClick("export", () => {
+      this.attempt(async () => download(await this.kept.exported()));
     });
-    byId("preset-export", HTMLButtonElement).addEventListener("click", () => {
-      void this.attempt(async () => download(await this.presets.exported()));
-    });
-    byId("preset-import", HTMLButtonElement).addEventListener("click", () => this.file.click());
-    this.file.addEventListener("change", () => void this.takeIn());
+    this.onClick("import", () => this.file.click());
+    this.file.addEventListener("change", () => this.takeFile());
     this.settle();
   }
 
   /** Ask the server which there are. */
   begin(): void {
-    void this.attempt(() => this.load(""));
+    this.naming.close();
+    this.attempt(() => this.load(""));
   }
 
-  show(layers: readonly Layer[]): void {
-    this.layers = layers;
-    this.save.disabled = layers.length === 0;
-    if (layers.length === 0) this.form.hidden = true;
+  /** @param layers what shows; null without a connection */
+  show(layers: readonly Layer[] | null): void {
+    this.live = layers !== null;
+    this.layers = layers ?? [];
+    this.settle();
   }
 
-  private async keep(name: string): Promise<void> {
-    if (name === "") return;
-    await this.attempt(async () => {
-      await this.presets.save(name, this.layers);
-      this.form.hidden = true;
-      this.name.value = "";
+  private get chosen(): Preset | null {
+    return this.presets.find(({ id }) => id === this.menu.value) ?? null;
+  }
+
+  private save(name: string): void {
+    const { layers } = this;
+    this.attempt(async () => {
+      const taken = this.presets.find((preset) => sameName(preset.name, name));
+      if (taken !== undefined) {
+        this.note.say(`There is a preset “${taken.name}” already.`, {
+          label: "Replace it",
+          act: () => this.update(taken),
+        });
+        return;
+      }
+      await this.kept.save(name, layers);
       await this.load(name);
-      this.say(`Saved as “${name}”.`);
+      this.note.say(`Saved as “${name}”.`);
     });
   }
 
-  private async takeIn(): Promise<void> {
+  private update({ id, name, layers: before }: Preset): void {
+    const { layers } = this;
+    this.attempt(async () => {
+      await this.kept.change(id, name, layers);
+      await this.load(name);
+      this.note.say(`“${name}” is now what shows.`, {
+        label: "Undo",
+        act: () =>
+          this.attempt(async () => {
+            await this.kept.change(id, name, before);
+            await this.load(name);
+            this.note.say(`“${name}” is as it was.`);
+          }),
+      });
+    });
+  }
+
+  private rename({ id, layers }: Preset, name: string): void {
+    this.attempt(async () => {
+      await this.kept.change(id, name, layers);
+      await this.load(name);
+      this.note.say(`Renamed to “${name}”.`);
+    });
+  }
+
+  private remove({ id, name, layers }: Preset): void {
+    this.attempt(async () => {
+      await this.kept.remove(id);
+      await this.load("");
+      this.note.say(`Deleted “${name}”.`, {
+        label: "Undo",
+        act: () =>
+          this.attempt(async () => {
+            await this.kept.save(name, layers);
+            await this.load(name);
+            this.note.say(`“${name}” is back.`);
+          }),
+      });
+    });
+  }
+
+  private takeFile(): void {
     const file = this.file.files?.[0];
+    // The same file can be chosen again.
     this.file.value = "";
     if (file === undefined) return;
-    await this.attempt(async () => {
-      await this.presets.takeIn(await file.text());
-      await this.load("");
-      this.say(`Imported ${file.name}.`);
+    this.attempt(async () => {
+      const content = await file.text();
+      const objection = objectionToFile(content);
+      if (objection === null) await this.takeIn(file.name, content, "keep");
+      else this.note.say(`“${file.name}” was not imported: ${objection}.`);
+    }, `“${file.name}” was not imported: `);
+  }
+
+  private async takeIn(file: string, content: string, existing: "keep" | "replace"): Promise<void> {
+    const { added, replaced, kept } = await this.kept.takeIn(content, existing);
+    await this.load(this.chosen?.name ?? "");
+    const parts = [
+      ...(added > 0 ? [`${added} new`] : []),
+      ...(replaced > 0 ? [`${replaced} replaced`] : []),
+      ...(kept > 0
+        ? [`${kept} left alone, as ${kept === 1 ? "its name is" : "their names are"} taken`]
+        : []),
+    ];
+    const words = `Imported “${file}”: ${parts.length > 0 ? parts.join(", ") : "it is empty"}.`;
+    if (kept === 0) {
+      this.note.say(words);
+      return;
+    }
+    this.note.say(words, {
+      label: kept === 1 ? "Replace it" : "Replace them",
+      act: () => this.attempt(() => this.takeIn(file, content, "replace")),
     });
   }
 
   private async load(chosen: string): Promise<void> {
-    const presets = await this.presets.all();
+    this.presets = await this.kept.all();
     this.menu.replaceChildren(
-      create("option", { value: "" }, presets.length === 0 ? "None saved yet" : "Choose…"),
-      ...presets.map(({ id, name }) => create("option", { value: id }, name)),
+      create("option", { value: "" }, this.presets.length === 0 ? "None saved yet" : "Choose…"),
+      ...this.presets.map(({ id, name }) => create("option", { value: id }, name)),
     );
-    this.menu.value = presets.find(({ name }) => name === chosen)?.id ?? "";
+    this.menu.value = this.presets.find(({ name }) => name === chosen)?.id ?? "";
     this.settle();
   }
 
+  /** Only what can be done can be pressed. */
   private settle(): void {
-    this.removal.disabled = this.menu.value === "";
+    const none = this.chosen === null;
+    const empty = this.layers.length === 0;
+    const disabled = {
+      apply: none || !this.live,
+      save: empty,
+      update: none || empty,
+      rename: none,
+      remove: none,
+      export: this.presets.length === 0,
+    };
+    for (const [name, off] of Object.entries(disabled)) button(name).disabled = off;
   }
 
-  private async attempt(work: () => Promise<void>): Promise<void> {
-    this.say("");
-    try {
-      await work();
-    } catch (error) {
-      if (error instanceof Problem) this.say(error.detail || error.title);
-      else if (error instanceof Unreachable) this.say("The server does not answer.");
-      else throw error;
-    }
+  private withChosen(act: (preset: Preset) => void): void {
+    if (this.chosen !== null) act(this.chosen);
   }
 
-  private say(words: string): void {
-    this.note.textContent = words;
-    this.note.hidden = words === "";
+  private onClick(name: string, act: (pressed: HTMLButtonElement) => void): void {
+    button(name).addEventListener("click", () => act(button(name)));
   }
+
+  /** @param failed begins what is said where the server refuses */
+  private attempt(work: () => Promise<void>, failed = ""): void {
+    this.note.say("");
+    work().catch(async (error: unknown) => {
+      if (error instanceof Unreachable) this.note.say(`${failed}The server does not answer.`);
+      else if (error instanceof Problem) {
+        const words = error.detail || error.title;
+        this.note.say(`${failed}${failed === "" ? capital(words) : words}.`);
+      } else throw error;
+    });
+  }
+}
+
+function button(name: string): HTMLButtonElement {
+  return byId(`preset-${name}`, HTMLButtonElement);
+}
+
+/** The server takes names for the same in whatever case. */
+function sameName(one: string, other: string): boolean {
+  return one.toLowerCase() === other.toLowerCase();
+}
+
+function capital(clause: string): string {
+  return clause.charAt(0).toUpperCase() + clause.slice(1);
 }
 
 function download(file: Blob): void {
