@@ -77,10 +77,9 @@ def start_server(stack: ExitStack, prefix: tuple[str, ...], host: str, **setting
     raise RuntimeError(f"the server did not start: {said}")
 
 
-def visit(prefix: tuple[str, ...], url: str, policy: str) -> dict[str, Any]:
-    """What the visitor in a namespace saw."""
-    program = (sys.executable, "-m", "tests.server.far_visitor", url, TOKEN, policy)
-    with in_namespace(prefix, *program) as process:
+def run_in(prefix: tuple[str, ...], module: str, *arguments: str) -> dict[str, Any]:
+    """What a program of the tests' own, run in a namespace, has to say at its end."""
+    with in_namespace(prefix, sys.executable, "-m", f"tests.server.{module}", *arguments) as process:
         assert process.stdout is not None
         said = process.stdout.read()
     assert process.returncode == 0, said
@@ -124,9 +123,18 @@ def apart(tmp_path: Path) -> Iterator[tuple[Apart, ExitStack]]:
 def test_the_edit_arrives_through_a_relay_alone(apart: tuple[Apart, ExitStack], transport: str) -> None:
     machines, stack = apart
     start_server(stack, machines.server, SERVER, ice_servers=machines.ice_servers(transport))
-    seen = visit(machines.visitor, machines.url, "relay")
+    seen = run_in(machines.visitor, "far_visitor", machines.url, TOKEN, "relay")
     assert seen == {"edited": True, "pictures": 30, "local": "relay", "remote": ["host", SERVER]}
     assert any(re.search(r"user <\d+:afterimage>", line) for line in machines.coturn.said)
+
+
+def test_a_publisher_and_a_virtual_camera_find_the_relay_by_themselves(
+    apart: tuple[Apart, ExitStack],
+) -> None:
+    machines, stack = apart
+    start_server(stack, machines.server, SERVER, ice_servers=machines.ice_servers())
+    seen = run_in(machines.visitor, "far_studio", machines.url, TOKEN)
+    assert seen == {"shown": True, "published": ["relay", SERVER]}
 
 
 @asynccontextmanager
@@ -178,6 +186,6 @@ def test_the_edit_arrives_by_ipv6_alone() -> None:
         machines = stack.enter_context(Namespaces("visitor", "server"))
         machines.cable(("visitor", "fd77::1/64"), ("server", "fd77::2/64"))
         start_server(stack, machines.prefix("server"), "fd77::2", udp_ports="50000-50010")
-        seen = visit(machines.prefix("visitor"), f"http://[fd77::2]:{PORT}", "all")
+        seen = run_in(machines.prefix("visitor"), "far_visitor", f"http://[fd77::2]:{PORT}", TOKEN, "all")
     assert seen["edited"]
     assert seen["remote"] == ["host", "fd77::2"]

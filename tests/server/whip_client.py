@@ -44,9 +44,14 @@ class Tone(MediaStreamTrack):
 class Client:
     """What both have in common: an offer, its answer, and an address to end it at."""
 
-    def __init__(self, http: httpx.AsyncClient, token: str | None = None) -> None:
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        token: str | None = None,
+        configuration: RTCConfiguration | None = None,
+    ) -> None:
         self.http, self.token = http, token
-        self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.peer = RTCPeerConnection(configuration or RTCConfiguration(iceServers=[]))
         self.response = httpx.Response(0)
 
     @property
@@ -97,8 +102,9 @@ class Publisher(Client):
         codec: str = "H264",
         colour: tuple[int, int, int] = RED,
         sound: bool = False,
+        configuration: RTCConfiguration | None = None,
     ) -> None:
-        super().__init__(http, token)
+        super().__init__(http, token, configuration)
         self.camera = Camera(colour)
         self.peer.addTransceiver(self.camera, "sendonly")
         self.prefer(0, codec)
