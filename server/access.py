@@ -113,11 +113,15 @@ class Access:
         # Where a bearer is asked for in any case, a player on any page may use it.
         if SIGNALLING_PATH.fullmatch(path) and (self._token is not None or _SESSION_PATH.fullmatch(path)):
             return True
-        parts = urlsplit(origin)
-        if parts.netloc == headers.get("host", "").lower():
+        try:
+            authority = urlsplit(origin).netloc
+        except ValueError:
+            # As http://[, which no browser says.
+            return False
+        if authority == headers.get("host", "").lower():
             return True
         # A page served on this machine, as a development server's, is no stranger to a server without a token.
-        return self._token is None and is_loopback(host_name(parts.netloc))
+        return self._token is None and is_loopback(host_name(authority))
 
 
 def host_name(authority: str) -> str:

@@ -11,7 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 from server.access import Access, BodyLimit
 from server.cors import OpenSignalling
 from server.engine import LiveEditor, load_warm_editor
-from server.openapi import describe
+from server.openapi import ServerLimits, describe
 from server.problems import install_problems
 from server.routes import (
     events,
@@ -81,7 +81,13 @@ def create_app(settings: Settings, load: Callable[[], LiveEditor] | None = None)
         middleware=middleware,
     )
     install_problems(app)
-    describe(app, settings.max_bitrate_bps)
+
+    def steps() -> int | None:
+        service: Service | None = getattr(app.state, "service", None)
+        runs = None if service is None else service.engine.description
+        return settings.steps if runs is None else runs.steps
+
+    describe(app, ServerLimits(settings.model, settings.max_bitrate_bps, settings.max_edit_side), steps)
     described = (
         sessions,
         instructions,

@@ -2,18 +2,26 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from server.session.stack import MAX_LAYERS, Place
 
 MAX_INSTRUCTION_LENGTH = 500
+
+
+def _whole(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+WHOLE = BeforeValidator(_whole)
+"""JSON knows no difference between 2 and 2.0, and an integer of JSON Schema is either. Stands after the bounds."""
 
 InstructionText = Annotated[
     str, Field(max_length=MAX_INSTRUCTION_LENGTH, pattern=r"\S", examples=["make it a pencil sketch"])
 ]
 Strength = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 TransitionMs = Annotated[float, Field(ge=0.0, le=60_000.0, allow_inf_nan=False)]
-Position = Annotated[int, Field(ge=0, lt=MAX_LAYERS)]
+Position = Annotated[int, Field(ge=0, lt=MAX_LAYERS), WHOLE]
 Id = Annotated[str, Field(min_length=1, max_length=128)]
 
 

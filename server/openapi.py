@@ -1,10 +1,14 @@
 """The description of the REST interface: FastAPI's, with the bearer it asks for and problems as they are."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI
 
 from server.problems import MEDIA_TYPE, ProblemDetails
+from server.routes.described_links import link
+from server.routes.described_sdp import describe_sdp
 
 OPEN = ("/livez", "/readyz")
 """Nothing is asked for here."""
@@ -21,19 +25,37 @@ Errors are problem JSON (RFC 9457).
 """
 
 
-def describe(app: FastAPI, max_bitrate_bps: int) -> None:
-    """Have ``/openapi.json`` say all this, and what this very server is set to."""
+@dataclass(frozen=True)
+class ServerLimits:
+    """What this very server is set to take of a new session."""
+
+    model: str
+    max_bitrate_bps: int
+    max_edit_side: int
+
+
+def describe(app: FastAPI, limits: ServerLimits, steps: Callable[[], int | None]) -> None:
+    """Have ``/openapi.json`` say all this, and what this very server is set to.
+
+    Args:
+        app: Whose description it is.
+        limits: Of its sessions.
+        steps: How many the model runs to a frame; None until it is loaded.
+    """
     made = app.openapi
+    described: dict[int | None, dict[str, Any]] = {}
 
     def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            app.openapi_schema = _complete(made(), max_bitrate_bps)
-        return app.openapi_schema
+        known = steps()
+        if known not in described:
+            app.openapi_schema = None
+            described[known] = _complete(made(), limits, known)
+        return described[known]
 
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def _complete(schema: dict[str, Any], max_bitrate_bps: int) -> dict[str, Any]:
+def _complete(schema: dict[str, Any], limits: ServerLimits, steps: int | None) -> dict[str, Any]:
     schema["info"]["description"] = DESCRIPTION
     components = schema.setdefault("components", {})
     components.setdefault("schemas", {})["ProblemDetails"] = ProblemDetails.model_json_schema()
@@ -50,8 +72,23 @@ def _complete(schema: dict[str, Any], max_bitrate_bps: int) -> dict[str, Any]:
                 responses.setdefault(
                     status, {"description": "A problem.", "content": {MEDIA_TYPE: {"schema": _PROBLEM}}}
                 )
-    asked = components["schemas"]["NewSession"]["properties"]["max_bitrate_bps"]
-    next(each for each in asked["anyOf"] if each["type"] == "integer")["maximum"] = max_bitrate_bps
+    describe_sdp(schema["paths"])
+    link(schema["paths"])
+    _limit(components["schemas"]["NewSession"]["properties"], limits, steps)
     for unused in ("HTTPValidationError", "ValidationError"):
         components["schemas"].pop(unused, None)
     return schema
+
+
+def _limit(asked: dict[str, Any], limits: ServerLimits, steps: int | None) -> None:
+    """Narrow a new session's fields to what this server takes."""
+
+    def given(field: str) -> dict[str, Any]:
+        narrowed: dict[str, Any] = next(each for each in asked[field]["anyOf"] if each["type"] != "null")
+        return narrowed
+
+    given("model")["enum"] = [limits.model]
+    given("max_bitrate_bps")["maximum"] = limits.max_bitrate_bps
+    given("width")["maximum"] = given("height")["maximum"] = limits.max_edit_side
+    if steps is not None:
+        given("steps").update(minimum=steps, maximum=steps)

@@ -16,6 +16,7 @@ logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 
+_JSON = re.compile(r"application/(?:[^/]+\+)?json")
 _PARAMETER = re.compile(r"\\\{\w+\\\}")
 
 
@@ -70,6 +71,7 @@ def install_problems(app: FastAPI) -> None:
         detail = str(error.detail)
         if not isinstance(error, Problem):
             detail = {
+                400: "the body is not JSON, or not such as can be read",
                 404: f"there is nothing at {request.url.path}",
                 405: f"{request.url.path} does not answer {request.method}",
             }.get(error.status_code, detail)
@@ -79,8 +81,12 @@ def install_problems(app: FastAPI) -> None:
             headers = {**(headers or {}), "Allow": ", ".join(allowed)}
         return problem_response(error.status_code, detail, headers, more)
 
-    async def invalid_request(_: Request, error: Exception) -> JSONResponse:
+    async def invalid_request(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
+        given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if not _JSON.fullmatch(given) and any(map(_not_read, error.errors())):
+            wrong = f"a body is application/json here, not {given or 'of no type'}"
+            return problem_response(415, wrong, {"Accept": "application/json"})
         errors = [_field_error(entry) for entry in error.errors()]
         if any(entry.get("type") == "json_invalid" for entry in error.errors()):
             return problem_response(400, "the body is not JSON")
@@ -109,6 +115,11 @@ def _allowed(request: Request) -> list[str]:
         if re.fullmatch(_PARAMETER.sub("[^/]+", re.escape(template)), request.url.path):
             methods |= {method.upper() for method in operations}
     return sorted(methods)
+
+
+def _not_read(entry: Mapping[str, Any]) -> bool:
+    """Whether the error is of a whole body that was taken for bytes."""
+    return tuple(entry["loc"]) == ("body",) and isinstance(entry.get("input"), bytes)
 
 
 def _field_error(entry: Mapping[str, Any]) -> dict[str, str]:

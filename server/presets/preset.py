@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from server.asks import LayerFields
+from server.asks import WHOLE, LayerFields
 from server.session.stack import MAX_LAYERS
 
 FILE_VERSION = 1
@@ -46,5 +46,5 @@ class PresetFile(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     format: Literal["afterimage-presets"] = "afterimage-presets"
-    version: Annotated[int, Field(ge=1, le=FILE_VERSION)] = 1
+    version: Annotated[int, Field(ge=1, le=FILE_VERSION), WHOLE] = 1
     presets: Annotated[tuple[PresetFields, ...], Field(max_length=MAX_PRESETS, strict=False)]

@@ -23,6 +23,7 @@ _EXAMPLES = {
     406: "a snapshot is image/jpeg or image/png",
     409: "the session has no picture yet",
     415: "an offer is application/sdp, not text/plain",
+    416: "the file has 3180211 bytes, none of them in bytes=4000000-",
     422: "strength: Input should be less than or equal to 1",
     503: "all 4 places are taken",
     507: "recordings take all the room they may: delete some",

@@ -21,7 +21,8 @@ Transition = Annotated[TransitionMs, Query(description="How long it takes, in mi
 TAKEN = {
     "instruction_id": "q0Zc1vTg9xKd",
     "text": "make it a pencil sketch",
-    "family": "sketch",
+    "family": "pencil_sketch",
+    "edits": ["pencil_sketch"],
     "known": True,
     "confidence": 0.98,
     "nearest": ["turn it into a pencil sketch"],

@@ -43,7 +43,6 @@ async def show_network(service: TheService, response: Response) -> NetworkSummar
     "/probe",
     response_class=Response,
     responses={200: {"content": {SDP_TYPE: {}}, "description": "The SDP answer, all candidates in it."}},
-    openapi_extra={"requestBody": {"content": {SDP_TYPE: {"schema": {"type": "string"}}}, "required": True}},
 )
 async def probe(request: Request, service: TheService) -> Response:
     """Answer an SDP offer of a data channel that echoes, for some seconds: whether packets get through.

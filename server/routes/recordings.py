@@ -3,12 +3,12 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Request, Response
-from fastapi.responses import FileResponse
 
 from server.access import bearer, same_secret
 from server.messages import RecordingFile, RecordingSummary
 from server.problems import Problem
 from server.routes.asked import Asked, Responses, example, problems
+from server.routes.ranged_file import RangedFile
 from server.routes.refused import refused
 from server.service import TheService, TheSession
 
@@ -35,10 +35,11 @@ RECORDING = {
 
 
 FILES: Responses = {
-    200: {
-        "description": "The file; parts of it for a Range.",
-        "content": {media_type: {} for media_type in MEDIA_TYPES.values()},
-    }
+    200: {"description": "The file.", "content": {media_type: {} for media_type in MEDIA_TYPES.values()}},
+    206: {
+        "description": "The parts of it that a Range asks for.",
+        "content": {media_type: {} for media_type in (*MEDIA_TYPES.values(), "multipart/byteranges")},
+    },
 }
 
 
@@ -134,11 +135,13 @@ async def stop_recording(recording: ItsRecording, service: TheService) -> Record
 
 @router.get(
     "/v1/recordings/{recording_id}/files/{name}",
-    response_class=FileResponse,
+    response_class=RangedFile,
     responses=FILES
-    | problems(401, 404, 409, 422, _404="the recording has no original.mp4", _409="stop the recording first"),
+    | problems(
+        401, 404, 409, 416, 422, _404="the recording has no original.mp4", _409="stop the recording first"
+    ),
 )
-async def download(recording: ItsRecording, name: RecordingFile, service: TheService) -> FileResponse:
+async def download(recording: ItsRecording, name: RecordingFile, service: TheService) -> RangedFile:
     """A file of a recording that has ended."""
     with refused():
         kept = await service.recordings.find(recording)
@@ -146,7 +149,7 @@ async def download(recording: ItsRecording, name: RecordingFile, service: TheSer
         raise Problem(409, "stop the recording first", {"Retry-After": "1"})
     if name not in kept.files:
         raise Problem(404, f"the recording has no {name}")
-    return FileResponse(
+    return RangedFile(
         service.recordings.path(kept.id, name),
         media_type=MEDIA_TYPES[name],
         filename=f"afterimage-{kept.started_at:%Y%m%d-%H%M%S}-{name}",

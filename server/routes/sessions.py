@@ -5,9 +5,10 @@ from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import APIRouter, Body, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
-from server.asks import InstructionFields, InstructionText, Strength
+from server.asks import WHOLE, InstructionFields, InstructionText, Strength
 from server.messages import InstructionTaken, SessionState, Stats
 from server.problems import Problem
 from server.routes.asked import Asked, Responses, example, problems
@@ -23,20 +24,33 @@ from server.session.sessions import ServerFullError
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
 
-PictureSide = Annotated[int, Field(ge=SIZE_MULTIPLE, le=8192)]
+PictureSide = Annotated[int, Field(ge=SIZE_MULTIPLE, le=8192), WHOLE]
+
+
+BOTH_OR_NEITHER: JsonDict = {
+    "anyOf": [
+        {
+            "properties": {"width": {"type": "integer"}, "height": {"type": "integer"}},
+            "required": ["width", "height"],
+        },
+        {"properties": {"width": {"type": "null"}, "height": {"type": "null"}}},
+    ]
+}
 
 
 class NewSession(Asked):
     """What to open; everything may be left out."""
+
+    model_config = ConfigDict(json_schema_extra=BOTH_OR_NEITHER)
 
     model: str | None = None
     instruction: InstructionText | None = None
     width: PictureSide | None = None
     """With ``height``: edit at this size, to the nearest multiples of 16, whatever the camera sends."""
     height: PictureSide | None = None
-    steps: Annotated[int, Field(ge=1, le=100)] | None = None
-    seed: Annotated[int, Field(ge=0, lt=2**53)] = 0
-    max_bitrate_bps: Annotated[int, Field(ge=200_000, le=50_000_000)] | None = None
+    steps: Annotated[int, Field(ge=1, le=100), WHOLE] | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**53), WHOLE] = 0
+    max_bitrate_bps: Annotated[int, Field(ge=200_000, le=50_000_000), WHOLE] | None = None
     """Of the edit as it is sent; at most what the server is set to, which it is without this."""
 
 
@@ -267,7 +281,6 @@ async def end_session(session: TheSession) -> None:
     "/{session_id}/offer",
     response_class=Response,
     responses=ANSWER | problems(400, 401, 404, 409, 415, 422, 503, _400="the offer is not SDP"),
-    openapi_extra={"requestBody": {"content": {SDP_TYPE: {"schema": {"type": "string"}}}, "required": True}},
 )
 async def answer_offer(session: TheSession, request: Request) -> Response:
     """Answer a browser's SDP offer: its camera up, the edit down, on one connection."""
@@ -301,7 +314,7 @@ def _limits(asked: NewSession, service: Service) -> SessionLimits:
     if asked.width is None or asked.height is None:
         raise Problem(422, "width, height: give both or neither")
     width, height = asked.width, asked.height
-    if max(nearest_size(width, height)) > settings.max_edit_side:
+    if max(width, height, *nearest_size(width, height)) > settings.max_edit_side:
         raise Problem(422, f"width, height: at most {settings.max_edit_side} here")
 
     def fixed(_: int, __: int) -> tuple[int, int]:

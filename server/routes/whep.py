@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from server.access import bearer, same_secret
 from server.problems import Problem
 from server.routes.signalling import RETRY_AFTER_S, created, read_offer, refusals, trickle
-from server.routes.whip import ANSWERED, OFFERED
+from server.routes.whip import ANSWERED
 from server.rtc.viewer import Viewer
 from server.service import Service, TheService, TheSession
 from server.session.session import Session
@@ -20,7 +20,6 @@ router = APIRouter(tags=["whep"])
     status_code=201,
     response_class=Response,
     responses=ANSWERED,  # type: ignore[arg-type]
-    openapi_extra=OFFERED,
 )
 async def watch(session: TheSession, request: Request, service: TheService) -> Response:
     """Show a viewer the session's edit, from a key frame on."""
@@ -32,7 +31,6 @@ async def watch(session: TheSession, request: Request, service: TheService) -> R
     status_code=201,
     response_class=Response,
     responses=ANSWERED,  # type: ignore[arg-type]
-    openapi_extra=OFFERED,
 )
 async def watch_newest(request: Request, service: TheService) -> Response:
     """Show a viewer the newest session that was opened by `POST /whip` with the same bearer token."""

@@ -21,7 +21,6 @@ ANSWERED = {
         "description": "The SDP answer, all candidates in it; DELETE its Location to end what it began.",
     }
 }
-OFFERED = {"requestBody": {"content": {SDP_TYPE: {"schema": {"type": "string"}}}, "required": True}}
 
 
 @router.post(
@@ -29,7 +28,6 @@ OFFERED = {"requestBody": {"content": {SDP_TYPE: {"schema": {"type": "string"}}}
     status_code=201,
     response_class=Response,
     responses=ANSWERED,  # type: ignore[arg-type]
-    openapi_extra=OFFERED,
 )
 async def publish(session: TheSession, request: Request, service: TheService) -> Response:
     """Send a session its picture; 409 when it has one already."""
@@ -44,7 +42,6 @@ async def publish(session: TheSession, request: Request, service: TheService) ->
     status_code=201,
     response_class=Response,
     responses=ANSWERED,  # type: ignore[arg-type]
-    openapi_extra=OFFERED,
 )
 async def open_and_publish(
     request: Request,

@@ -6,7 +6,9 @@ TOKEN = "open sesame"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
 
-@pytest.mark.parametrize("origin", ["https://example.org", "null", "http://127.0.0.1.example.org"])
+@pytest.mark.parametrize(
+    "origin", ["https://example.org", "null", "http://127.0.0.1.example.org", "http://["]
+)
 async def test_a_foreign_page_may_not_reach_a_loopback_server(server: RunningServer, origin: str) -> None:
     async with server.http() as http:
         for method, path in (("POST", "/v1/sessions"), ("GET", "/v1/models"), ("GET", "/")):
