@@ -301,8 +301,6 @@ class Engine:
 
     def _step(self, jobs: list[tuple[Seat, Job]]) -> list[EditorCrashError | None]:
         """Edit the frames together; where that fails, each alone, so that only the culprit's session notices."""
-        from engines.upsampling import takes_detail
-
         editor = self._editor
         assert editor is not None
         started_s = time.perf_counter()
@@ -324,6 +322,6 @@ class Engine:
             frame.picture, frame.kind, frame.drift = result.picture, "edited", result.drift
             frame.evaluations, frame.compiler = result.evaluations, result.compiler
             frame.instruction_ids = tuple(layer.id for layer in job.layers)
-            frame.guided = all(takes_detail(layer.conditioning.families) for layer in job.layers)
+            frame.guided = result.guided
             frame.edit_started_s, frame.edited_s = started_s, edited_s
         return [None] * len(jobs)

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 # Enough that neither neighbour of the editor makes it wait over one slow frame, few enough to stay in memory.
 FRAMES_AHEAD = 8
+DEFAULT_MODEL = "rfdm-tiny"
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,10 @@ class FileEdit:
     target: Path
     instruction: str
     short_side: int | None = None
-    """Edited at this short side, in pixels, the model's own where None; written at the source's size."""
+    """Edited at this short side, in pixels; the model's own, or a take's where that is larger, where None.
+
+    Written at the source's size.
+    """
     seed: int | None = None
     """Of the noise: 0, or what a take was recorded with, where None."""
     strength: float = 1.0
@@ -71,6 +75,8 @@ def main(arguments: list[str], load: Callable[[Namespace], LiveEditor] | None = 
 
         try:
             with _terminated_as_interrupted():
+                if take is not None:
+                    _load_as_recorded(options, take)
                 editor = (load or _load)(options)
                 progress = progress_for(quiet=options.quiet)
                 if take is None:
@@ -135,11 +141,16 @@ def replay_take(edit: FileEdit, take: RecordedTake, editor: LiveEditor, show_pro
         FileError: The original cannot be read or the target not be written.
         InstructionError: An instruction of the log is empty or too long.
     """
-    runs = editor.description
-    if runs.name != take.header.model:
+    runs, header = editor.description, take.header
+    # A folder or an id on the hub ends with the model's name.
+    recorded = f"{Path(header.model).name} {header.model_version}"
+    if recorded != f"{runs.name} {runs.version}":
         print(
-            f"afterimage edit: recorded with {take.header.model}, rendered with {runs.name}", file=sys.stderr
+            f"afterimage edit: recorded with {recorded}, rendered with {runs.name} {runs.version}",
+            file=sys.stderr,
         )
+    if edit.short_side is None:
+        edit = replace(edit, short_side=max(runs.short_side, min(header.edit_size)))
     score = Score(take.lines, editor.encode)
     seed = take.header.seed if edit.seed is None else edit.seed
 
@@ -225,10 +236,19 @@ def _warn_of_unknown(conditioning: "Conditioning", model: str) -> None:
     )
 
 
+def _load_as_recorded(options: Namespace, take: RecordedTake) -> None:
+    """Ask for the model and the steps of a take where no others are given."""
+    if options.model is None:
+        options.model = take.header.model
+        options.steps = options.steps or take.header.steps
+
+
 def _load(options: Namespace) -> LiveEditor:
     from engines.editor import load_editor
 
-    return load_editor(options.model, compiler=options.compiler, device=options.device, steps=options.steps)
+    return load_editor(
+        options.model or DEFAULT_MODEL, compiler=options.compiler, device=options.device, steps=options.steps
+    )
 
 
 @contextmanager
@@ -268,10 +288,16 @@ def _parser() -> ArgumentParser:
         "--short-side",
         type=_short_side,
         metavar="PIXELS",
-        help="edit at this size, a multiple of 16, and scale up to the source's (the model's own, 256 or 512)",
+        help="edit at this size, a multiple of 16, and scale up to the source's "
+        "(the model's own, 256 or 512; a recording's where that is larger)",
     )
-    parser.add_argument("--model", default="rfdm-tiny", help="name, folder or id on the hub (%(default)s)")
-    parser.add_argument("--steps", type=_positive, help="sampler steps for a frame (the model's own)")
+    parser.add_argument(
+        "--model",
+        help=f"name, folder or id on the hub ({DEFAULT_MODEL}, or what the recording was made with)",
+    )
+    parser.add_argument(
+        "--steps", type=_positive, help="sampler steps for a frame (the model's own, or the recording's)"
+    )
     parser.add_argument("--seed", type=int, help="of the noise (0, or as the take was recorded)")
     parser.add_argument("--device", default="auto", help="cpu, cuda or auto (%(default)s)")
     parser.add_argument("--compiler", default="auto", help="what runs the model (%(default)s)")

@@ -113,9 +113,9 @@ def take_ticks(time_base: Fraction, start_s: Fraction) -> Callable[[int], int]:
 def _edited(item: Picture, editor: LiveEditor, edits: Edits, now_s: float, seat: Seat) -> Picture:
     layers = () if edits.bypassed else edits.applied(now_s)
     if not layers:
-        return item.edited(item.pixels)
+        return item.untouched()
     (result,) = edit_layers(editor, [LayeredEdit(item.pixels, layers, seat)])
-    return item.edited(result.picture)
+    return item.edited(result.picture, result.guided)
 
 
 def _edits(line: EditsLine, encode: Encode) -> Edits:

@@ -118,9 +118,12 @@ class VideoSink:
         return added, is_copied
 
     def _frame(self, picture: Picture) -> VideoFrame:
-        frame = self._yuv(picture.pixels, self._size)
-        if picture.guided:
-            self._take_detail(frame, picture)
+        if picture.is_edited:
+            frame = self._yuv(picture.pixels, self._size)
+            if picture.guided:
+                self._take_detail(frame, picture)
+        else:
+            frame = self._stored(picture)
         frame.pts, frame.duration, frame.time_base = picture.pts, picture.duration, self._source.time_base
         return frame
 
@@ -139,12 +142,9 @@ class VideoSink:
             threads=1,
         )
 
-    def _take_detail(self, frame: VideoFrame, picture: Picture) -> None:
-        # Loads torch, which the editor has done by now.
-        from engines.upsampling import guided_luma
-
+    def _stored(self, picture: Picture) -> VideoFrame:
         colours = self._source.colours
-        guide = picture.stored.reformat(
+        return picture.stored.reformat(
             *self._size,
             format="yuv420p",
             src_colorspace=colours.matrix,
@@ -154,6 +154,12 @@ class VideoSink:
             interpolation=Interpolation.LANCZOS | EXACT_COLOURS,
             threads=1,
         )
+
+    def _take_detail(self, frame: VideoFrame, picture: Picture) -> None:
+        # Loads torch, which the editor has done by now.
+        from engines.upsampling import guided_luma
+
+        guide = self._stored(picture)
         small_source, small_edit = (luma(self._yuv(pixels)) for pixels in (picture.small, picture.pixels))
         luma(frame)[:] = guided_luma(luma(guide), small_source, small_edit)
 

@@ -76,6 +76,12 @@ class Picture:
     """The source's ``pixels`` as they are edited."""
     guided: bool = False
     """Whether ``pixels`` take the detail of ``stored`` when they are enlarged."""
+    is_edited: bool = True
+    """Otherwise ``stored`` is written as it is."""
+
+    def untouched(self) -> "Picture":
+        """The same frame, showing no edit."""
+        return replace(self, is_edited=False)
 
     def edited(self, pixels: NDArray[np.uint8], guided: bool = True) -> "Picture":
         """The same frame, showing this edit of it, with the detail of ``stored`` in it or without."""

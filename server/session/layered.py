@@ -75,6 +75,8 @@ class LayeredResult:
     """Of the layer that has drifted furthest; None where none is measured."""
     compiler: str | None
     """What ran the last layer."""
+    guided: bool
+    """Whether it takes the source's detail when it is enlarged."""
 
 
 def edit_layers(editor: LayerEditor, edits: Sequence[LayeredEdit]) -> list[LayeredResult]:
@@ -86,6 +88,7 @@ def edit_layers(editor: LayerEditor, edits: Sequence[LayeredEdit]) -> list[Layer
         RuntimeError: The editor gave back another number or size of pictures.
     """
     from engines.editor import EditRequest
+    from engines.upsampling import takes_detail
 
     pictures = [edit.picture for edit in edits]
     evaluations = [0] * len(edits)
@@ -116,6 +119,14 @@ def edit_layers(editor: LayerEditor, edits: Sequence[LayeredEdit]) -> list[Layer
             if result.drift is not None:
                 drifts[number].append(result.drift)
     return [
-        LayeredResult(picture, spent, max(drift, default=None), compiler)
-        for picture, spent, drift, compiler in zip(pictures, evaluations, drifts, compilers, strict=True)
+        LayeredResult(
+            picture,
+            spent,
+            max(drift, default=None),
+            compiler,
+            guided=all(takes_detail(layer.conditioning.families) for layer in edit.layers),
+        )
+        for edit, picture, spent, drift, compiler in zip(
+            edits, pictures, evaluations, drifts, compilers, strict=True
+        )
     ]
