@@ -31,6 +31,7 @@ from engines.backbones.layers import (
     unit_linear,
 )
 from engines.backbones.parts import Eraser, Field, Figure
+from engines.backbones.regions import Defocus, Hue
 
 __all__ = [
     "Eraser",
@@ -44,6 +45,11 @@ __all__ = [
     "plain_weights",
     "save_denoiser",
 ]
+
+
+NOBODY = -10.0
+"""Logit of a person's share where nobody asks for people."""
+_ASKED = 0.05
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,10 @@ class TinyConfig:
         detail_width: Channels of the head that works at twice the latent's resolution.
         figure_widths: Channels at strides 2, 4 and 8 of the part that tells people from the background.
         figure_families: Where in the code the weights of families stand that leave people as they are.
+        figure_ramp: Shares of a person at which a pixel begins to be kept, and is kept, by these.
+        hue_families: Where the weights of the two families stand that go by a named colour, giving it another one and
+            keeping it alone in colour; none for a network without a part for them.
+        defocus_families: Where the weight of the family stands that blurs what is behind people; likewise.
         eraser_widths: Channels at strides 2, 4 and 8 of the part that takes balloons out of the source.
         eraser_families: Where in the code the weights of families stand that ask for it.
         field_width: Channels of the part that draws what falls and rises from the noise.
@@ -79,6 +89,9 @@ class TinyConfig:
     detail_width: int = 64
     figure_widths: tuple[int, int, int] = (64, 96, 128)
     figure_families: tuple[int, ...] = (43, 44, 45, 46, 47)
+    figure_ramp: tuple[float, float] = (0.6, 0.95)
+    hue_families: tuple[int, ...] = ()
+    defocus_families: tuple[int, ...] = ()
     eraser_widths: tuple[int, int, int] = (32, 48, 64)
     eraser_families: tuple[int, ...] = (48,)
     field_width: int = 40
@@ -136,6 +149,8 @@ class TinyDenoiser(nn.Module):
         self.field = Field(channels, config.code_length, config.field_width, conv)
         self.eraser = Eraser(channels, config.eraser_widths, conv)
         self.figure = Figure(channels, config.figure_widths, conv)
+        self.hue = Hue() if config.hue_families else None
+        self.defocus = Defocus() if config.defocus_families else None
         self.matte = conv(4, w0, 1)
         self.matte_gate = closed_gate(condition_width, w0)
         self.down0 = modulated_blocks(w0, config.blocks[0], condition_width, conv)
@@ -156,6 +171,13 @@ class TinyDenoiser(nn.Module):
         nn.init.zeros_(self.bypass.weight)
         nn.init.zeros_(self.bypass.bias)
 
+    def branching(self) -> nn.Module:
+        """The same network for compilers that can branch: it runs only the parts that a code asks for."""
+        # Imported here: it is made of this one.
+        from engines.backbones.branches import BranchingDenoiser
+
+        return BranchingDenoiser(self)
+
     @property
     def code_length(self) -> int:
         """Length of the instruction codes it takes."""
@@ -174,12 +196,36 @@ class TinyDenoiser(nn.Module):
         Returns:
             The predicted clean latent, (B, C, h, w).
         """
+        source = self.cleared(source, code)
+        figure = self.people(source, code)
+        edited = self.trunk(noisy, source, memory, sigma, code, figure)
+        edited = self.recoloured(edited, source, code)
+        edited = self.defocused(edited, source, figure, code)
+        edited = self.spared(edited, source, figure, code)
+        return self.fallen(edited, noisy - memory, self.falling(sigma, code), code)
+
+    def cleared(self, source: Tensor, code: Tensor) -> Tensor:
+        """The source without balloons where they are to go, before all else that is asked."""
+        asked = total(code, self.config.eraser_families).clamp(0, 1)[:, None, None, None]
+        found, behind = self.eraser(source)
+        # Shares are made in float32 and used in the type of all else.
+        gone = asked * ((torch.sigmoid(found.float()) - 0.15) / 0.5).clamp(0, 1).to(source.dtype)
+        cleared: Tensor = source + gone.repeat(1, self.config.latent_channels // 4, 1, 1) * (behind - source)
+        return cleared
+
+    def people(self, source: Tensor, code: Tensor) -> Tensor:
+        """Logits of the person's share, (B, 4, h, w); of nobody where no edit asks for people."""
+        asked = total(code, self.config.figure_families)[:, None, None, None] > _ASKED
+        figure: Tensor = self.figure(source)
+        return torch.where(asked, figure, torch.full_like(figure, NOBODY))
+
+    def trunk(
+        self, noisy: Tensor, source: Tensor, memory: Tensor, sigma: Tensor, code: Tensor, figure: Tensor
+    ) -> Tensor:
+        """What the shared network makes of the source, (B, C, h, w); ``figure`` tells it who is a person."""
         condition = self.condition(torch.cat([code, sigma[:, None]], 1).to(noisy.dtype))
-        source = self._cleared(source, code)
         x0 = self.stem(torch.cat([noisy, source, memory], 1))
-        figure = self.figure(source)
-        matte = torch.tanh(0.5 * figure)
-        x0 = x0 + opened(self.matte_gate, condition) * self.matte(matte)
+        x0 = x0 + opened(self.matte_gate, condition) * self.matte(torch.tanh(0.5 * figure))
         x0 = run_blocks(self.down0, x0, condition)
         x1 = run_blocks(self.down1, self.reduce0(x0), condition)
         x2 = self.middle[0](self.reduce1(x1), condition)
@@ -187,38 +233,56 @@ class TinyDenoiser(nn.Module):
         x1 = run_blocks(self.up1, x1 + F.pixel_shuffle(self.enlarge1(x2), 2), condition)
         x0 = run_blocks(self.up0, x0 + F.pixel_shuffle(self.enlarge0(x1), 2), condition)
         detail: Tensor = self.detail(x0, source, condition)
-        edited = self._colour(source, condition) + detail
-        edited = edited + self._spared(figure, code) * (source - edited)
-        cover, colour = self.field(noisy - memory, code)
-        shown: Tensor = edited + self._falling(sigma, code) * cover * (colour - edited)
-        return shown
+        return self._colour(source, condition) + detail
 
-    def _cleared(self, source: Tensor, code: Tensor) -> Tensor:
-        """The source without balloons where they are to go, before all else that is asked."""
-        asked = _total(code, self.config.eraser_families).clamp(0, 1)[:, None, None, None]
-        found, behind = self.eraser(source)
-        # Shares are made in float32 and used in the type of all else.
-        gone = asked * ((torch.sigmoid(found.float()) - 0.15) / 0.5).clamp(0, 1).to(source.dtype)
-        cleared: Tensor = source + gone.repeat(1, self.config.latent_channels // 4, 1, 1) * (behind - source)
-        return cleared
+    def recoloured(self, edited: Tensor, source: Tensor, code: Tensor) -> Tensor:
+        """The edit, or where things of a named colour are meant the source with these alone, or all else, changed."""
+        if self.hue is None:
+            return edited
+        recolour, pop = (self._alone(code, (family,)) for family in self.config.hue_families)
+        near, painted, grey = self.hue(source, code)
+        edited = edited + recolour * (source + near * (painted - source) - edited)
+        popped: Tensor = edited + pop * (grey + near * (source - grey) - edited)
+        return popped
 
-    def _spared(self, figure: Tensor, code: Tensor) -> Tensor:
-        """How much of each pixel is surely person and stays the source, (B, C, h, w); the trunk has the rim."""
-        asked = _total(code, self.config.figure_families)
-        # A second edit is for people too.
-        others = code[:, : self.config.code_families].sum(1) - asked
-        alone = (asked - others).clamp(0, 1)[:, None, None, None]
-        inside = ((torch.sigmoid(figure.float()) - 0.6) / 0.35).clamp(0, 1).to(figure.dtype)
+    def defocused(self, edited: Tensor, source: Tensor, figure: Tensor, code: Tensor) -> Tensor:
+        """The edit, or the source out of focus where that is asked for what is behind people."""
+        if self.defocus is None:
+            return edited
+        (family,) = self.config.defocus_families
+        amount = code[:, self.config.code_families + family] / code[:, family].clamp(min=1e-3)
+        blurred = self.defocus(source, 1 - torch.sigmoid(figure.float()).to(source.dtype), amount)
+        defocused: Tensor = edited + self._alone(code, (family,)) * (blurred - edited)
+        return defocused
+
+    def spared(self, edited: Tensor, source: Tensor, figure: Tensor, code: Tensor) -> Tensor:
+        """The edit, and the source where a pixel is person and the edit is for what is behind."""
+        low, high = self.config.figure_ramp
+        inside = ((torch.sigmoid(figure.float()) - low) / (high - low)).clamp(0, 1).to(figure.dtype)
+        alone = self._alone(code, self.config.figure_families)
         # Every value is that of 2x2 pixels, in each of the three colours.
-        spared: Tensor = (alone * inside).repeat(1, self.config.latent_channels // 4, 1, 1)
+        kept = (alone * inside).repeat(1, self.config.latent_channels // 4, 1, 1)
+        spared: Tensor = edited + kept * (source - edited)
         return spared
 
-    def _falling(self, sigma: Tensor, code: Tensor) -> Tensor:
-        """How much of the field is to be seen, (B, 1, 1, 1): all at the first level, where its noise is the noise."""
-        asked = _total(code, self.config.field_families)
+    def falling(self, sigma: Tensor, code: Tensor) -> Tensor:
+        """How much of the field is seen, (B,) in [0, 1]: all at the first level, where its noise is the noise."""
+        asked = total(code, self.config.field_families)
         # Below the first level the noisy latent shows already what falls.
         seen: Tensor = (asked * ((sigma - 0.98) * 50).clamp(0, 1).to(asked.dtype)).clamp(0, 1)
-        return seen[:, None, None, None]
+        return seen
+
+    def fallen(self, edited: Tensor, noise: Tensor, falling: Tensor, code: Tensor) -> Tensor:
+        """The edit behind what falls and rises; as it is where ``falling`` is 0."""
+        cover, colour = self.field(noise, code)
+        shown: Tensor = edited + falling[:, None, None, None] * cover * (colour - edited)
+        return shown
+
+    def _alone(self, code: Tensor, families: Iterable[int]) -> Tensor:
+        """How much these families and no others are asked for, (B, 1, 1, 1): others may be for what they leave."""
+        asked = total(code, families)
+        others = code[:, : self.config.code_families].sum(1) - asked
+        return (asked - others).clamp(0, 1)[:, None, None, None]
 
     def _surroundings(self, x2: Tensor, condition: Tensor) -> Tensor:
         context = run_blocks(self.context, self.reduce2(x2), condition)
@@ -241,7 +305,7 @@ class TinyDenoiser(nn.Module):
         return colours
 
 
-def _total(code: Tensor, indices: Iterable[int]) -> Tensor:
+def total(code: Tensor, indices: Iterable[int]) -> Tensor:
     """Sum of some of a code's numbers, (B,); one by one, which every compiler takes as it is."""
     total = torch.zeros_like(code[:, 0])
     for index in indices:

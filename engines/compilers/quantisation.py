@@ -22,7 +22,17 @@ from engines.program import FrameProgram
 RANGES_FILE = "activation_ranges.json"
 _WEIGHTS_FILE = "diffusion_pytorch_model.safetensors"
 
-KEPT_EXACT = ("stem", "matte", "field.stem", "field.out", "detail.source", "detail.mix", "detail.out")
+KEPT_EXACT = (
+    "stem",
+    "matte",
+    "field.stem",
+    "field.out",
+    "detail.source",
+    "detail.mix",
+    "detail.out",
+    "hue.smooth",
+    "defocus.enlarge",
+)
 """Convolutions next to the pixels: rounding there shows in the picture, and they are a small part of the work."""
 
 

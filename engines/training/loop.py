@@ -24,11 +24,15 @@ from engines.training.tasks import Task, draw_task
 from engines.training.warm_start import warm_start
 
 CHECKPOINT_VERSION = 2
-PARTS = ("figure", "field", "eraser")
-"""Of the network, trained before the rest and each on data of its own: mattes, noise, composites."""
+_PARTS = ("figure", "field", "eraser", "hue", "defocus")
 _LONGEST_STEP_S = 30.0
 _RENORMALISE_EVERY = 10
 _AVERAGE_EVERY = 4
+
+
+def parts_of(denoiser: TinyDenoiser) -> tuple[str, ...]:
+    """Names of its parts that are trained before the rest and each on data of its own: mattes, noise, composites."""
+    return tuple(name for name in _PARTS if getattr(denoiser, name) is not None)
 
 
 class TrainingError(RuntimeError):
@@ -86,7 +90,7 @@ class Trainer:
         self.denoiser = TinyDenoiser(config, NormalisedConv2d).to(device)
         if start is not None:
             warm_start(self.denoiser, start)
-        for part in PARTS:
+        for part in parts_of(self.denoiser):
             self.denoiser.get_submodule(part).requires_grad_(False)
         self.denoiser.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
         self.averaged = {name: value.clone() for name, value in self.denoiser.state_dict().items()}
@@ -149,7 +153,7 @@ class Trainer:
         writer.close()
 
     def take_part(self, name: str, weights: Mapping[str, Tensor]) -> None:
-        """Put one of :data:`PARTS` in its place."""
+        """Put one of :func:`parts_of` the network in its place."""
         self.denoiser.get_submodule(name).load_state_dict(weights)
         self.averaged |= {f"{name}.{key}": value.clone() for key, value in weights.items()}
 

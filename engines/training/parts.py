@@ -36,6 +36,7 @@ class PartPlan:
         filter_rate: Muon's peak for normalised filters.
         fall_share: Share of the time, the last, over which the rates fall.
         learning_rate: AdamW's peak for all else.
+        new_share: How far the weights go from the first to the trained ones, in the end.
     """
 
     name: str
@@ -43,11 +44,20 @@ class PartPlan:
     filter_rate: float
     fall_share: float
     learning_rate: float = 1e-3
+    new_share: float = 1.0
 
     def gentle(self) -> "PartPlan":
-        """The plan for a part that was trained before: at fresh rates it would first forget."""
+        """The plan for a part that was trained before: at fresh rates it would first forget.
+
+        Weights between the first and the last know more than either of pictures unlike those at hand (Wortsman et al.
+        2022, WiSE-FT).
+        """
         return replace(
-            self, filter_rate=0.4 * self.filter_rate, learning_rate=0.4 * self.learning_rate, fall_share=0.75
+            self,
+            filter_rate=0.4 * self.filter_rate,
+            learning_rate=0.4 * self.learning_rate,
+            fall_share=0.75,
+            new_share=0.7,
         )
 
 
@@ -58,10 +68,10 @@ def train_part(
     loss_of_a_batch: Callable[[], Tensor],
     progress: Callable[[PartProgress], None],
 ) -> None:
-    """Train in place, or go on where the run was left; ends with the averaged weights.
+    """Train in place, or go on where the run was left; ends with the averaged weights, or on the way to them.
 
     Args:
-        part: Of normalised convolutions, on the device to train on.
+        part: On the device to train on.
         plan: How.
         run: Folder of the run.
         loss_of_a_batch: Draws a batch and gives the part's loss on it.
@@ -71,13 +81,16 @@ def train_part(
     filters = [module.filters for module in convolutions]
     among_filters = {id(rows) for rows in filters}
     others = [weight for weight in part.parameters() if id(weight) not in among_filters]
-    muon = torch.optim.Muon(filters, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
-    optimizers: list[tuple[torch.optim.Optimizer, float]] = [(muon, plan.filter_rate)]
+    optimizers: list[tuple[torch.optim.Optimizer, float]] = []
+    if filters:
+        muon = torch.optim.Muon(filters, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
+        optimizers.append((muon, plan.filter_rate))
     if others:
         optimizers.append(
             (torch.optim.AdamW(others, betas=(0.9, 0.99), weight_decay=0.0), plan.learning_rate)
         )
-    averaged = {name: value.clone() for name, value in part.state_dict().items()}
+    first = {name: value.clone() for name, value in part.state_dict().items()}
+    averaged = {name: value.clone() for name, value in first.items()}
     step, elapsed_s, level = 0, 0.0, None
     kept = run / f"{plan.name}.pt"
     if kept.exists():
@@ -118,7 +131,7 @@ def train_part(
             saved = now
         progress(PartProgress(step, elapsed_s, level))
     save()
-    part.load_state_dict(averaged)
+    part.load_state_dict({name: value.lerp(averaged[name], plan.new_share) for name, value in first.items()})
 
 
 @torch.no_grad()

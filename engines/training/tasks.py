@@ -57,12 +57,12 @@ _NEW = {
         "glow": 1.2,
         "faded": 1.0,
     },
-    **{"sharpen": 1.5, "snow": 1.5, "rain": 1.5, "recolour": 4.0, "colour_pop": 3.0, "remove_balloons": 4.0},
+    **{"sharpen": 1.5, "snow": 1.5, "rain": 1.5, "recolour": 0.4, "colour_pop": 0.4, "remove_balloons": 4.0},
     **{"add_balloons": 1.0},
 }
 _ODDS = {name: (_OLD | _NEW).get(name, 0.8) for name in FAMILIES if name not in PEOPLE}
 _PEOPLE_ODDS = {
-    **{"background_blur": 1.3, "background_dark": 1.0, "background_tint": 1.0},
+    **{"background_blur": 0.3, "background_dark": 1.0, "background_tint": 1.0},
     **{"background_replace": 1.6, "background_grey": 1.0},
 }
 
@@ -168,11 +168,10 @@ def draw_task(footage: Footage, generator: torch.Generator) -> Task:
     graded = torch.tensor([name in GRADED for name in FAMILIES] + [True])[families]
     plain = torch.rand(families.shape, generator=generator) < torch.where(graded, 0.5, 0.8)
     amounts = torch.where(plain, 1.0, 0.4 + 1.2 * torch.rand(families.shape, generator=generator))
-    rgb = _colours(count, generator)
-    neutral = _any_of(families, TAKES_NEUTRALS) & (torch.rand(count, generator=generator) < NEUTRAL_SHARE)
-    rgb = torch.where(neutral[:, None], torch.rand(count, 1, generator=generator).expand(-1, 3), rgb)
+    neutral = _any_of(families, TAKES_NEUTRALS)
+    rgb = torch.where(neutral[:, None], colours_to_give(count, generator), _colours(count, generator))
     rgb = rgb * _any_of(families, TAKES_RGB)[:, None]
-    rgb_of = torch.stack([_colour_in(footage.pictures[0, clip], generator) for clip in range(count)])
+    rgb_of = torch.stack([named_colour_in(footage.pictures[0, clip], generator) for clip in range(count)])
     rgb_of = rgb_of * _any_of(families, TAKES_RGB_OF)[:, None]
     asked = _any_of(families, {"remove_balloons"})
     flying = asked | (torch.rand(count, generator=generator) < BYSTANDER_SHARE)
@@ -214,6 +213,13 @@ def _draw(odds: Mapping[str, float], generator: torch.Generator) -> str:
     return names[int(torch.multinomial(weights, 1, generator=generator))]
 
 
+def colours_to_give(count: int, generator: torch.Generator) -> Tensor:
+    """(count, 3) colours, some of them white, grey or black."""
+    neutral = torch.rand(count, generator=generator) < NEUTRAL_SHARE
+    grey = torch.rand(count, 1, generator=generator).expand(-1, 3)
+    return torch.where(neutral[:, None], grey, _colours(count, generator))
+
+
 def _colours(count: int, generator: torch.Generator) -> Tensor:
     """(count, 3) colours to give: half of them named ones, the others of any hue, all clearly coloured."""
     named = torch.tensor(list(COLOURS.values()))
@@ -226,12 +232,13 @@ def _colours(count: int, generator: torch.Generator) -> Tensor:
     return torch.where(torch.rand(count, 1, generator=generator) < 0.5, picked, any_hue)
 
 
-def _colour_in(picture: Tensor, generator: torch.Generator) -> Tensor:
+def named_colour_in(picture: Tensor, generator: torch.Generator) -> Tensor:
     """(3,) a named colour, mostly the one nearest in hue to some coloured place of the picture (3, H, W)."""
     named = torch.tensor([rgb for rgb in COLOURS.values() if max(rgb) - min(rgb) > 0.2])
     if float(torch.rand((), generator=generator)) < 0.3:
         return named[int(torch.randint(len(named), (), generator=generator))]
-    pixels = picture[:, ::4, ::4].flatten(1)
+    # Pixels that are no numbers show in the loss, which is where training is stopped.
+    pixels = picture[:, ::4, ::4].flatten(1).nan_to_num()
     colour = pixels - pixels.mean(0)
     vivid = colour.square().sum(0) ** 1.5 + 1e-6
     place = colour[:, int(torch.multinomial(vivid, 1, generator=generator))]

@@ -27,9 +27,9 @@ from engines.backbones.tiny import (
 from engines.compilers.calibrate import calibrate
 from engines.families import FAMILIES, LABELS
 from engines.model import SHIPPED_MODELS, write_index
-from engines.training import eraser, field, figure
+from engines.training import defocus, eraser, field, figure, hue
 from engines.training.crops import CropSampler, Footage
-from engines.training.loop import PARTS, Trainer, TrainingError, TrainSettings
+from engines.training.loop import Trainer, TrainingError, TrainSettings, parts_of
 from engines.training.media import load_media, training_files
 from engines.training.parts import PartPlan, PartProgress
 from engines.training.sheets import family_sheet
@@ -40,9 +40,10 @@ from engines.training.weather import Balloons
 
 MODEL_VERSION = "2"
 KEY_FRAME_INTERVAL = 3
+CONFIG = TinyConfig(figure_ramp=(0.0, 1.0), hue_families=(41, 42), defocus_families=(43,))
 HALVINGS = 2
 SCRATCH = TrainSettings()
-WARM = TrainSettings(filter_rate=0.025, learning_rate=6e-4, warmup_steps=100, fall_share=0.75)
+WARM = TrainSettings(filter_rate=0.02, learning_rate=4e-4, warmup_steps=100, fall_share=0.75)
 """At the rates of a fresh start a trained network forgets within minutes what it knew."""
 _SHEET_EVERY_STEPS = 1000
 _ROUND = 5
@@ -68,7 +69,7 @@ def train(options: argparse.Namespace, console: Console) -> None:
     """
     device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     settings = replace(SCRATCH if options.start is None else WARM, minutes=options.minutes, seed=options.seed)
-    trainer = Trainer(TinyConfig(), settings, device, options.run, options.start)
+    trainer = Trainer(CONFIG, settings, device, options.run, options.start)
     if trainer.step:
         console.print(f"resuming at step {trainer.step}, {trainer.elapsed_s / 60:.1f} min done")
     if trainer.elapsed_s < settings.minutes * 60:
@@ -112,7 +113,7 @@ def _fit(trainer: Trainer, options: argparse.Namespace, console: Console) -> Non
 
 
 def _fit_parts(trainer: Trainer, sampler: CropSampler, options: argparse.Namespace, console: Console) -> None:
-    """Train what has features of its own, people, weather and removal, and put each in its place.
+    """Train what has features of its own, from people to removal, and put each in its place.
 
     From the weights of a model each part goes on where that has it, gently.
     """
@@ -134,16 +135,24 @@ def _fit_parts(trainer: Trainer, sampler: CropSampler, options: argparse.Namespa
             known = not any(name.startswith(f"{plan.name}.") for name in untaught)
             return replace(plan.gentle() if known else plan, minutes=minutes)
 
-        if any(scene.mattes is not None for scene in sampler.scenes):
+        people = any(scene.mattes is not None for scene in sampler.scenes)
+        if people:
             plan = planned(figure.PLAN, options.people_minutes)
             batches = larger.people_batches(seed)
             figure.train_figure(whole.figure, batches, plan, run, shown("people", plan))
+        if people and whole.defocus is not None:
+            plan = planned(defocus.PLAN, options.focus_minutes)
+            batches = larger.people_batches(seed)
+            defocus.train_defocus(whole.defocus, batches, plan, run, seed, shown("focus", plan))
+        if whole.hue is not None:
+            plan = planned(hue.PLAN, options.hues_minutes)
+            hue.train_hue(whole.hue, larger.plain_batches(seed), plan, run, seed, shown("hues", plan))
         plan = planned(field.PLAN, options.weather_minutes)
         field.train_field(whole.field, plan, run, seed, shown("weather", plan))
         plan = planned(eraser.PLAN, options.removal_minutes)
         batches = larger.plain_batches(seed)
         eraser.train_eraser(whole.eraser, batches, plan, run, seed, shown("removal", plan))
-    for part in PARTS:
+    for part in parts_of(whole):
         trainer.take_part(part, whole.get_submodule(part).state_dict())
     trainer.save()
 
@@ -242,7 +251,11 @@ def main(arguments: list[str]) -> int:
         help="start from the weights of a model folder; families it lacks start fresh",
     )
     parser.add_argument("--minutes", type=float, default=100, help="training time, resumed parts counted in")
-    for part, plan in (("people", figure.PLAN), ("weather", field.PLAN), ("removal", eraser.PLAN)):
+    plans = {
+        **{"people": figure.PLAN, "focus": defocus.PLAN, "hues": hue.PLAN},
+        **{"weather": field.PLAN, "removal": eraser.PLAN},
+    }
+    for part, plan in plans.items():
         text = f"before that, for the part that does {part} (default: {plan.minutes:g})"
         parser.add_argument(
             f"--{part}-minutes", type=float, default=plan.minutes, metavar="MINUTES", help=text

@@ -1,4 +1,3 @@
-import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -38,13 +37,6 @@ def test_the_loss_is_nothing_for_a_sure_right_answer_and_large_for_a_wrong_one()
 
 def test_odd_sides_are_kept() -> None:
     assert small_figure()(torch.zeros(1, 48, 12, 20)).shape == (1, 4, 12, 20)
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A step takes a tenth of a second, whatever the machine."""
-    ticks = itertools.count()
-    monkeypatch.setattr("engines.training.parts.time.monotonic", lambda: next(ticks) / 10)
 
 
 @pytest.mark.usefixtures("clock")

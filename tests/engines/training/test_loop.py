@@ -111,7 +111,7 @@ def test_people_are_trained_on_with_their_mattes(tmp_path: Path) -> None:
     assert any(name.startswith("background") or name == "joined" for name in subject.family_psnr)
 
 
-@pytest.mark.parametrize("part", loop.PARTS)
+@pytest.mark.parametrize("part", ["figure", "field", "eraser"])
 def test_a_part_that_was_trained_before_stands_still(tmp_path: Path, part: str) -> None:
     subject = trainer(tmp_path)
     weights = {

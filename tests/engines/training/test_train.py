@@ -28,7 +28,7 @@ def run(media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[st
     encoder = Path("instruction_encoder")
     shutil.copytree(SHIPPED_MODELS / "rfdm-tiny" / encoder, tmp_path / "out" / encoder)
     options = {"media": media, "run": tmp_path / "run", "out": tmp_path / "out", "batch": 1, "crop": 64}
-    options |= {f"{part}-minutes": 0.001 for part in ("people", "weather", "removal")}
+    options |= {f"{part}-minutes": 0.001 for part in ("people", "focus", "hues", "weather", "removal")}
     return [word for name, value in options.items() for word in (f"--{name}", str(value))]
 
 
