@@ -5,6 +5,7 @@ import { listCameras, openCamera } from "./camera";
 import { Problem, Unreachable } from "./http";
 import { relays } from "./ice";
 import { type ProbeOutcome, probe } from "./probe";
+import { codecName } from "./traffic";
 import { CameraTrouble, describe } from "./troubles";
 
 export const CHECKS = ["camera", "server", "udp", "turn", "codec"] as const;
@@ -177,8 +178,4 @@ function checkCodec(network: Network | null): Finding {
   return bad(
     `This browser has neither ${served.map(codecName).join(" nor ")}. A current Firefox, Chrome, Edge or Safari has both.`,
   );
-}
-
-function codecName(codec: string): string {
-  return codec === "H264" ? "H.264" : codec;
 }

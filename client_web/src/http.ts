@@ -1,6 +1,6 @@
 /** Requests to the server beside the page, and the two ways they fail. */
 
-import { fields, text } from "./messages/json";
+import { fields, listed, text } from "./messages/json";
 
 /** The server did not answer at all, or something in between answered for it. */
 export class Unreachable extends Error {}
@@ -104,6 +104,6 @@ export class Http {
   ): Promise<T[]> {
     const list = await json(await this.call(path, { signal }));
     if (!Array.isArray(list)) throw new Unreachable();
-    return list.map(parse).filter((item) => item !== null);
+    return listed(list, parse);
   }
 }

@@ -2,12 +2,14 @@ import type { Percentiles, Stats } from "./messages/stats";
 import { type ClientReport, parseTelemetry } from "./messages/telemetry";
 import { RecentSamples } from "./percentiles";
 import { FrameMatcher } from "./rtp";
+import { type Traffic, TrafficMeter } from "./traffic";
 
 /** What the page itself measures; null where the browser does not let it. */
 export interface Measured {
   readonly glassToGlass: Percentiles | null;
   readonly downlink: Percentiles | null;
   readonly displayedFps: number | null;
+  readonly traffic: Traffic | null;
 }
 
 /** A frame on the screen, as the browser tells it. */
@@ -19,7 +21,12 @@ export interface Shown {
 
 const WINDOW_MS = 5_000;
 const REPORT_EVERY_MS = 500;
-const NOTHING: Measured = { glassToGlass: null, downlink: null, displayedFps: null };
+const NOTHING: Measured = {
+  glassToGlass: null,
+  downlink: null,
+  displayedFps: null,
+  traffic: null,
+};
 
 /** `receiveTime` and `rtpTimestamp` are only there for received video, and not in every browser. */
 type FrameMetadata = VideoFrameCallbackMetadata & { rtpTimestamp?: number; receiveTime?: number };
@@ -37,7 +44,8 @@ export class Statistics {
   private readonly displayed = new RecentSamples(2_000);
   private readonly countsFrames: boolean;
   private everShown = false;
-  private halfRoundTripMs: number | null = null;
+  private readonly meter = new TrafficMeter();
+  private traffic: Traffic | null = null;
   private readonly timer: ReturnType<typeof setInterval>;
   private callback = 0;
 
@@ -83,8 +91,9 @@ export class Statistics {
       const latency = this.matcher.show({ rtp: rtpTimestamp, shownAtMs });
       if (latency !== null) this.glassToGlass.add(latency, now);
     }
-    if (receiveTime !== null && this.halfRoundTripMs !== null) {
-      this.downlink.add(expectedDisplayTime - receiveTime + this.halfRoundTripMs, now);
+    const roundTripMs = this.traffic?.path?.roundTripMs ?? null;
+    if (receiveTime !== null && roundTripMs !== null) {
+      this.downlink.add(expectedDisplayTime - receiveTime + roundTripMs / 2, now);
     }
     this.onShown({ rtp: rtpTimestamp === null ? null : rtpTimestamp >>> 0, shownAtMs });
   };
@@ -96,6 +105,7 @@ export class Statistics {
       glassToGlass: this.glassToGlass.percentiles(now),
       downlink: this.downlink.percentiles(now),
       displayedFps: this.everShown ? shown / 2 : null,
+      traffic: this.traffic,
     };
     this.onChange();
     if (this.telemetry.readyState === "open") {
@@ -108,16 +118,7 @@ export class Statistics {
       };
       this.telemetry.send(JSON.stringify(report));
     }
-    this.halfRoundTripMs = await halfRoundTripMs(this.connection);
+    if (this.connection.connectionState === "closed") return;
+    this.traffic = this.meter.read(await this.connection.getStats());
   }
-}
-
-async function halfRoundTripMs(connection: RTCPeerConnection): Promise<number | null> {
-  if (connection.connectionState === "closed") return null;
-  for (const entry of (await connection.getStats()).values()) {
-    const pair = entry as RTCIceCandidatePairStats;
-    if (pair.type !== "candidate-pair" || !pair.nominated) continue;
-    if (pair.currentRoundTripTime !== undefined) return (pair.currentRoundTripTime * 1000) / 2;
-  }
-  return null;
 }

@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { roundTop, sparkPath } from "../src/view/charts";
+import { buildTitle, buildWords } from "../src/view/engine";
 import * as format from "../src/view/format";
 import { objection } from "../src/view/instruction_box";
+import { codecWords, pathWords } from "../src/view/traffic";
 import { countdownWords } from "../src/view/trouble";
 
 describe("numbers in words", () => {
@@ -55,4 +57,50 @@ it("counts down in whole seconds", () => {
   expect(countdownWords(3_400, 1_000)).toBe("Trying again in 3 s");
   expect(countdownWords(1_000, 1_000)).toBe("Trying now…");
   expect(countdownWords(null, 0)).toBe("Trying now…");
+});
+
+describe("what works behind the frames", () => {
+  const build = {
+    compiler: "tensorrt",
+    size: [512, 512] as const,
+    phase: "timing kernels",
+    progress: 0.426,
+    elapsed_s: 31,
+    remaining_s: 41.6,
+    failure: null,
+  };
+
+  it("is told with its progress, its estimate and what edits meanwhile", () => {
+    expect(buildTitle(build)).toBe("Building tensorrt for 512 × 512 · 42 %");
+    expect(buildWords(build, "eager")).toBe(
+      "Timing kernels, about 42 s left. eager edits meanwhile.",
+    );
+    expect(buildWords({ ...build, remaining_s: null }, null)).toBe("Timing kernels.");
+  });
+
+  it("says why it failed", () => {
+    const failed = { ...build, failure: "out of memory" };
+    expect(buildTitle(failed)).toBe("tensorrt for 512 × 512 could not be built");
+    expect(buildWords(failed, "eager")).toBe("Out of memory. eager goes on editing.");
+  });
+
+  it("names hardware by whose it is, and the way there", () => {
+    expect(codecWords("h264_nvenc")).toBe("h264_nvenc · NVIDIA hardware");
+    expect(codecWords("libx264")).toBe("libx264 · software");
+    expect(codecWords(null)).toBe("–");
+    expect(pathWords({ relayed: true, protocol: "TCP", roundTripMs: 31.2 })).toBe(
+      "relayed by TURN · TCP · 31 ms round trip",
+    );
+    expect(pathWords({ relayed: false, protocol: null, roundTripMs: null })).toBe("direct");
+  });
+
+  it("gives bit rates and durations as exactly as they are of use", () => {
+    expect([350_400, 996_000, 2_460_000, 12_300_000].map(format.bitrate)).toEqual([
+      "350 kbit/s",
+      "1.0 Mbit/s",
+      "2.5 Mbit/s",
+      "12 Mbit/s",
+    ]);
+    expect([0.4, 89, 200].map(format.duration)).toEqual(["0 s", "89 s", "3 min"]);
+  });
 });

@@ -31,6 +31,12 @@ it("finds the endpoint beside the page, also behind a proxy's path", () => {
 
 it("shows a dash for what was not measured", () => {
   expect(hudWords(null, 0, 0).split("\n")[0]).toBe("– → – fps");
-  const stats = parseStats({ fps: { in: 29.9, out: 30 }, size: { in: [640, 480] }, stages_ms: {} });
-  expect(hudWords(stats, 336, 256)).toContain("30 → 30 fps\n640 × 480 → 336 × 256\nserver – ms");
+  const stats = parseStats({
+    fps: { in: 29.9, out: 30 },
+    size: { in: [640, 480], edit: [336, 256] },
+    stages_ms: {},
+  });
+  expect(hudWords(stats, 640, 480)).toContain(
+    "30 → 30 fps\n640 × 480 → 336 × 256 → 640 × 480\nserver – ms",
+  );
 });

@@ -1,6 +1,6 @@
 /** What the server tells of a session in numbers, on `telemetry` and by REST; `null` where it was not measured. */
 
-import { fields, finite, text } from "./json";
+import { fields, finite, listed, text } from "./json";
 
 export interface Percentiles {
   readonly p50: number;
@@ -38,12 +38,43 @@ export interface Stats {
   readonly drift: number | null;
   readonly instruction_apply_ms: number | null;
   readonly size: {
-    readonly in: readonly [number, number] | null;
-    readonly edit: readonly [number, number] | null;
-    readonly shown: readonly [number, number] | null;
+    readonly in: Size | null;
+    readonly edit: Size | null;
+    readonly shown: Size | null;
+  };
+  /** A compilation behind the frames; null where there is none. */
+  readonly build: Build | null;
+  readonly codecs: {
+    /** FFmpeg's name; null before the first picture. */
+    readonly decoder: string | null;
+    readonly encoders: readonly Encoder[];
   };
   readonly uptime_s: number | null;
 }
+
+export interface Build {
+  readonly compiler: string;
+  readonly size: Size | null;
+  readonly phase: string;
+  /** Share that is done, 0 to 1. */
+  readonly progress: number;
+  readonly elapsed_s: number | null;
+  /** An estimate; null where nothing tells yet. */
+  readonly remaining_s: number | null;
+  /** Why it failed; what stands in then goes on. */
+  readonly failure: string | null;
+}
+
+export interface Encoder {
+  readonly codec: string;
+  /** FFmpeg's, as libx264 or h264_nvenc. */
+  readonly name: string;
+  /** What it is told to keep to. */
+  readonly bitrate_bps: number | null;
+}
+
+/** Width and height. */
+export type Size = readonly [number, number];
 
 function percentiles(value: unknown): Percentiles | null {
   const p50 = finite(fields(value)?.["p50"]);
@@ -51,7 +82,7 @@ function percentiles(value: unknown): Percentiles | null {
   return p50 === null || p95 === null ? null : { p50, p95 };
 }
 
-function size(value: unknown): readonly [number, number] | null {
+function size(value: unknown): Size | null {
   if (!Array.isArray(value)) return null;
   const [width, height] = [finite(value[0]), finite(value[1])];
   return width === null || height === null ? null : [width, height];
@@ -66,6 +97,28 @@ function counts(value: unknown): Record<string, number> {
   return counted;
 }
 
+function parseBuild(value: unknown): Build | null {
+  const build = fields(value);
+  const compiler = text(build?.["compiler"]);
+  if (build === null || compiler === null) return null;
+  return {
+    compiler,
+    size: size(build["size"]),
+    phase: text(build["phase"]) ?? "building",
+    progress: Math.min(Math.max(finite(build["progress"]) ?? 0, 0), 1),
+    elapsed_s: finite(build["elapsed_s"]),
+    remaining_s: finite(build["remaining_s"]),
+    failure: text(build["failure"]),
+  };
+}
+
+function parseEncoder(value: unknown): Encoder | null {
+  const encoder = fields(value);
+  const [codec, name] = [text(encoder?.["codec"]), text(encoder?.["name"])];
+  if (codec === null || name === null) return null;
+  return { codec, name, bitrate_bps: finite(encoder?.["bitrate_bps"]) };
+}
+
 export function parseStats(value: unknown): Stats | null {
   const stats = fields(value);
   if (stats === null) return null;
@@ -74,6 +127,7 @@ export function parseStats(value: unknown): Stats | null {
   const stages = fields(stats["stages_ms"]) ?? {};
   const memory = fields(stats["memory"]) ?? {};
   const sizes = fields(stats["size"]) ?? {};
+  const codecs = fields(stats["codecs"]) ?? {};
   return {
     frames: {
       in: finite(frames["in"]),
@@ -103,6 +157,11 @@ export function parseStats(value: unknown): Stats | null {
     drift: finite(stats["drift"]),
     instruction_apply_ms: finite(stats["instruction_apply_ms"]),
     size: { in: size(sizes["in"]), edit: size(sizes["edit"]), shown: size(sizes["shown"]) },
+    build: parseBuild(stats["build"]),
+    codecs: {
+      decoder: text(codecs["decoder"]),
+      encoders: listed(codecs["encoders"], parseEncoder),
+    },
     uptime_s: finite(stats["uptime_s"]),
   };
 }

@@ -27,6 +27,23 @@ export function bytes(value: number | null): string {
   return mebibytes < 1000 ? `${mebibytes.toFixed(0)} MiB` : `${(mebibytes / 1024).toFixed(2)} GiB`;
 }
 
+export function bitrate(bitsPerSecond: number | null): string {
+  if (bitsPerSecond === null) return UNMEASURED;
+  const megabits = bitsPerSecond / 1e6;
+  if (megabits < 0.995) return `${Math.round(bitsPerSecond / 1000)} kbit/s`;
+  return `${megabits.toFixed(megabits < 9.95 ? 1 : 0)} Mbit/s`;
+}
+
+/** A clause as the beginning of a sentence. */
+export function capital(clause: string): string {
+  return clause.charAt(0).toUpperCase() + clause.slice(1);
+}
+
+/** As exact as it is of use: seconds below a minute and a half, then minutes. */
+export function duration(seconds: number): string {
+  return seconds < 90 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`;
+}
+
 export function size(value: readonly [number, number] | null): string {
   return value === null ? UNMEASURED : `${value[0]} × ${value[1]}`;
 }

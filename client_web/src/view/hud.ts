@@ -12,7 +12,13 @@ export function hudWords(stats: Stats | null, width: number, height: number): st
   );
   return [
     `${rate(stats?.fps.in ?? null)} → ${rate(stats?.fps.out ?? null)} fps`,
-    `${size(stats?.size.in ?? null)} → ${size(width > 0 ? [width, height] : null)}`,
+    [
+      stats?.size.in ?? null,
+      stats?.size.edit ?? null,
+      width > 0 ? ([width, height] as const) : null,
+    ]
+      .map(size)
+      .join(" → "),
     `server ${pair(stats?.server_ms ?? null)} ms`,
     `${stages.join("  ")} ms`,
     `dropped ${drops(stats?.frames.dropped ?? {})}`,

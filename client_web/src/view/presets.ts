@@ -2,6 +2,7 @@ import { Problem, Unreachable } from "../http";
 import type { Layer } from "../messages/control";
 import { objectionToFile, type Preset, type Presets } from "../presets";
 import { byId, create } from "./dom";
+import { capital } from "./format";
 import { Naming } from "./naming";
 import { Note } from "./note";
 
@@ -187,7 +188,7 @@ export class PresetsView {
   /** @param failed begins what is said where the server refuses */
   private attempt(work: () => Promise<void>, failed = ""): void {
     this.note.say("");
-    work().catch(async (error: unknown) => {
+    work().catch((error: unknown) => {
       if (error instanceof Unreachable) this.note.say(`${failed}The server does not answer.`);
       else if (error instanceof Problem) {
         const words = error.detail || error.title;
@@ -204,10 +205,6 @@ function button(name: string): HTMLButtonElement {
 /** The server takes names for the same in whatever case. */
 function sameName(one: string, other: string): boolean {
   return one.toLowerCase() === other.toLowerCase();
-}
-
-function capital(clause: string): string {
-  return clause.charAt(0).toUpperCase() + clause.slice(1);
 }
 
 function download(file: Blob): void {

@@ -2,7 +2,9 @@ import type { Stats } from "../messages/stats";
 import type { Measured } from "../statistics";
 import { Sparkline, StageBars } from "./charts";
 import { byId, write } from "./dom";
+import { EngineView } from "./engine";
 import { bytes, count, drops, milliseconds, pair, rate, size, UNMEASURED } from "./format";
+import { showTraffic } from "./traffic";
 
 /** How often the charts move on, whatever arrives in between. */
 const TICK_MS = 500;
@@ -13,6 +15,7 @@ export class TelemetryView {
   private readonly fps = new Sparkline(byId("spark-fps", SVGSVGElement), 2, 35);
   private readonly memory = new Sparkline(byId("spark-memory", SVGSVGElement), 1, 1);
   private readonly stages = new StageBars();
+  private readonly engine = new EngineView();
   private readonly hud = byId("hud", HTMLParagraphElement);
   private tickedAt = 0;
 
@@ -20,6 +23,8 @@ export class TelemetryView {
     this.figures(stats, measured);
     this.stages.show(stats?.stages_ms ?? null);
     this.facts(stats);
+    this.engine.show(stats, now);
+    showTraffic(stats, measured?.traffic ?? null);
     write(this.hud, overlayWords(stats, measured));
     if (now - this.tickedAt < TICK_MS - 50) return;
     this.tickedAt = now;
@@ -30,6 +35,7 @@ export class TelemetryView {
   }
 
   clear(): void {
+    this.engine.clear();
     for (const spark of [this.glass, this.fps, this.memory]) spark.clear();
   }
 
@@ -51,15 +57,11 @@ export class TelemetryView {
     set("drops", stats === null ? UNMEASURED : drops(stats.frames.dropped));
     set("memory-name", onDevice ? "Device memory" : "Process memory");
     set("memory", memoryWords(stats));
-    const sizes = stats?.size ?? { in: null, edit: null };
-    set("sizes", `${size(sizes.in)} → ${size(sizes.edit)}`);
+    set("size-camera", size(stats?.size.in ?? null));
+    set("size-edited", size(stats?.size.edit ?? null));
+    set("size-shown", size(stats?.size.shown ?? null));
     const drift = stats?.drift ?? null;
     set("drift", drift === null ? UNMEASURED : drift.toFixed(3));
-    const steps = stats?.steps ?? null;
-    const stepWords = steps === null ? UNMEASURED : `${steps} ${steps === 1 ? "step" : "steps"}`;
-    set("model", `${stats?.model ?? UNMEASURED} · ${stepWords}`);
-    const runs = [stats?.compiler, stats?.precision, stats?.device];
-    set("runs-on", runs.map((part) => part ?? UNMEASURED).join(" · "));
   }
 }
 

@@ -30,3 +30,27 @@ describe("stats", () => {
     expect(stats?.server_ms).toBeNull();
   });
 });
+
+describe("what works behind the frames", () => {
+  it("is a build with its progress and estimate, or none", () => {
+    const build = {
+      compiler: "tensorrt",
+      size: [512, 512],
+      phase: "timing kernels",
+      progress: 1.2,
+      elapsed_s: 12.5,
+      remaining_s: null,
+      failure: null,
+    };
+    expect(parseStats({ build })?.build).toEqual({ ...build, progress: 1 });
+    expect(parseStats({ build: null })?.build).toBeNull();
+    expect(parseStats({ build: { progress: 0.5 } })?.build).toBeNull();
+  });
+
+  it("is a decoder and encoders by FFmpeg's names", () => {
+    const encoder = { codec: "H264", name: "h264_nvenc", bitrate_bps: 2_500_000 };
+    const codecs = { decoder: "vp8", encoders: [encoder, { name: "nameless" }, 7] };
+    expect(parseStats({ codecs })?.codecs).toEqual({ decoder: "vp8", encoders: [encoder] });
+    expect(parseStats({})?.codecs).toEqual({ decoder: null, encoders: [] });
+  });
+});
