@@ -36,7 +36,7 @@ class ClientReport(BaseModel):
 
 
 class InstructionTaken(Message):
-    """An instruction was understood, or not: `known` is false for one unlike anything taught.
+    """An instruction was understood, or not: `known` is false where any of it is unlike anything taught.
 
     Everything but the id and the text is null while the model is not loaded yet.
     """
@@ -44,6 +44,8 @@ class InstructionTaken(Message):
     instruction_id: str
     text: str
     family: str | None = None
+    edits: tuple[str, ...] | None = None
+    """Families of what is done, in the order they are named; of a half known instruction that half, else empty."""
     known: bool | None = None
     confidence: float | None = None
     nearest: tuple[str, ...] | None = None
@@ -88,6 +90,7 @@ class InstructionAck(Ack):
 
     instruction_id: str
     family: str
+    edits: tuple[str, ...]
     known: bool
     confidence: float
     nearest: tuple[str, ...]

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from server.asks import InstructionFields, LayerChangeFields, LayerFields
@@ -183,8 +183,15 @@ class Instructions:
             self._worker.instruction_waits = False
         for conditioning in understood:
             if not conditioning.known:
-                self._say(_unknown(conditioning))
+                self._say(
+                    _half_known(conditioning, self._labels) if conditioning.edits else _unknown(conditioning)
+                )
         return [_taken(layer) for layer in layers]
+
+    @property
+    def _labels(self) -> dict[str, str]:
+        description = self._engine.description
+        return {} if description is None else {each.name: each.label for each in description.families}
 
     def _take_change(self) -> None:
         edits = self._stack.edits
@@ -199,6 +206,7 @@ def _taken(layer: Layer) -> InstructionTaken:
         instruction_id=layer.id,
         text=conditioning.text,
         family=conditioning.family,
+        edits=conditioning.families,
         known=conditioning.known,
         confidence=conditioning.confidence,
         nearest=conditioning.nearest,
@@ -209,5 +217,14 @@ def _unknown(conditioning: "Conditioning") -> WarningMessage:
     return WarningMessage(
         code="unknown_instruction",
         detail=f"“{conditioning.text}” is unlike anything the model was taught.",
+        nearest=conditioning.nearest,
+    )
+
+
+def _half_known(conditioning: "Conditioning", labels: Mapping[str, str]) -> WarningMessage:
+    done = " and ".join(labels.get(family, family) for family in conditioning.families)
+    return WarningMessage(
+        code="half_known_instruction",
+        detail=f"Of “{conditioning.text}” only this is done: {done}. The rest is unlike anything taught.",
         nearest=conditioning.nearest,
     )

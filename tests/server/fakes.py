@@ -19,7 +19,10 @@ from engines.model import Family, ModelDescription
 
 @dataclass
 class InvertingEditor:
-    """Whatever the instruction: the negative. Texts with "gibberish" in them are unlike anything it knows."""
+    """Whatever the instruction: the negative. Texts with "gibberish" in them are unlike anything it knows.
+
+    What "gibberish" is joined to by "and" is known.
+    """
 
     step_s: float = 0.0
     failing: threading.Event = field(default_factory=threading.Event)
@@ -49,8 +52,15 @@ class InvertingEditor:
         if not text.strip():
             raise InstructionError("an instruction needs words")
         known = "gibberish" not in text
+        half = not known and " and " in text
         return Conditioning(
-            text, torch.zeros(4), "negative", 0.9 if known else 0.1, known, ("invert the colours",)
+            text,
+            torch.zeros(4),
+            "negative",
+            0.9 if known else 0.1,
+            known,
+            ("invert the colours",),
+            (("negative", 1.0),) if half else (),
         )
 
     def step(self, requests: Sequence[EditRequest]) -> list[EditResult]:

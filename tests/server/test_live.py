@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from server.engine import LiveEditor
-from tests.server.client import is_colour
 from tests.server.conftest import RunningServer, StartServer, eventually, until
 from tests.server.fakes import InvertingEditor
+from tests.server.screen import is_colour
 
 RED, CYAN = (200, 40, 40), (55, 215, 215)
 
@@ -126,10 +126,22 @@ async def test_an_unknown_instruction_is_followed_with_a_warning_of_the_nearest(
     async with server.visitor() as visitor:
         await visitor.connect()
         ack = await visitor.say(type="instruction", text="gibberish")
-        assert ack["known"] is False
+        assert (ack["known"], ack["edits"]) == (False, [])
         warning = await visitor.heard(lambda said: said["type"] == "warning")
         assert warning["code"] == "unknown_instruction"
         assert warning["nearest"] == ["invert the colours"]
+
+
+async def test_of_a_half_known_instruction_the_half_that_is_done_is_named(server: RunningServer) -> None:
+    async with server.visitor() as visitor:
+        await visitor.connect()
+        ack = await visitor.say(type="instruction", text="invert it and gibberish")
+        assert (ack["known"], ack["edits"]) == (False, ["negative"])
+        warning = await visitor.heard(lambda said: said["type"] == "warning")
+        assert warning["code"] == "half_known_instruction"
+        assert "only this is done: Negative." in warning["detail"]
+        receipt = await visitor.heard(lambda said: said["type"] == "receipt")
+        assert receipt["instruction_id"] == ack["instruction_id"]
 
 
 async def test_a_transition_moves_from_one_instruction_to_the_next(server: RunningServer) -> None:

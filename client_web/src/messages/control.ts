@@ -42,9 +42,11 @@ export type ControlRequest =
 export interface Ack {
   readonly type: "ack";
   readonly id: string;
-  /** The four below answer an instruction; null for other acknowledgements. */
+  /** What is below answers an instruction; null for other acknowledgements. */
   readonly instruction_id: string | null;
   readonly family: string | null;
+  /** Families of what is done: where only half is known, of that half. */
+  readonly edits: readonly string[];
   readonly known: boolean | null;
   readonly confidence: number | null;
   readonly nearest: readonly string[];
@@ -169,6 +171,7 @@ export function parseControl(raw: unknown): ControlMessage | null {
         id,
         instruction_id: text(message["instruction_id"]),
         family: text(message["family"]),
+        edits: texts(message["edits"]),
         known: typeof message["known"] === "boolean" ? message["known"] : null,
         confidence: finite(message["confidence"]),
         nearest: texts(message["nearest"]),

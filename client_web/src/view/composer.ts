@@ -1,4 +1,4 @@
-import type { Place } from "../messages/control";
+import type { Ack, Place } from "../messages/control";
 import { type Family, tour } from "../suggestions";
 import type { Entry } from "../visit/instructions";
 import type { Visit } from "../visit/visit";
@@ -98,13 +98,14 @@ export class Composer {
     const unknownToAck = current?.ack?.known === false;
     const unknown = unknownToAck || visit.warning?.code === "unknown_instruction";
     const nearest = (unknownToAck ? current.ack?.nearest : visit.warning?.nearest) ?? [];
+    const words = unknownWords(current?.ack ?? null, this.families);
     this.unknown.hidden = !unknown;
     this.ideas.hidden = unknown;
-    const key = unknown && current ? [current.text, ...nearest].join("\n") : "";
+    const key = unknown && current ? [current.text, words, ...nearest].join("\n") : "";
     if (key === this.unknownShown) return;
     this.unknownShown = key;
     this.unknown.replaceChildren(
-      create("p", {}, "The model was taught nothing like this, so the result is a guess. Nearest:"),
+      create("p", {}, words),
       ...nearest.map((text) => create("button", { type: "button", "data-text": text }, text)),
     );
   }
@@ -139,9 +140,26 @@ export class Composer {
     }
   }
 
-  private understood(entry: Entry): string {
-    if (entry.ack?.known !== true) return "";
-    const family = this.families.find(({ name }) => name === entry.ack?.family);
-    return family === undefined ? "" : `${family.label}. `;
+  private understood({ ack }: Entry): string {
+    const done = doneWords(ack, this.families);
+    return done === "" ? "" : `${done}. `;
   }
+}
+
+/** What an instruction makes of the picture, by the labels of its families; empty where nothing. */
+export function doneWords(ack: Ack | null, families: readonly Family[]): string {
+  if (ack === null) return "";
+  const known = ack.known === true && ack.family !== null ? [ack.family] : [];
+  return (ack.edits.length > 0 ? ack.edits : known)
+    .map((name) => families.find((family) => family.name === name)?.label ?? "")
+    .filter((label) => label !== "")
+    .join(" and ");
+}
+
+/** What to say of an instruction that is not known as a whole. */
+export function unknownWords(ack: Ack | null, families: readonly Family[]): string {
+  const done = doneWords(ack, families);
+  return done === ""
+    ? "The model was taught nothing like this, so the picture stays as it is. Nearest:"
+    : `Only half of this is done: ${done}. The rest is unlike anything the model was taught. What it knows:`;
 }

@@ -1,0 +1,35 @@
+import { expect, it } from "vitest";
+import type { Ack } from "../src/messages/control";
+import { doneWords, unknownWords } from "../src/view/composer";
+
+const FAMILIES = [
+  { name: "night", label: "Night", examples: [] },
+  { name: "snow", label: "Falling snow", examples: [] },
+];
+
+function ack(answer: Partial<Ack>): Ack {
+  return {
+    type: "ack",
+    id: "c1",
+    instruction_id: "i1",
+    family: "night",
+    edits: [],
+    known: true,
+    confidence: 0.9,
+    nearest: [],
+    ...answer,
+  };
+}
+
+it("names every edit of an instruction", () => {
+  expect(doneWords(ack({ edits: ["night", "snow"] }), FAMILIES)).toBe("Night and Falling snow");
+  expect(doneWords(ack({}), FAMILIES)).toBe("Night");
+  expect(doneWords(ack({ known: false }), FAMILIES)).toBe("");
+  expect(doneWords(null, FAMILIES)).toBe("");
+});
+
+it("names the half that is done of what is only half known", () => {
+  const half = ack({ known: false, edits: ["night"] });
+  expect(unknownWords(half, FAMILIES)).toContain("Only half of this is done: Night.");
+  expect(unknownWords(ack({ known: false }), FAMILIES)).toContain("stays as it is");
+});
