@@ -1,5 +1,5 @@
 import { CHECKS, type Check, type Finding } from "../check";
-import { byId, create, write } from "./dom";
+import { byId, create, icon, write } from "./dom";
 
 const NAMES: Readonly<Record<Check, string>> = {
   camera: "Camera",
@@ -9,11 +9,15 @@ const NAMES: Readonly<Record<Check, string>> = {
   codec: "Codec",
 };
 
-const MARKS: Readonly<Record<Finding["state"], string>> = {
-  running: "trying",
-  good: "good",
-  bad: "needs a fix",
-  idle: "not needed",
+type State = Finding["state"] | "waiting";
+
+/** Told apart without colour: by the sign, and in a word. */
+const MARKS: Readonly<Record<State, { readonly sign: string; readonly verdict: string }>> = {
+  waiting: { sign: "", verdict: "waiting" },
+  running: { sign: "", verdict: "trying" },
+  good: { sign: "#i-check", verdict: "works" },
+  bad: { sign: "#i-alert", verdict: "needs a fix" },
+  idle: { sign: "#i-minus", verdict: "skipped" },
 };
 
 /** The panel with the connection check's findings. */
@@ -76,17 +80,29 @@ export function summaryWords(bad: ReadonlySet<Check>): string {
 }
 
 function row(check: Check): HTMLLIElement {
-  return create(
+  const heading = create("h3", {}, NAMES[check], " ", create("small", { class: "verdict" }));
+  const item = create(
     "li",
-    { "data-testid": `check-${check}`, "data-state": "waiting" },
-    create("span", { class: "mark", "aria-hidden": "true" }),
-    create("div", {}, create("h3", {}, NAMES[check]), create("p", {}, "Waiting…")),
+    { "data-testid": `check-${check}` },
+    create("span", { class: "mark" }, icon("")),
+    create("div", {}, heading, create("p", {})),
   );
+  show(item, { state: "waiting", words: "Its turn comes." });
+  return item;
 }
 
-function show(item: HTMLLIElement, finding: Finding): void {
-  item.dataset["state"] = finding.state;
-  item.setAttribute("aria-label", MARKS[finding.state]);
-  const words = item.querySelector("p");
-  if (words !== null) write(words, finding.words);
+function show(
+  item: HTMLLIElement,
+  { state, words }: { readonly state: State; readonly words: string },
+): void {
+  const { sign, verdict } = MARKS[state];
+  item.dataset["state"] = state;
+  item.querySelector("use")?.setAttribute("href", sign);
+  for (const [part, text] of [
+    [".verdict", verdict],
+    ["p", words],
+  ] as const) {
+    const element = item.querySelector(part);
+    if (element !== null) write(element, text);
+  }
 }

@@ -20,3 +20,15 @@ export function create<K extends keyof HTMLElementTagNameMap>(
   element.append(...children);
   return element;
 }
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** One of the page's icons, which says nothing to those who do not see it; "" for none yet. */
+export function icon(address: string): SVGSVGElement {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("aria-hidden", "true");
+  const use = document.createElementNS(SVG, "use");
+  use.setAttribute("href", address);
+  svg.append(use);
+  return svg;
+}

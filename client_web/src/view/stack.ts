@@ -1,5 +1,5 @@
 import type { ControlRequest, Edits, Layer } from "../messages/control";
-import { byId, create } from "./dom";
+import { byId, create, icon } from "./dom";
 
 /** The instructions on the stack, the one applied last at the top as paint lies; each with a switch. */
 export class StackView {
@@ -60,16 +60,11 @@ function row(layer: Layer, movable: boolean): HTMLLIElement {
   );
 }
 
-function tool(does: string, icon: string, name: string): HTMLButtonElement {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  svg.setAttribute("aria-hidden", "true");
-  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
-  use.setAttribute("href", icon);
-  svg.append(use);
+function tool(does: string, address: string, name: string): HTMLButtonElement {
   return create(
     "button",
     { type: "button", "data-does": does, "aria-label": name, title: name },
-    svg,
+    icon(address),
   );
 }
 
