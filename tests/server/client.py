@@ -20,9 +20,8 @@ from aiortc import (
     RTCSessionDescription,
 )
 from aiortc.mediastreams import MediaStreamError
-from numpy.typing import NDArray
 
-Picture = NDArray[np.uint8]
+from tests.server.screen import Screen, fall_silent
 
 
 class Camera(MediaStreamTrack):
@@ -57,11 +56,10 @@ class Camera(MediaStreamTrack):
         return frame
 
 
-class Visitor:
+class Visitor(Screen):
     """Opens a session and connects to it.
 
     Attributes:
-        pictures: The last few that came back, newest last.
         said: Everything the server said on `control`, and on `telemetry` in `measured`.
     """
 
@@ -74,26 +72,23 @@ class Visitor:
         audio: bool = False,
         fps: float = 30.0,
         configuration: RTCConfiguration | None = None,
+        camera: Camera | None = None,
     ) -> None:
         self.http, self.codec = http, codec
-        self.camera = Camera(colour, size, fps)
+        self.camera = camera or Camera(colour, size, fps)
         self.peer = RTCPeerConnection(configuration or RTCConfiguration(iceServers=[]))
         self.control = self.peer.createDataChannel("control")
         self.telemetry = self.peer.createDataChannel("telemetry", ordered=False, maxRetransmits=0)
-        self.pictures: list[Picture] = []
-        self.timestamps: list[int] = []
-        self.shown = 0
+        super().__init__(self.peer)
         self.said: list[dict[str, Any]] = []
         self.measured: list[dict[str, Any]] = []
         self.session: dict[str, Any] = {}
-        self._tasks: list[asyncio.Task[None]] = []
         self.sender = self.peer.addTrack(self.camera)
         if audio:
             self.peer.addTrack(AudioStreamTrack())
         capabilities = RTCRtpSender.getCapabilities("video").codecs
         wanted = [item for item in capabilities if item.mimeType in (f"video/{codec}", "video/rtx")]
         self.peer.getTransceivers()[0].setCodecPreferences(wanted)
-        self.peer.on("track", self._take_track)
         self.control.on("message", lambda raw: self.said.append(json.loads(raw)))
         self.telemetry.on("message", lambda raw: self.measured.append(json.loads(raw)))
 
@@ -153,22 +148,6 @@ class Visitor:
                         return said
                 await asyncio.sleep(0.01)
 
-    async def sees(self, count: int = 1, timeout_s: float = 10.0) -> Picture:
-        """Wait for more pictures; the newest."""
-        target = self.shown + count
-        async with asyncio.timeout(timeout_s):
-            while self.shown < target:
-                await asyncio.sleep(0.01)
-        return self.pictures[-1]
-
-    async def sees_colour(self, colour: tuple[int, ...], timeout_s: float = 10.0) -> Picture:
-        """Wait for a picture of one colour."""
-        async with asyncio.timeout(timeout_s):
-            while True:
-                picture = await self.sees()
-                if is_colour(picture, colour):
-                    return picture
-
     async def stats(self) -> dict[str, Any]:
         response = await self.http.get(f"{self.url}/stats", headers=self.authorization)
         assert response.status_code == 200, response.text
@@ -176,42 +155,16 @@ class Visitor:
         return stats
 
     async def vanish(self) -> None:
-        """Fall silent without a goodbye, as a browser whose machine has lost its power."""
-        for transport in {item.receiver.transport.transport for item in self.peer.getTransceivers()}:
-            connection = transport._connection
-            for protocol in connection._protocols:
-                protocol.transport.abort()
-        for task in self._tasks:
-            task.cancel()
+        """Fall silent without a goodbye."""
+        fall_silent(self.peer)
+        await self.look_away()
 
     async def leave(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.look_away()
         self.camera.stop()
         await self.peer.close()
-
-    def _take_track(self, track: MediaStreamTrack) -> None:
-        self._tasks.append(asyncio.ensure_future(self._watch(track)))
-
-    async def _watch(self, track: MediaStreamTrack) -> None:
-        while True:
-            try:
-                frame = await track.recv()
-            except MediaStreamError:
-                return
-            if isinstance(frame, av.VideoFrame):
-                picture: Any = frame.to_ndarray(format="rgb24")
-                self.pictures = [*self.pictures[-4:], picture]
-                assert frame.pts is not None
-                self.timestamps.append(frame.pts)
-                self.shown += 1
 
     async def _opened(self, channel: RTCDataChannel) -> None:
         async with asyncio.timeout(10):
             while channel.readyState != "open":
                 await asyncio.sleep(0.01)
-
-
-def is_colour(picture: Picture, colour: tuple[int, ...], tolerance: float = 12.0) -> bool:
-    return bool(np.abs(picture.reshape(-1, 3).mean(0) - np.array(colour)).max() < tolerance)
