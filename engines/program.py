@@ -4,8 +4,9 @@ Everything between the source picture and the edited one is inside, so a compile
 does a frame. The steps and their levels are constants of the program; what changes from frame to frame is an input.
 """
 
+import copy
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,15 @@ if TYPE_CHECKING:
 
 Predict = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
 """One prediction from the noisy latent, the source, the memory, the timestep and the instruction code."""
+
+
+@runtime_checkable
+class CanBranch(Protocol):
+    """A network that can leave out, frame by frame, what a code does not ask for."""
+
+    def branching(self) -> nn.Module:
+        """The same network with branches, sharing its weights."""
+        ...
 
 
 class Direct(nn.Module):
@@ -106,6 +116,13 @@ class FrameProgram(nn.Module):
         """D of the instruction codes it takes."""
         length: int = self.predict.denoiser.code_length  # type: ignore[assignment]  # torch types attributes loosely
         return length
+
+    def branching(self) -> "FrameProgram":
+        """For compilers that keep branches: the same program, its network with branches; itself where it has none."""
+        denoiser = self.predict.denoiser
+        if not isinstance(denoiser, CanBranch):
+            return self
+        return copy.deepcopy(self, {id(denoiser): denoiser.branching()})
 
     @property
     def evaluations(self) -> int:

@@ -157,14 +157,14 @@ _HINTS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
 
 
 def trace(program: FrameProgram) -> ov.Model:
-    """The program as a graph of any batch and size."""
+    """The program as a graph of any batch and size, with branches where its network can branch."""
     # Large enough for a UNet of four levels behind a codec of eight.
     example = program_inputs(program, FrameShape(1, 64, 64))
     with warnings.catch_warnings(), torch.no_grad():
         # Checks of shapes are traced away, as they should be; tracing itself is announced as old.
         warnings.simplefilter("ignore")
         # Left to OpenVINO, the trace is checked three times over: 3 s of processor time instead of 1.
-        traced = torch.jit.trace(program, example, check_trace=False)  # type: ignore[no-untyped-call]
+        traced = torch.jit.trace(program.branching(), example, check_trace=False)  # type: ignore[no-untyped-call]
         graph: ov.Model = ov.convert_model(traced, example_input=example)
     return graph
 
@@ -176,9 +176,7 @@ def quantise(graph: ov.Model, ranges: ActivationRanges) -> None:
         ModelError: A range belongs to no convolution of the graph.
     """
     missing = dict(ranges)
-    for node in graph.get_ordered_ops():
-        if node.get_type_name() != "Convolution":
-            continue
+    for node in _convolutions(graph):
         name = _convolution_name(node.get_friendly_name())
         activation = missing.pop(name, None)
         if activation is None:
@@ -196,9 +194,23 @@ def quantise(graph: ov.Model, ranges: ActivationRanges) -> None:
     graph.validate_nodes_and_infer_types()
 
 
+def _convolutions(graph: ov.Model) -> list[ov.Node]:
+    """All of a graph's, those in its branches included."""
+    found: list[ov.Node] = []
+    for node in graph.get_ordered_ops():
+        if node.get_type_name() == "Convolution":
+            found.append(node)
+        elif node.get_type_name() == "If":
+            found += [each for branch in range(2) for each in _convolutions(node.get_function(branch))]
+    return found
+
+
 def _convolution_name(traced: str) -> str:
-    """``__module.predict.denoiser.down0.0.first/aten::_convolution/Convolution`` is ``down0.0.first``."""
-    return traced.split("/")[0].removeprefix("__module.predict.denoiser.")
+    """``__module.predict.denoiser.down0.0.first/aten::_convolution/Convolution`` is ``down0.0.first``.
+
+    A branch is traced by itself, with the denoiser at another place in the name.
+    """
+    return traced.split("/")[0].rsplit("denoiser.", 1)[-1]
 
 
 def _constant(weights: ov.Output) -> NDArray[np.float32]:

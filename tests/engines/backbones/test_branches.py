@@ -1,0 +1,88 @@
+"""The network with branches against the network without, and which parts run."""
+
+import warnings
+
+import pytest
+import torch
+from torch import Tensor
+
+from engines.backbones.branches import BranchingDenoiser
+from engines.backbones.tiny import TinyConfig, TinyDenoiser
+from engines.conditioning import instruction_code
+from engines.families import FAMILIES
+
+SMALL = TinyConfig(
+    widths=(16, 16, 16),
+    blocks=(1, 1, 1),
+    condition_width=16,
+    detail_width=8,
+    context_width=16,
+    context_blocks=1,
+    figure_widths=(16, 16, 16),
+    field_width=16,
+    eraser_widths=(16, 16, 16),
+    hue_families=(FAMILIES.index("recolour"), FAMILIES.index("colour_pop")),
+    defocus_families=(FAMILIES.index("background_blur"),),
+)
+NEEDS = {
+    "sepia": set(),
+    "background_replace": {"figure"},
+    "background_blur": {"figure", "defocus"},
+    "recolour": {"hue"},
+    "remove_balloons": {"eraser"},
+    "snow": {"field"},
+}
+"""Family -> the parts that its frames run."""
+
+
+@pytest.fixture(scope="module")
+def denoiser() -> TinyDenoiser:
+    torch.manual_seed(0)
+    made = TinyDenoiser(SMALL).eval()
+    torch.nn.init.normal_(made.detail.out.weight, std=0.2)
+    torch.nn.init.normal_(made.matte_gate.weight, std=1.0)
+    return made
+
+
+@pytest.fixture(scope="module")
+def branching(denoiser: TinyDenoiser) -> BranchingDenoiser:
+    with warnings.catch_warnings():
+        # Tracing and scripting are announced as old, and checks of shapes as constants.
+        warnings.simplefilter("ignore")
+        return BranchingDenoiser(denoiser)
+
+
+def inputs(*codes: Tensor, height: int = 16, width: int = 24) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    latents = list(torch.randn(3, len(codes), 48, height, width, generator=generator))
+    return [*latents, torch.ones(len(codes)), torch.stack(codes)]
+
+
+def code_of(family: str) -> Tensor:
+    return instruction_code({family: 1.0}, rgb=(0.9, 0.1, 0.1), rgb_of=(0.1, 0.2, 0.9))
+
+
+@pytest.mark.parametrize("family", NEEDS)
+@torch.inference_mode()
+def test_every_family_is_edited_as_by_the_network_without_branches(
+    denoiser: TinyDenoiser, branching: BranchingDenoiser, family: str
+) -> None:
+    given = inputs(code_of(family))
+
+    assert torch.equal(branching(*given), denoiser(*given))
+
+
+@torch.inference_mode()
+def test_other_sizes_and_batches_that_mix_families_are_edited_alike(
+    denoiser: TinyDenoiser, branching: BranchingDenoiser
+) -> None:
+    given = inputs(*(code_of(family) for family in NEEDS), height=20, width=12)
+
+    torch.testing.assert_close(branching(*given), denoiser(*given), atol=1e-5, rtol=1e-5)
+
+
+@torch.inference_mode()
+def test_a_transition_runs_what_both_ends_need(denoiser: TinyDenoiser, branching: BranchingDenoiser) -> None:
+    given = inputs(torch.lerp(code_of("remove_balloons"), code_of("background_replace"), 0.25))
+
+    assert torch.equal(branching(*given), denoiser(*given))
