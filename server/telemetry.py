@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 import psutil
 
-from server.messages import (
+from server.session.frame import Frame
+from server.stats import (
     BuildSummary,
     ClientReport,
     Dropped,
@@ -19,7 +20,6 @@ from server.messages import (
     Percentiles,
     StageTimes,
 )
-from server.session.frame import Frame
 
 if TYPE_CHECKING:
     from engines.compilers.interface import Footprint

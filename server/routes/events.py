@@ -7,10 +7,12 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
-from server.messages import EditsMessage, EventMessage, StateMessage, StatsMessage
+from server.messages import EditsMessage, StateMessage
 from server.routes.asked import Responses, problems
 from server.service import TheSession
+from server.session.events import EventMessage
 from server.session.session import Session
+from server.stats import StatsMessage
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from server.asks import WHOLE, InstructionFields, InstructionText, Strength
-from server.messages import InstructionTaken, SessionState, Stats
+from server.messages import InstructionTaken, SessionState
 from server.problems import Problem
 from server.routes.asked import Asked, Responses, example, problems
 from server.routes.instructions import TAKEN
@@ -21,6 +21,7 @@ from server.session.edit_size import SIZE_MULTIPLE, nearest_size
 from server.session.limits import SessionLimits
 from server.session.session import Session
 from server.session.sessions import ServerFullError
+from server.stats import Stats
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
 

@@ -8,7 +8,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from server.messages import RunningEncoder
 from server.rtc.codecs import CodecChoice
 from server.rtc.encoded import EncodedFrame, FrameQueue
 from server.rtc.encoding import LiveEncoder
@@ -16,6 +15,7 @@ from server.rtc.picture_limits import NO_LIMIT, Form, PictureLimit
 from server.rtc.rate import BestRate, RateControl
 from server.session.frame import Frame
 from server.session.outlets import Outlets
+from server.stats import RunningEncoder
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,8 @@ from typing import get_args
 from pydantic import TypeAdapter, ValidationError
 
 from server.asks import ControlMessage
-from server.messages import ClientReport, ControlErrorCode
+from server.messages import ControlErrorCode
+from server.stats import ClientReport
 
 MAX_MESSAGE_BYTES = 16 * 1024
 

@@ -17,9 +17,9 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 from av.video.reformatter import Interpolation, VideoReformatter
 
-from server.messages import RunningEncoder
 from server.rtc.codecs import ANY_CODECS, SOFTWARE, SOFTWARE_CODECS, TIME_BASE, Codec, CodecChoice
 from server.rtc.picture_limits import NO_LIMIT, Form, PictureLimit
+from server.stats import RunningEncoder
 
 logger = logging.getLogger(__name__)
 

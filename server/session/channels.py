@@ -6,17 +6,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from aiortc import RTCDataChannel
 
 from server.asks import ControlMessage
-from server.messages import (
-    ClientReport,
-    ControlErrorMessage,
-    FrameMatch,
-    FramesMessage,
-    Message,
-    Stats,
-    StatsMessage,
-)
+from server.messages import ControlErrorMessage, Message
 from server.rtc.control import ControlError, parse_client_report, parse_control
 from server.session.events import Events
+from server.stats import ClientReport, FrameMatch, FramesMessage, Stats, StatsMessage
 
 STATS_INTERVAL_S = 0.5
 FRAMES_INTERVAL_S = 0.1

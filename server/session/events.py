@@ -4,7 +4,10 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
 
-from server.messages import EventMessage
+from server.messages import EditsMessage, ReceiptMessage, RecordingMessage, StateMessage, WarningMessage
+from server.stats import StatsMessage
+
+EventMessage = ReceiptMessage | WarningMessage | StateMessage | EditsMessage | RecordingMessage | StatsMessage
 
 MAX_WAITING = 64
 """A listener that reads slower than this loses the oldest events, never the server its memory."""

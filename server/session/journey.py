@@ -3,10 +3,11 @@
 import time
 from collections.abc import Callable
 
-from server.messages import FrameMatch, ReceiptMessage
+from server.messages import ReceiptMessage
 from server.rtc.clocks import CaptureClock
 from server.session.frame import Frame
 from server.session.receipts import Receipts
+from server.stats import FrameMatch
 from server.telemetry import Telemetry
 
 

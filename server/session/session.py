@@ -10,14 +10,11 @@ from server import telemetry
 from server.engine import Engine
 from server.messages import (
     EditsMessage,
-    PictureSizes,
     ReceiptMessage,
     RecordingMessage,
     RecordingSummary,
     SessionState,
     StateMessage,
-    Stats,
-    VideoCodecs,
     WarningMessage,
 )
 from server.presets.store import Presets
@@ -44,6 +41,7 @@ from server.session.receipts import Receipts
 from server.session.recording import SessionRecording
 from server.session.viewers import Viewers
 from server.session.worker import Trouble, Worker
+from server.stats import PictureSizes, Stats, VideoCodecs
 from server.telemetry import DropReason, Telemetry
 
 logger = logging.getLogger(__name__)

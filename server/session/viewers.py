@@ -3,10 +3,10 @@
 import asyncio
 import time
 
-from server.messages import ViewerSummary
 from server.rtc.broadcast import Broadcast
 from server.rtc.ice import Network
 from server.rtc.viewer import Viewer
+from server.stats import ViewerSummary
 
 
 class TooManyViewersError(Exception):

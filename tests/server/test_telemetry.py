@@ -2,7 +2,7 @@ import pytest
 
 from engines.compilers.interface import Footprint, FrameShape
 from engines.compilers.programs import Build
-from server.messages import ClientReport, Percentiles
+from server.stats import ClientReport, Percentiles
 from server.telemetry import Rate, Telemetry, Window, build_summary, memory, nearest_rank
 from tests.server.frames import frame
 

@@ -7,13 +7,13 @@ import pytest
 from numpy.typing import NDArray
 from skimage.data import astronaut
 
-from server.messages import RunningEncoder
 from server.rtc import codecs
 from server.rtc.assembly import is_key_frame
 from server.rtc.codecs import LIBX264
 from server.rtc.encoding import LiveEncoder
 from server.rtc.picture_limits import NO_LIMIT, PictureLimit, h264_limit
 from server.rtc.rate import RateControl
+from server.stats import RunningEncoder
 from tests.server.frames import payload, said_of_itself
 
 
