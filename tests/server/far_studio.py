@@ -18,8 +18,8 @@ from server.camera.feed import Feed
 from server.camera.whep import ice_servers
 from tests.server.camera import backend
 from tests.server.camera.backend import KeptCamera
-from tests.server.client import is_colour
 from tests.server.conftest import until
+from tests.server.screen import is_colour
 from tests.server.whip_client import CYAN, Publisher
 
 SIZE = (320, 240)

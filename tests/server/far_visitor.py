@@ -11,7 +11,8 @@ import httpx
 from aiortc import RTCConfiguration, RTCIceServer
 from aiortc.rtcconfiguration import RTCIceTransportPolicy
 
-from tests.server.client import Visitor, is_colour
+from tests.server.client import Visitor
+from tests.server.screen import is_colour
 
 RED = (200, 40, 40)
 CYAN = (55, 215, 215)

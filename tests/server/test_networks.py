@@ -20,8 +20,8 @@ from playwright.async_api import BrowserContext, async_playwright
 from benchmarks.live.chromium import QUIET_FLAGS, camera_flags, find_chromium
 from benchmarks.live.clip import write_y4m
 from tests.e2e.visitor import PATIENCE_S, Visitor
-from tests.server.client import is_colour
 from tests.server.namespaces import Namespaces, in_namespace, require_namespaces
+from tests.server.screen import is_colour
 from tests.server.turn import SECRET, Coturn
 
 TOKEN = "sesame"

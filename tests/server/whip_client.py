@@ -2,7 +2,6 @@
 
 import asyncio
 from fractions import Fraction
-from typing import Any
 
 import av
 import httpx
@@ -14,9 +13,9 @@ from aiortc import (
     RTCRtpSender,
     RTCSessionDescription,
 )
-from aiortc.mediastreams import MediaStreamError
 
-from tests.server.client import Camera, Picture, is_colour
+from tests.server.client import Camera
+from tests.server.screen import Screen
 
 SDP = {"Content-Type": "application/sdp"}
 RED, CYAN = (200, 40, 40), (55, 215, 215)
@@ -115,61 +114,19 @@ class Publisher(Client):
         return self
 
 
-class Watcher(Client):
+class Watcher(Client, Screen):
     """Takes picture and sound."""
 
     def __init__(self, http: httpx.AsyncClient, token: str | None = None, codec: str = "VP8") -> None:
-        super().__init__(http, token)
-        self.pictures: list[Picture] = []
-        self.sounds: list[av.AudioFrame] = []
-        self.shown, self.shown_pts = 0, 0
-        self._tasks: list[asyncio.Task[None]] = []
+        Client.__init__(self, http, token)
+        Screen.__init__(self, self.peer)
         self.peer.addTransceiver("video", "recvonly")
         self.peer.addTransceiver("audio", "recvonly")
         self.prefer(0, codec)
-        self.peer.on("track", lambda track: self._tasks.append(asyncio.ensure_future(self._take(track))))
 
     async def __aenter__(self) -> "Watcher":
         return self
 
     async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.look_away()
         await super().close()
-
-    async def sees(self, count: int = 1, timeout_s: float = 15.0) -> Picture:
-        """Wait for more pictures; the newest."""
-        target = self.shown + count
-        async with asyncio.timeout(timeout_s):
-            while self.shown < target:
-                await asyncio.sleep(0.01)
-        return self.pictures[-1]
-
-    async def sees_colour(self, colour: tuple[int, ...]) -> None:
-        """Wait for a picture of one colour."""
-        async with asyncio.timeout(15):
-            while not is_colour(await self.sees(), colour):
-                pass
-
-    async def hears(self, count: int = 1) -> av.AudioFrame:
-        """Wait for some sound; the newest."""
-        async with asyncio.timeout(15):
-            while len(self.sounds) < count:
-                await asyncio.sleep(0.01)
-        return self.sounds[-1]
-
-    async def _take(self, track: MediaStreamTrack) -> None:
-        while True:
-            try:
-                frame = await track.recv()
-            except MediaStreamError:
-                return
-            if isinstance(frame, av.VideoFrame):
-                picture: Any = frame.to_ndarray(format="rgb24")
-                self.pictures = [*self.pictures[-4:], picture]
-                assert frame.pts is not None
-                self.shown_pts = frame.pts
-                self.shown += 1
-            elif isinstance(frame, av.AudioFrame):
-                self.sounds.append(frame)

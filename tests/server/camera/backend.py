@@ -7,7 +7,7 @@ import numpy as np
 import pyvirtualcam
 
 from server.camera.command import main
-from tests.server.client import Picture
+from tests.server.screen import Picture
 
 NAME = "kept"
 

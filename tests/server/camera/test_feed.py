@@ -16,8 +16,8 @@ from server.camera.feed import LONGEST_RETRY_S, Feed, retry_s
 from server.camera.picture import BACKGROUND
 from tests.server.camera import backend
 from tests.server.camera.backend import KeptCamera
-from tests.server.client import Picture, is_colour
 from tests.server.conftest import until
+from tests.server.screen import Picture, is_colour
 from tests.server.serving import PROGRAM
 from tests.server.whip_client import CYAN, Publisher
 

@@ -6,9 +6,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.server.client import Visitor, is_colour
+from tests.server.client import Visitor
 from tests.server.conftest import RunningServer, eventually
 from tests.server.routes.test_sessions import is_problem
+from tests.server.screen import is_colour
 
 RED, CYAN = (200, 40, 40), (55, 215, 215)
 

@@ -126,7 +126,7 @@ async def test_a_beep_is_heard_with_the_picture_it_was_recorded_with(start_serve
         await until(lambda: beginning(viewer.sounds) is not None)
 
         level = 255 - (await viewer.sees()).mean()
-        begun_by_picture_ms = shown.captured_ms(viewer.shown_pts) - LEVEL_MS * (level - DARKEST)
+        begun_by_picture_ms = shown.captured_ms(viewer.timestamps[-1]) - LEVEL_MS * (level - DARKEST)
         beep_pts = beginning(viewer.sounds)
         assert beep_pts is not None
         apart_ms = (begun_by_picture_ms - heard.captured_ms(beep_pts)) % CYCLE_MS

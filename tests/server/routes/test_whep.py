@@ -168,6 +168,19 @@ def of_level(offer: str, profile_level_id: str) -> str:
     return re.sub(r"profile-level-id=\w{6}", f"profile-level-id={profile_level_id}", offer)
 
 
+async def test_a_viewers_ice_cannot_be_restarted(http: httpx.AsyncClient) -> None:
+    async with Publisher(http) as publisher, Watcher(http) as viewer:
+        await publisher.post("/whip")
+        await viewer.post("/whep")
+        other = "a=ice-ufrag:abcd\r\na=ice-pwd:abcdefghijklmnopqrstuvwx\r\n"
+        fragment = f"{other}m=video 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n"
+        kind = {"Content-Type": "application/trickle-ice-sdpfrag", "If-Match": "*"}
+        refused = await http.patch(viewer.location, content=fragment, headers=kind)
+        assert refused.status_code == 422
+        assert "end this connection and open another" in refused.json()["detail"]
+        await viewer.sees()
+
+
 async def test_a_session_that_ends_ends_its_viewers(server: RunningServer, http: httpx.AsyncClient) -> None:
     async with Publisher(http) as publisher, Watcher(http) as viewer:
         await publisher.post("/whip")

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from tests.server.client import is_colour
 from tests.server.conftest import RunningServer, StartServer, until
+from tests.server.screen import is_colour
 from tests.server.whip_client import CYAN, RED, SDP, Publisher, Watcher
 
 FRAGMENT = {"Content-Type": "application/trickle-ice-sdpfrag"}

@@ -13,9 +13,9 @@ from aiortc.rtcdtlstransport import generate_certificate
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.server.client import Picture
 from tests.server.clips import make_clip, pictures
 from tests.server.conftest import RunningServer, until
+from tests.server.screen import Picture
 from tests.server.whip_client import Watcher
 
 pytestmark = pytest.mark.skipif("whip" not in av.formats_available, reason="FFmpeg is older than 8")

@@ -16,10 +16,11 @@ import pytest
 
 from benchmarks.live.server_process import ServerProcess
 from server.recording.take import Take
-from tests.server.client import Visitor, is_colour
+from tests.server.client import Visitor
 from tests.server.conftest import RunningServer, StartServer, eventually
 from tests.server.fakes import InvertingEditor
 from tests.server.inverting import run_edit
+from tests.server.screen import is_colour
 from tests.server.serving import PROGRAM
 
 RED, CYAN = (200, 40, 40), (55, 215, 215)
