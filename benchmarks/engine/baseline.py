@@ -65,10 +65,10 @@ def _instruct_pix2pix(
     dtype: torch.dtype,
 ) -> Callable[[Tensor], Tensor]:
     pipeline = StableDiffusionInstructPix2PixPipeline(
-        vae=autoencoder(subject, codec),
+        vae=autoencoder(subject, codec, device, dtype),
         text_encoder=None,
         tokenizer=None,
-        unet=network(subject, 2),
+        unet=network(subject, 2, device, dtype),
         scheduler=scheduler(subject),
         safety_checker=None,
         feature_extractor=None,
@@ -104,9 +104,9 @@ def _image_to_image(
     dtype: torch.dtype,
 ) -> Callable[[Tensor], Tensor]:
     pipeline = StableDiffusion3Img2ImgPipeline(
-        transformer=network(subject, 1),
+        transformer=network(subject, 1, device, dtype),
         scheduler=scheduler(subject),
-        vae=autoencoder(subject, codec),
+        vae=autoencoder(subject, codec, device, dtype),
         text_encoder=None,
         tokenizer=None,
         text_encoder_2=None,

@@ -1,6 +1,5 @@
 """The least time the arithmetic alone would take: operations counted, over the matrix peak measured here."""
 
-import copy
 import time
 
 import torch
@@ -14,8 +13,12 @@ from engines.program import FrameProgram
 
 @torch.inference_mode()
 def operations(program: FrameProgram, shape: FrameShape) -> int:
-    """Multiplications and additions of one call, 2 to a product; counted on shapes, without computing anything."""
-    program = copy.deepcopy(program).to("meta")
+    """Multiplications and additions of one call, 2 to a product.
+
+    Args:
+        program: On the "meta" device: it is counted on shapes, without computing anything.
+        shape: Of the frames.
+    """
     inputs = [value.to("meta") for value in program_inputs(program, shape)]
     with FlopCounterMode(display=False) as counter:
         program(*inputs)

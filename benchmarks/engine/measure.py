@@ -3,8 +3,7 @@
 import gc
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,11 +15,19 @@ from numpy.typing import NDArray
 
 from benchmarks.engine.baseline import baseline_step
 from benchmarks.engine.floor import operations
-from benchmarks.engine.models import PAPER_EVALUATIONS, CodecName, Subject, frame_program
+from benchmarks.engine.models import CPU, META, PAPER_EVALUATIONS, CodecName, Subject, frame_program
 from benchmarks.engine.parts import PartTimes, time_parts
-from engines.compilers.choose import choose_compiler
+from engines.compilers.choose import ENGINE_COMPILERS, choose_compiler
 from engines.compilers.cpu import cpu_flags, has_bfloat16
-from engines.compilers.interface import CompilerName, FrameShape
+from engines.compilers.interface import (
+    CompiledProgram,
+    Compiler,
+    CompilerName,
+    FrameShape,
+    Precision,
+    Report,
+    unreported,
+)
 from engines.compilers.store import EngineStore
 from engines.conditioning import Conditioning
 from engines.editor import Editor, EditRequest
@@ -146,12 +153,11 @@ def _measure_group(
 ) -> list[Row]:
     candidates = []
     for maker in makers:
-        with _memory(device) as grown:
-            candidate = maker(store)
-            for _ in range(_WARM_UP):
-                if candidate.row.failure is None:
-                    candidate.step()
-        candidate.row = replace(candidate.row, memory_bytes=grown())
+        memory = _Memory(device)
+        candidate = maker(store)
+        memory.settle()
+        candidate = _tried(candidate, _WARM_UP)
+        candidate.row = replace(candidate.row, memory_bytes=memory.grown())
         candidates.append(candidate)
     able = [candidate for candidate in candidates if candidate.row.failure is None]
     times = _take_turns([candidate.step for candidate in able], frames)
@@ -168,7 +174,28 @@ def _measure_group(
             denoise_ms=None if parts is None else parts.denoise_ms,
             decode_ms=None if parts is None else parts.decode_ms,
         )
-    return [candidate.row for candidate in candidates]
+    rows = [candidate.row for candidate in candidates]
+    if device.type == "cuda":
+        # Compiled code holds the weights it was compiled with, and the next one's memory is to be its own.
+        torch.compiler.reset()
+    return rows
+
+
+def _tried(candidate: _Candidate, steps: int) -> _Candidate:
+    """The candidate after a few steps, or why it cannot make them: the others are measured all the same."""
+    if candidate.row.failure is not None:
+        return candidate
+    try:
+        for _ in range(steps):
+            candidate.step()
+    except (ModelError, RuntimeError) as error:
+        return _failed(candidate.row, error)
+    return candidate
+
+
+def _failed(row: Row, error: Exception) -> _Candidate:
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return _Candidate(replace(row, failure=reason), _nothing, _nothing)
 
 
 def _take_turns(steps: Sequence[Callable[[], object]], frames: int) -> list[tuple[list[float], list[float]]]:
@@ -186,20 +213,37 @@ def _take_turns(steps: Sequence[Callable[[], object]], frames: int) -> list[tupl
     return seconds
 
 
+class _Kept:
+    """A compiler that keeps the program it made last, for timing its parts."""
+
+    def __init__(self, compiler: Compiler, batch: int) -> None:
+        self.name: CompilerName = compiler.name
+        self.precision: Precision = compiler.precision
+        # Streams of one step, however many the compiler would take by itself.
+        self.batches: tuple[int, ...] = (batch,)
+        self.patience_s = compiler.patience_s
+        self.expected_s, self.footprint = compiler.expected_s, compiler.footprint
+        self.compiler = compiler
+        self.program: CompiledProgram | None = None
+
+    def compile(self, shape: FrameShape, report: Report = unreported) -> CompiledProgram:
+        self.program = self.compiler.compile(shape, report)
+        return self.program
+
+
 def _compiled(setting: Setting, name: CompilerName, device: torch.device, store: EngineStore) -> _Candidate:
     """The product's own step: pictures and instruction in, pictures out, memories carried along."""
-    program = frame_program(setting.subject, setting.codec, setting.evaluations)
     shape, blank = setting.shape, _row(setting, name, "")
     try:
+        program = _program(setting, name, device)
         compiler = choose_compiler(name, program, device, lambda: None, store, batches=(setting.batch,))
-        # Streams of one step, however many the compiler would take by itself.
-        compiler.batches = (setting.batch,)
-        editor = Editor(_parts(setting, program), program, compiler, str(device))
+        kept = _Kept(compiler, setting.batch)
+        editor = Editor(_parts(setting, program), program, kept, str(device))
         began_s = time.perf_counter()
         editor.prepare(shape.height, shape.width, shape.batch)
         build_s = time.perf_counter() - began_s
-    except (ModelError, torch.OutOfMemoryError) as error:
-        return _Candidate(replace(blank, failure=str(error).splitlines()[0]), _nothing, _nothing)
+    except (ModelError, RuntimeError) as error:
+        return _failed(blank, error)
     conditioning = editor.encode("any")
     requests = [
         EditRequest(picture, conditioning, editor.open(seed))
@@ -207,8 +251,17 @@ def _compiled(setting: Setting, name: CompilerName, device: torch.device, store:
     ]
     row = replace(blank, precision=compiler.precision, build_s=build_s)
     return _Candidate(
-        row, lambda: editor.step(requests), lambda: time_parts(compiler, program, shape, device)
+        row,
+        lambda: editor.step(requests),
+        lambda: time_parts(compiler, kept.program, program, shape, device),
     )
+
+
+def _program(setting: Setting, name: CompilerName, device: torch.device) -> FrameProgram:
+    """The weights where and as the server has them for this compiler, so that the memory is its own too."""
+    home = CPU if name in ENGINE_COMPILERS else device
+    dtype = torch.bfloat16 if home.type == "cuda" else torch.float32
+    return frame_program(setting.subject, setting.codec, setting.evaluations, home, dtype)
 
 
 def _diffusers(setting: Setting, device: torch.device, store: EngineStore) -> _Candidate:
@@ -222,8 +275,8 @@ def _diffusers(setting: Setting, device: torch.device, store: EngineStore) -> _C
                 setting.subject, setting.codec, setting.evaluations, _pictures(setting), device, dtype
             )
             taken_s = min(_timed_s(step) for _ in range(_WARM_UP))
-        except torch.OutOfMemoryError as error:
-            return _Candidate(replace(row, failure=str(error).splitlines()[0]), _nothing, _nothing)
+        except RuntimeError as error:
+            return _failed(row, error)
         if taken_s < best_s:
             best, best_s = _Candidate(row, step, _nothing), taken_s
     assert best is not None
@@ -281,15 +334,15 @@ def _row(setting: Setting, compiler: str, precision: str) -> Row:
 
 def _operations(setting: Setting) -> int:
     """Counted on one step of the sampler and one frame, since all are alike."""
-    single = replace(setting, batch=1)
-    guided = setting.evaluations == PAPER_EVALUATIONS
-    one = operations(
-        frame_program(setting.subject, setting.codec, PAPER_EVALUATIONS if guided else 1), single.shape
-    )
-    if guided or setting.evaluations == 1:
-        return one * setting.batch
-    two = operations(frame_program(setting.subject, setting.codec, 2), single.shape)
-    return (one + (two - one) * (setting.evaluations - 1)) * setting.batch
+    shape = replace(setting, batch=1).shape
+
+    def counted(evaluations: int) -> int:
+        return operations(frame_program(setting.subject, setting.codec, evaluations, META), shape)
+
+    if setting.evaluations in (1, PAPER_EVALUATIONS):
+        return counted(setting.evaluations) * setting.batch
+    one = counted(1)
+    return (one + (counted(2) - one) * (setting.evaluations - 1)) * setting.batch
 
 
 def _finished(row: Row, flop: int, peaks: dict[str, float], baseline: Row | None) -> Row:
@@ -304,26 +357,35 @@ def _finished(row: Row, flop: int, peaks: dict[str, float], baseline: Row | None
     return replace(row, ratio_to_diffusers=baseline.p50_ms / row.p50_ms, cpu_ratio_to_diffusers=cpu_ratio)
 
 
-@contextmanager
-def _memory(device: torch.device) -> Iterator[Callable[[], int]]:
-    """Bytes that what happens inside takes at most, or on a CPU has taken at its end."""
-    gc.collect()
-    if device.type == "cpu":
-        process = psutil.Process()
-        before = process.memory_info().rss
-        yield lambda: max(0, process.memory_info().rss - before)
-        return
-    torch.cuda.empty_cache()
-    torch.cuda.reset_peak_memory_stats()
-    # TensorRT allocates beside PyTorch: what the device has lost tells both.
-    free_before = torch.cuda.mem_get_info()[0]
-    reserved_before = torch.cuda.memory_reserved()
+class _Memory:
+    """What happens since it was made takes so many bytes of the device: of a CPU's at its end, of a GPU's at most."""
 
-    def grown() -> int:
-        lost = free_before - torch.cuda.mem_get_info()[0]
-        return max(lost, torch.cuda.max_memory_reserved() - reserved_before)
+    def __init__(self, device: torch.device) -> None:
+        self._gpu = device.type == "cuda"
+        self._process = psutil.Process()
+        gc.collect()
+        if self._gpu:
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+        self._before = self._taken()
 
-    yield grown
+    def settle(self) -> None:
+        """Forget what building took; what running takes is asked for."""
+        if self._gpu:
+            gc.collect()
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+
+    def grown(self) -> int:
+        return max(0, self._taken() - self._before)
+
+    def _taken(self) -> int:
+        if not self._gpu:
+            return int(self._process.memory_info().rss)
+        # TensorRT and compiled kernels allocate beside PyTorch: what the device has lost tells both.
+        free, total = torch.cuda.mem_get_info()
+        beside = total - free - torch.cuda.memory_reserved()
+        return int(beside + torch.cuda.max_memory_reserved())
 
 
 def _timed_s(call: Callable[[], object]) -> float:

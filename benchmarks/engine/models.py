@@ -1,8 +1,10 @@
 """Models to time, with random weights: speed does not depend on their values."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 from diffusers import (
@@ -18,6 +20,7 @@ from engines.backbones.sd15 import UnetDenoiser
 from engines.backbones.sd35 import TransformerDenoiser
 from engines.backbones.tiny import TinyConfig, TinyDenoiser
 from engines.codecs import AutoencoderCodec, Codec, PatchCodec
+from engines.prediction import PredictionType
 from engines.program import Direct, FrameProgram, ThreeBranch
 from engines.schedules import PlainFlow, Schedule, ShiftedFlow, VariancePreserving
 
@@ -115,25 +118,56 @@ SUBJECTS = {
 }
 
 
-def network(subject: Subject, latents: int) -> UNet2DConditionModel | SD3Transformer2DModel:
+Network = TypeVar("Network", bound=torch.nn.Module)
+
+CPU, META = torch.device("cpu"), torch.device("meta")
+
+
+@contextmanager
+def made_on(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
+    """Whatever is made inside is made there and of that type at once; float32 on the way would not always fit."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        with device:
+            torch.manual_seed(0)
+            yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def network(
+    subject: Subject, latents: int, device: torch.device = CPU, dtype: torch.dtype = torch.float32
+) -> UNet2DConditionModel | SD3Transformer2DModel:
     """A diffusers network of random weights that takes so many latents on its input."""
-    torch.manual_seed(0)
     channels = subject.latent_channels
     kind = UNet2DConditionModel if subject.family == "unet" else SD3Transformer2DModel
-    return kind(in_channels=latents * channels, out_channels=channels, **subject.network).eval()
+    with made_on(device, dtype):
+        made = kind(in_channels=latents * channels, out_channels=channels, **subject.network)
+    return _wholly(made, device, dtype)
+
+
+def _wholly(made: Network, device: torch.device, dtype: torch.dtype) -> Network:
+    """Tables of positions are computed by NumPy, in main memory and float32."""
+    # diffusers' own `to` warns of parts to keep in float32 where there are none.
+    moved: Network = torch.nn.Module.to(made, device, dtype)
+    return moved.eval()
 
 
 @lru_cache(maxsize=1)
-def _expanded(name: str) -> UNet2DConditionModel | SD3Transformer2DModel:
-    """Made once for all cells of a model: two thousand million random numbers take a while. Nobody changes it."""
-    return network(SUBJECTS[name], 3)
+def _kept(name: str, dtype: torch.dtype) -> UNet2DConditionModel | SD3Transformer2DModel:
+    """In main memory, made once for all cells of a model: random numbers take a while. Nobody changes it."""
+    return network(SUBJECTS[name], 3, CPU, dtype)
 
 
-def autoencoder(subject: Subject, codec: CodecName) -> AutoencoderKL | AutoencoderTiny:
+def autoencoder(
+    subject: Subject, codec: CodecName, device: torch.device = CPU, dtype: torch.dtype = torch.float32
+) -> AutoencoderKL | AutoencoderTiny:
     """A diffusers autoencoder of random weights."""
-    torch.manual_seed(0)
     kind = AutoencoderTiny if codec == "tiny" else AutoencoderKL
-    return kind(latent_channels=subject.latent_channels, **subject.autoencoders[codec]).eval()
+    with made_on(device, dtype):
+        made = kind(latent_channels=subject.latent_channels, **subject.autoencoders[codec])
+    return _wholly(made, device, dtype)
 
 
 def scheduler(subject: Subject) -> DDIMScheduler | FlowMatchEulerDiscreteScheduler:
@@ -149,33 +183,40 @@ def scheduler(subject: Subject) -> DDIMScheduler | FlowMatchEulerDiscreteSchedul
     )
 
 
-def frame_program(subject: Subject, codec: CodecName, evaluations: int) -> FrameProgram:
-    """The program of a frame, in float32 on the CPU.
+def frame_program(
+    subject: Subject,
+    codec: CodecName,
+    evaluations: int,
+    device: torch.device = CPU,
+    dtype: torch.dtype = torch.float32,
+) -> FrameProgram:
+    """The program of a frame.
 
     Args:
         subject: What to time.
         codec: One of its codecs.
         evaluations: Of the network for a frame; 24 is the paper's setting, any other is so many steps.
+        device: Where its weights are made; on "meta" they take no memory.
+        dtype: Of its weights.
     """
-    own: Codec
-    if subject.family == "embedded":
-        torch.manual_seed(0)
-        denoiser: torch.nn.Module = TinyDenoiser(TinyConfig()).eval()
-        own, schedule, kind = PatchCodec(2), _schedule(subject), "sample"
-    elif subject.family == "unet":
-        denoiser = UnetDenoiser(_expanded(subject.name), subject.tokens)
-        own, schedule, kind = AutoencoderCodec(autoencoder(subject, codec)), _schedule(subject), "epsilon"
-    else:
-        denoiser = TransformerDenoiser(_expanded(subject.name), subject.tokens)
-        own, schedule, kind = (
-            AutoencoderCodec(autoencoder(subject, codec)),
-            _schedule(subject),
-            "flow_velocity",
-        )
+    denoiser, own, kind = _random_parts(subject, codec, device, dtype)
     guided = evaluations == PAPER_EVALUATIONS
     predict = ThreeBranch(denoiser, 3.5, 1.5) if guided else Direct(denoiser)
-    levels = schedule.levels(PAPER_STEPS if guided else evaluations)
-    return FrameProgram(predict, own, levels, kind).eval()  # type: ignore[arg-type]  # a literal, through a tuple
+    levels = _schedule(subject).levels(PAPER_STEPS if guided else evaluations)
+    return FrameProgram(predict, own, levels, kind).eval()
+
+
+def _random_parts(
+    subject: Subject, codec: CodecName, device: torch.device, dtype: torch.dtype
+) -> tuple[torch.nn.Module, Codec, PredictionType]:
+    if subject.family == "embedded":
+        with made_on(device, dtype):
+            return TinyDenoiser(TinyConfig()).eval(), PatchCodec(2), "sample"
+    made = _kept(subject.name, dtype) if device == CPU else network(subject, 3, device, dtype)
+    learned = AutoencoderCodec(autoencoder(subject, codec, device, dtype))
+    if subject.family == "unet":
+        return UnetDenoiser(made, subject.tokens), learned, "epsilon"
+    return TransformerDenoiser(made, subject.tokens), learned, "flow_velocity"
 
 
 def _schedule(subject: Subject) -> Schedule:

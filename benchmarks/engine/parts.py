@@ -1,5 +1,6 @@
 """Times encoder, prediction and decoder apart."""
 
+import copy
 import tempfile
 import time
 from collections.abc import Callable
@@ -7,15 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import openvino as ov
 import torch
 from torch import Tensor
 
 from engines.compilers.eager import EagerCompiler
-from engines.compilers.interface import Compiler, FrameShape
+from engines.compilers.interface import CompiledProgram, Compiler, FrameShape
 from engines.compilers.onnx_export import export_onnx
-from engines.compilers.openvino import OpenVinoCompiler
-from engines.compilers.parts import Part, Partwise, part_inputs, parts_of
+from engines.compilers.parts import Part, Partwise, part_inputs, parts_of, program_inputs
 from engines.program import FrameProgram
 
 _RUNS = 15
@@ -31,7 +30,11 @@ class PartTimes:
 
 
 def time_parts(
-    compiler: Compiler, program: FrameProgram, shape: FrameShape, device: torch.device
+    compiler: Compiler,
+    compiled: CompiledProgram | None,
+    program: FrameProgram,
+    shape: FrameShape,
+    device: torch.device,
 ) -> PartTimes | None:
     """Time the parts of a frame as a compiler runs them; None where they cannot be told apart.
 
@@ -39,26 +42,25 @@ def time_parts(
 
     Args:
         compiler: Has compiled the shape.
-        program: In float32 on the CPU.
+        compiled: What it made.
+        program: What it was made of.
         shape: Of the frame.
         device: Where it runs.
     """
-    if isinstance(compiler, OpenVinoCompiler):
-        runs, dtype = _openvino_parts(compiler, program, shape), torch.float32
+    parts = parts_of(program, torch.float32)
+    if compiler.name == "openvino":
+        runs = _openvino_parts(compiler, program, shape)
+        inputs = [_inputs(part, program, shape, torch.float32, device) for part in parts]
     elif isinstance(compiler, EagerCompiler):
-        dtype = compiler.dtype
-        runs = [part.module for part in parts_of(compiler.program, dtype)]
+        runs = [part.module for part in parts_of(compiler.program, compiler.dtype)]
+        inputs = [_inputs(part, program, shape, compiler.dtype, device) for part in parts]
     else:
-        compiled = compiler.compile(shape)
         frame = getattr(compiled, "frame", compiled)
         if not isinstance(frame, Partwise):
             return None
-        runs, dtype = [frame.encoder, frame.denoiser, frame.decoder], frame.dtype
-    times = [
-        _percentiles(run, _inputs(part, program, shape, dtype, device), device)
-        for run, part in zip(runs, parts_of(program, torch.float32), strict=True)
-    ]
-    return PartTimes(*times)
+        runs = [frame.encoder, frame.denoiser, frame.decoder]
+        inputs = _inputs_within(frame, program, shape, device)
+    return PartTimes(*(_percentiles(run, given, device) for run, given in zip(runs, inputs, strict=True)))
 
 
 def _inputs(
@@ -66,6 +68,28 @@ def _inputs(
 ) -> tuple[Tensor, ...]:
     inputs = part_inputs(part, program, shape, dtype, torch.Generator().manual_seed(0))
     return tuple(value.to(device) for value in inputs)
+
+
+def _inputs_within(
+    frame: Partwise, program: FrameProgram, shape: FrameShape, device: torch.device
+) -> list[tuple[Tensor, ...]]:
+    """What a whole frame gives to each part; torch.compile would compile anew for tensors of another making."""
+    seen: dict[str, tuple[Tensor, ...]] = {}
+    spied = copy.copy(frame)
+
+    def spy(name: str, run: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        def called(*inputs: Tensor) -> Tensor:
+            seen.setdefault(name, inputs)
+            return run(*inputs)
+
+        return called
+
+    spied.encoder, spied.denoiser, spied.decoder = (
+        spy(name, getattr(frame, name)) for name in ("encoder", "denoiser", "decoder")
+    )
+    pictures, *others = program_inputs(program, shape, torch.Generator().manual_seed(0))
+    spied(pictures.to(device), *(value.to(device, frame.dtype) for value in others))
+    return [seen[name] for name in ("encoder", "denoiser", "decoder")]
 
 
 @torch.inference_mode()
@@ -100,8 +124,14 @@ def _recorded(run: Callable[..., Tensor], inputs: tuple[Tensor, ...]) -> Callabl
 
 
 def _openvino_parts(
-    compiler: OpenVinoCompiler, program: FrameProgram, shape: FrameShape
+    compiler: Compiler, program: FrameProgram, shape: FrameShape
 ) -> list[Callable[..., Tensor]]:
+    # Imported here: a machine with a GPU need not have it.
+    import openvino as ov
+
+    from engines.compilers.openvino import OpenVinoCompiler
+
+    assert isinstance(compiler, OpenVinoCompiler)
     core = ov.Core()
     runs: list[Callable[..., Tensor]] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -111,17 +141,14 @@ def _openvino_parts(
             model = core.read_model(path)
             inputs = part_inputs(part, program, shape, torch.float32)
             model.reshape({name: list(value.shape) for name, value in zip(part.inputs, inputs, strict=True)})
-            runs.append(_OpenVinoPart(core.compile_model(model, "CPU", compiler.settings)))
+            request = core.compile_model(model, "CPU", compiler.settings).create_infer_request()
+
+            def run(*inputs: Tensor, request: ov.InferRequest = request) -> Tensor:
+                arrays = [value.contiguous().numpy() for value in inputs]
+                for index, array in enumerate(arrays):
+                    request.set_input_tensor(index, ov.Tensor(array, shared_memory=True))
+                request.infer()
+                return torch.from_numpy(request.get_output_tensor(0).data)
+
+            runs.append(run)
     return runs
-
-
-class _OpenVinoPart:
-    def __init__(self, compiled: ov.CompiledModel) -> None:
-        self._request = compiled.create_infer_request()
-
-    def __call__(self, *inputs: Tensor) -> Tensor:
-        arrays = [value.contiguous().numpy() for value in inputs]
-        for index, array in enumerate(arrays):
-            self._request.set_input_tensor(index, ov.Tensor(array, shared_memory=True))
-        self._request.infer()
-        return torch.from_numpy(self._request.get_output_tensor(0).data)

@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--sizes",
         nargs="+",
-        type=_size,
+        type=picture_size,
         metavar="HxW",
         help="picture sizes (default: the model's own, square and 4:3)",
     )
@@ -85,7 +85,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _size(text: str) -> tuple[int, int]:
+def picture_size(text: str) -> tuple[int, int]:
+    """(height, width) of a command line's HxW.
+
+    Raises:
+        argparse.ArgumentTypeError: It is something else.
+    """
     height, _, width = text.partition("x")
     if not (height.isdigit() and width.isdigit()):
         raise argparse.ArgumentTypeError(f"{text!r} is not HEIGHTxWIDTH, as 512x512")

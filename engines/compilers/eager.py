@@ -1,6 +1,5 @@
 """PyTorch as it is: the reference that every other compiler is compared with."""
 
-import copy
 from typing import cast
 
 import torch
@@ -15,6 +14,7 @@ from engines.compilers.interface import (
     Report,
     unreported,
 )
+from engines.compilers.placement import copy_in, is_in
 from engines.program import FrameProgram
 
 
@@ -58,14 +58,9 @@ class EagerCompiler:
 
 def placed(program: FrameProgram, device: torch.device, dtype: torch.dtype) -> FrameProgram:
     """The program on a device and in a type, channels last; a copy, unless a GPU holds it like that already."""
-    there = all(
-        (value.device.type, value.dtype) == (device.type, dtype)
-        for value in program.parameters()
-        if value.is_floating_point()
-    )
     # A large model is loaded on its GPU as it runs; a second copy might not fit beside it.
-    if not (there and device.type == "cuda"):
-        program = copy.deepcopy(program).to(device, dtype)
+    if device.type != "cuda" or not is_in(program, device, dtype):
+        program = copy_in(program, device, dtype)
     program.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return program.eval()
 

@@ -1,6 +1,5 @@
 """Parts of a frame program as ONNX, for every compiler that reads it."""
 
-import copy
 import warnings
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import torch
 
 from engines.compilers.interface import FrameShape
 from engines.compilers.parts import Part, part_inputs
+from engines.compilers.placement import copy_in, is_in
 from engines.model import ModelError
 from engines.program import FrameProgram
 
@@ -62,5 +62,6 @@ def export_onnx(part: Part, program: FrameProgram, dtype: torch.dtype, path: Pat
 
 
 def program_in(program: FrameProgram, dtype: torch.dtype) -> FrameProgram:
-    """A copy of a program with its weights in ``dtype``, on the CPU."""
-    return copy.deepcopy(program).to("cpu", dtype).eval()
+    """A program with its weights in ``dtype``, on the CPU; the same one, not a copy, where it is that already."""
+    cpu = torch.device("cpu")
+    return program.eval() if is_in(program, cpu, dtype) else copy_in(program, cpu, dtype)

@@ -40,7 +40,7 @@ from engines.program import FrameProgram
 
 BATCHES = (1, 2, 4, 8, 16)
 ENGINE_FILE, ONNX_FILE = "engine.plan", "model.onnx"
-_DTYPES: dict[Precision, torch.dtype] = {
+DTYPES: dict[Precision, torch.dtype] = {
     "float32": torch.float32,
     "float16": torch.float16,
     "bfloat16": torch.bfloat16,
@@ -90,7 +90,7 @@ class TensorRtCompiler:
         self.library = TensorRtLibrary(flavour)
         self.target = _target(self.library, target)
         self._store, self._ranges = store, ranges or {}
-        self.dtype = _DTYPES[precision]
+        self.dtype = DTYPES[precision]
         self.program = program_in(program, self.dtype)
         self.parts = parts_of(self.program, self.dtype)
         self._digests = {part.name: part_digest(part, self.program) for part in self.parts}

@@ -1,4 +1,4 @@
-"""Builds TensorRT engines: ONNX, or an exported PyTorch program, to the bytes that the runtime loads."""
+"""Builds TensorRT engines: ONNX, or an exported PyTorch program, to what the runtime loads."""
 
 from collections.abc import Sequence
 from importlib import import_module
@@ -19,7 +19,7 @@ def build_from_onnx(
     profiles: Sequence[dict[str, tuple[int, ...]]],
     target: str | None,
     report: Report,
-) -> bytes:
+) -> memoryview:
     """Build an engine of an ONNX file. The network is strongly typed: its own types decide every precision.
 
     Args:
@@ -58,12 +58,13 @@ def build_from_onnx(
     built = builder.build_serialized_network(network, config)
     if built is None:
         raise library.failure("cannot build the engine")
-    return bytes(built)
+    # A view: a copy of gigabytes would be thrown away once it is written.
+    return memoryview(built)
 
 
 def build_from_torch(
     library: TensorRtLibrary, part: Part, program: FrameProgram, dtype: torch.dtype, shape: FrameShape
-) -> bytes:
+) -> memoryview:
     """Build an engine of one shape through torch-tensorrt, without ONNX.
 
     Args:
@@ -80,7 +81,7 @@ def build_from_torch(
     inputs = tuple(value.cuda() for value in part_inputs(part, program, shape, dtype))
     try:
         exported = torch.export.export(part.module, inputs)
-        return bytes(
+        return memoryview(
             front_end.dynamo.convert_exported_program_to_serialized_trt_engine(exported, arg_inputs=inputs)
         )
     except Exception as error:

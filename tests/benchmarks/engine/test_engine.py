@@ -11,6 +11,7 @@ import torch
 from diffusers import UNet2DConditionModel
 from PIL import Image
 
+from benchmarks.engine import __main__ as command
 from benchmarks.engine import models
 from benchmarks.engine.__main__ import main
 from benchmarks.engine.baseline import baseline_step
@@ -19,7 +20,9 @@ from benchmarks.engine.measure import DIFFUSERS, Row
 from benchmarks.engine.models import SUBJECTS, frame_program, network
 from benchmarks.engine.report import paper_lines, ratio_to_diffusers
 from engines.compilers.interface import FrameShape
+from engines.editor import Editor
 
+META = torch.device("meta")
 ROW = Row("rfdm1.5", 512, 1, 1, "tiny", "tensorrt", "float16", fps=200.0, p50_ms=5.0, ratio_to_diffusers=4.0)
 SMALLEST = {
     "cross_attention_dim": 16,
@@ -34,9 +37,9 @@ SMALLEST = {
 def _smallest(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     small = replace(SUBJECTS["small1.5"], network=SMALLEST, tokens=4)
     monkeypatch.setitem(models.SUBJECTS, "small1.5", small)
-    models._expanded.cache_clear()
+    models._kept.cache_clear()
     yield
-    models._expanded.cache_clear()
+    models._kept.cache_clear()
 
 
 @pytest.mark.usefixtures("_smallest")
@@ -70,6 +73,61 @@ def test_the_table_names_what_ran(capsys: pytest.CaptureFixture[str]) -> None:
     assert "ratio to diffusers" in shown
 
 
+@pytest.mark.usefixtures("_smallest")
+def test_what_was_measured_is_kept_when_time_runs_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = tmp_path / "kept.json"
+    asked = ["--device", "cpu", "--models", "small1.5", "--resolutions", "64", "--frames", "1", "--quick"]
+    assert main([*asked, "--compilers", "eager", "--out", str(kept), "--minutes", "5"]) == 0
+    assert len(json.loads(kept.read_text())["rows"]) == 2
+    assert main([*asked, "--compilers", "eager", "--minutes", "0"]) == 0
+
+    assert "0 minutes are over: the rest is left out" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("_smallest")
+def test_one_that_fails_is_told_of_and_the_others_are_measured(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def too_large(editor: Editor, requests: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.\nmore")
+
+    monkeypatch.setattr(Editor, "step", too_large)
+    asked = ["--device", "cpu", "--models", "small1.5", "--resolutions", "64", "--frames", "1", "--quick"]
+    assert main([*asked, "--compilers", "eager", "--json"]) == 0
+
+    eager, diffusers = json.loads(capsys.readouterr().out)["rows"]
+    assert eager["failure"] == "CUDA out of memory. Tried to allocate 20.00 GiB."
+    assert diffusers["fps"] > 0
+
+
+@pytest.mark.parametrize("package", ["diffusers", "accelerate"])
+def test_what_is_not_installed_is_one_clear_line(
+    package: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "find_spec", lambda name: None if name == package else object())
+    assert main(["--quick"]) == 2
+    assert capsys.readouterr().err == (
+        f"benchmarks.engine: needs the package {package}: pip install -e '.[backbones]'\n"
+    )
+
+
+def test_the_commands_models_are_those_that_can_be_timed() -> None:
+    assert sorted(command.MODELS) == sorted(SUBJECTS)
+
+
+def test_cells_with_a_bar_to_reach_are_timed_first() -> None:
+    gpu = torch.device("cuda")
+    every = command._settings(command._parser().parse_args([]), gpu)
+
+    assert {(each.side, each.codec, each.evaluations) for each in every[:20]} == {
+        (512, "tiny", 1),
+        (512, "tiny", 24),
+    }
+    assert len(every) == 2 * 3 * 5 * 5 * 2
+
+
 def test_a_device_that_is_not_there_is_one_clear_line(capsys: pytest.CaptureFixture[str]) -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
@@ -91,7 +149,7 @@ def test_the_baseline_does_the_same_work(evaluations: int) -> None:
 
     pictures = np.zeros((2, 64, 64, 3), np.uint8)
     step = baseline_step(subject, "tiny", evaluations, pictures, torch.device("cpu"), torch.float32)
-    program = frame_program(subject, "tiny", evaluations)
+    program = frame_program(subject, "tiny", evaluations, META)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(UNet2DConditionModel, "forward", counted)
         assert step().shape == pictures.shape
@@ -104,15 +162,14 @@ def test_the_baseline_does_the_same_work(evaluations: int) -> None:
 
 def test_the_large_models_have_the_size_of_the_real_ones() -> None:
     """SD 1.5 has 860 million parameters, SD 3.5 Medium 2.24 thousand million (counted without memory for them)."""
-    with torch.device("meta"):
-        unet, transformer = (network(SUBJECTS[name], 3) for name in ("rfdm1.5", "rfdm3.5"))
+    unet, transformer = (network(SUBJECTS[name], 3, META) for name in ("rfdm1.5", "rfdm3.5"))
 
     assert sum(value.numel() for value in unet.parameters()) == pytest.approx(860e6, rel=0.01)
     assert sum(value.numel() for value in transformer.parameters()) == pytest.approx(2.24e9, rel=0.1)
 
 
 def test_operations_are_counted_as_they_are() -> None:
-    program = frame_program(SUBJECTS["rfdm-tiny"], "patch", 1)
+    program = frame_program(SUBJECTS["rfdm-tiny"], "patch", 1, META)
     one, two = (operations(program, FrameShape(batch, 64, 64)) for batch in (1, 2))
 
     assert two == pytest.approx(2 * one, rel=0.01)

@@ -1,0 +1,33 @@
+"""Copies of a program on a device and in a type, made a weight at a time."""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from engines.program import FrameProgram
+
+
+def is_in(program: FrameProgram, device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether all weights and constants are on the device, and the floating-point ones in the type."""
+    return all(
+        value.device.type == device.type and (value.dtype == dtype or not value.is_floating_point())
+        for value in (*program.parameters(), *program.buffers())
+    )
+
+
+def copy_in(program: FrameProgram, device: torch.device, dtype: torch.dtype) -> FrameProgram:
+    """A copy on the device and in the type, for evaluation.
+
+    Each weight is converted as it is copied: a whole copy in the old type on the way would not fit beside a large
+    model.
+    """
+    converted: dict[int, object] = {}
+    for value in (*program.parameters(), *program.buffers()):
+        converted[id(value)] = _converted(value, device, dtype)
+    return copy.deepcopy(program, converted).eval()
+
+
+def _converted(value: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
+    kept = value.detach().to(device, dtype if value.is_floating_point() else value.dtype, copy=True)
+    return nn.Parameter(kept, value.requires_grad) if isinstance(value, nn.Parameter) else kept
