@@ -5,6 +5,7 @@ import warnings
 import pytest
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from engines.backbones.branches import BranchingDenoiser
 from engines.backbones.tiny import TinyConfig, TinyDenoiser
@@ -22,11 +23,12 @@ SMALL = TinyConfig(
     field_width=16,
     eraser_widths=(16, 16, 16),
     hue_families=(FAMILIES.index("recolour"), FAMILIES.index("colour_pop")),
-    defocus_families=(FAMILIES.index("background_blur"),),
+    defocus_families=(FAMILIES.index("background_blur"), FAMILIES.index("background_replace")),
 )
-NEEDS = {
+NEEDS: dict[str, set[str]] = {
     "sepia": set(),
-    "background_replace": {"figure"},
+    "background_dark": {"figure"},
+    "background_replace": {"figure", "defocus"},
     "background_blur": {"figure", "defocus"},
     "recolour": {"hue"},
     "remove_balloons": {"eraser"},
@@ -70,6 +72,32 @@ def test_every_family_is_edited_as_by_the_network_without_branches(
     given = inputs(code_of(family))
 
     assert torch.equal(branching(*given), denoiser(*given))
+
+
+@torch.inference_mode()
+def operations(module: torch.nn.Module, *given: Tensor) -> int:
+    """Multiplications and additions of one call."""
+    with FlopCounterMode(display=False) as counter:
+        module(*given)
+    return int(counter.get_total_flops())
+
+
+@pytest.mark.parametrize("family", NEEDS)
+def test_what_a_code_does_not_ask_for_is_not_computed(
+    denoiser: TinyDenoiser, branching: BranchingDenoiser, family: str
+) -> None:
+    given = inputs(code_of(family))
+    noise, source, _, amount, code = given
+    parts = {
+        "eraser": operations(denoiser.eraser, source),
+        "figure": operations(denoiser.figure, source),
+        "field": operations(denoiser.field, noise, code),
+        "hue": operations(denoiser.get_submodule("hue"), source, code),
+        "defocus": operations(denoiser.get_submodule("defocus"), source, source[:, :4], amount),
+    }
+
+    saved = sum(count for part, count in parts.items() if part not in NEEDS[family])
+    assert operations(branching, *given) == operations(denoiser, *given) - saved
 
 
 @torch.inference_mode()
