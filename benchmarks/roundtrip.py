@@ -2,6 +2,10 @@
 
 A client sends a clip to a real server over a real peer connection, without an instruction, and compares what comes
 back with what it sent, by RTP timestamp: encode, decode, encode, decode, at one bitrate both ways.
+
+The PSNR is over RGB and the mean of the pictures' own; beside it is what nineteen of twenty pictures exceed. The
+first seconds are left out. The server's processor time is that of receiving, decoding, encoding and sending; nothing
+is edited.
 """
 
 import argparse
@@ -9,6 +13,7 @@ import asyncio
 import math
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import av
@@ -20,6 +25,7 @@ from benchmarks.live import aiortc_client
 from benchmarks.live.aiortc_client import Client, RefusedError
 from benchmarks.live.clip import FRAME_RATE, MEDIA_CLIP, ClipError, astronaut, back_and_forth, read_clip
 from benchmarks.live.measurement import busy_s
+from benchmarks.live.report import machine, print_rows
 from benchmarks.live.server_process import ServerProcess
 from server.rtc.assembly import EncodedPicture
 
@@ -76,10 +82,35 @@ class Comparing(Client):
         return (in_rtp - self._origin) % (1 << 32)
 
 
+@dataclass(frozen=True)
+class Row:
+    """What came back in one codec.
+
+    Attributes:
+        psnr_db: Mean over the pictures.
+        psnr_p5_db: What nineteen of twenty exceed.
+        compared: How many.
+        pictures_per_s: That came back.
+        returned_mbps: Of the pictures that came back.
+        server_cpu_ms: For each of them.
+        decoder, encoder: The server's, by FFmpeg's names.
+    """
+
+    codec: str
+    psnr_db: float
+    psnr_p5_db: float
+    compared: int
+    pictures_per_s: float
+    returned_mbps: float
+    server_cpu_ms: float
+    decoder: str
+    encoder: str
+
+
 async def run(
     server: ServerProcess, codec: str, pictures: Sequence[NDArray[np.uint8]], seconds: float
-) -> str:
-    """One visit; a table's row.
+) -> Row:
+    """One visit.
 
     Raises:
         RefusedError: The server does not take part.
@@ -104,11 +135,16 @@ async def run(
     values = sorted(await asyncio.to_thread(client.compared_db, pictures, first))
     if not values:
         raise RefusedError("nothing came back that could be compared")
-    mean, worst = float(np.mean(values)), values[len(values) // 20]
-    names = ", ".join([codecs["decoder"], *(encoder["name"] for encoder in codecs["encoders"])])
-    return (
-        f"| {codec} | {mean:.1f} dB | {worst:.1f} dB | {len(values)} | {count / seconds:.1f} | "
-        f"{sent_bits / seconds / 1e6:.2f} Mbit/s | {spent_ms:.1f} ms | {names} |"
+    return Row(
+        codec,
+        round(float(np.mean(values)), 1),
+        round(values[len(values) // 20], 1),
+        len(values),
+        round(count / seconds, 1),
+        round(sent_bits / seconds / 1e6, 2),
+        round(spent_ms, 1),
+        codecs["decoder"],
+        ", ".join(encoder["name"] for encoder in codecs["encoders"]),
     )
 
 
@@ -125,7 +161,7 @@ def clip(name: str, width: int, height: int) -> list[NDArray[np.uint8]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print a table; 1 where the server refuses, 2 for a clip that cannot be read."""
+    """Print a row for each codec; 1 where the server refuses, 2 for a clip that cannot be read."""
     parser = argparse.ArgumentParser("python -m benchmarks.roundtrip", description=__doc__)
     parser.add_argument("--size", default="640x480")
     parser.add_argument("--mbps", type=float, default=2.5, help="either way (default 2.5)")
@@ -134,22 +170,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--clip", default="media" if MEDIA_CLIP.exists() else "photo", help="photo, media or a file"
     )
+    parser.add_argument("--json", action="store_true", help="JSON alone on standard output")
     options = parser.parse_args(arguments)
     width, height = map(int, options.size.split("x"))
     bitrate_bps = round(options.mbps * 1e6)
     aiortc_client.BROWSER_BITRATE_BPS = bitrate_bps
+    conditions = {
+        "clip": options.clip,
+        "size": options.size,
+        "fps": FRAME_RATE,
+        "mbps_either_way": options.mbps,
+        "seconds": options.seconds,
+        "edit": None,
+        **machine(),
+    }
     try:
         pictures = clip(options.clip, width, height)
         with ServerProcess(settings={"AFTERIMAGE_MAX_BITRATE_BPS": str(bitrate_bps)}) as server:
-            print(
-                f"{options.clip}, {options.size} at {FRAME_RATE} fps, {options.mbps:g} Mbit/s either way, no edit\n"
-            )
-            print(
-                "| codec | PSNR | worst twentieth | compared | pictures a second | sent | server CPU | by |"
-            )
-            print("|---|---|---|---|---|---|---|---|")
-            for codec in options.codec or ("VP8", "H264"):
-                print(asyncio.run(run(server, codec, pictures, options.seconds)), flush=True)
+            rows = [
+                asdict(asyncio.run(run(server, codec, pictures, options.seconds)))
+                for codec in options.codec or ("VP8", "H264")
+            ]
+        print_rows(conditions, rows, json_alone=options.json)
     except ClipError as error:
         print(f"benchmarks.roundtrip: {error}", file=sys.stderr)
         return 2

@@ -3,7 +3,7 @@
 import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -100,6 +100,28 @@ def cpu_model() -> str:
 def as_json(figures: dict[str, Any]) -> str:
     """One object."""
     return json.dumps(figures, indent=2)
+
+
+def print_rows(conditions: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], *, json_alone: bool) -> None:
+    """Like figures of several runs: as JSON, or as the conditions and a table of them."""
+    if json_alone:
+        print(json.dumps({"conditions": conditions, "rows": rows}, indent=2))
+        return
+    for name, value in conditions.items():
+        print(f"{name}: {json.dumps(value)}")
+    flat = [dict(_flattened(row)) for row in rows]
+    print(f"\n| {' | '.join(flat[0])} |\n|{'---|' * len(flat[0])}")
+    for row in flat:
+        print(f"| {' | '.join('-' if value is None else str(value) for value in row.values())} |")
+
+
+def _flattened(row: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in row.items():
+        words = f"{before}{name.replace('_', ' ')}"
+        if isinstance(value, Mapping):
+            yield from _flattened(value, f"{words} ")
+        else:
+            yield words, value
 
 
 def as_table(figures: dict[str, Any]) -> str:

@@ -68,5 +68,8 @@ def test_recovery_is_when_latency_stays_low() -> None:
     samples = [Sample(index / 10, 500.0 if index < 25 or index == 30 else 20.0) for index in range(60)]
     assert recovery_s(samples, 2.0, 50.0) == pytest.approx(1.1)
     assert recovery_s(samples, 2.0, 10.0) is None
+    # Quick, but too few to be a picture that moves.
+    assert recovery_s(samples, 2.0, 50.0, least_fps=10.0) == pytest.approx(1.1)
+    assert recovery_s(samples, 2.0, 50.0, least_fps=15.0) is None
     assert recovery_s(samples[:35], 2.0, 50.0) is None
     assert recovery_s([], 2.0, 50.0) is None
