@@ -50,6 +50,8 @@ __all__ = [
 NOBODY = -10.0
 """Logit of a person's share where nobody asks for people."""
 _ASKED = 0.05
+_NARROW = 0.4
+_SURE = 5.0
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ class TinyConfig:
         figure_ramp: Shares of a person at which a pixel begins to be kept, and is kept, by these.
         hue_families: Where the weights of the two families stand that go by a named colour, giving it another one and
             keeping it alone in colour; none for a network without a part for them.
-        defocus_families: Where the weight of the family stands that blurs what is behind people; likewise.
+        defocus_families: Where the weights of the two families stand that blur what is behind people and put a wall
+            there; likewise.
         eraser_widths: Channels at strides 2, 4 and 8 of the part that takes balloons out of the source.
         eraser_families: Where in the code the weights of families stand that ask for it.
         field_width: Channels of the part that draws what falls and rises from the noise.
@@ -246,14 +249,31 @@ class TinyDenoiser(nn.Module):
         return popped
 
     def defocused(self, edited: Tensor, source: Tensor, figure: Tensor, code: Tensor) -> Tensor:
-        """The edit, or the source out of focus where that is asked for what is behind people."""
+        """The edit, or where they are asked for the background out of focus or a wall, to be put behind people."""
         if self.defocus is None:
             return edited
-        (family,) = self.config.defocus_families
-        amount = code[:, self.config.code_families + family] / code[:, family].clamp(min=1e-3)
-        blurred = self.defocus(source, 1 - torch.sigmoid(figure.float()).to(source.dtype), amount)
-        defocused: Tensor = edited + self._alone(code, (family,)) * (blurred - edited)
+        blur, wall = self.config.defocus_families
+        amount = code[:, self.config.code_families + blur] / code[:, blur].clamp(min=1e-3)
+        share = torch.sigmoid(figure.float()).to(source.dtype)
+        # Not asked for, the amount is 0; a narrow blur then says which colour is behind the rim of a person.
+        behind = self.defocus(source, 1 - share, amount.clamp(min=_NARROW))
+        walled = self._wall(source, behind, figure, code)
+        edited = edited + self._alone(code, (blur,)) * (behind - edited)
+        defocused: Tensor = edited + self._alone(code, (wall,)) * (walled - edited)
         return defocused
+
+    def _wall(self, source: Tensor, behind: Tensor, figure: Tensor, code: Tensor) -> Tensor:
+        """A wall of the colour to give, so coloured at a person's rim that nothing is left there of what was behind.
+
+        A pixel of share s is s F + (1 - s) B. Before the wall W it has to be s F + (1 - s) W, and since s of the
+        source is kept, W + source - B is what is needed here, as far as F can be a colour at all.
+        """
+        wall = (2 * code[:, -6:-3] - 1).to(source.dtype)
+        wall = wall.repeat_interleave(self.config.latent_channels // 3, 1)[:, :, None, None]
+        odds = figure.float().clamp(max=_SURE).exp().to(source.dtype)
+        odds = odds.repeat(1, self.config.latent_channels // 4, 1, 1)
+        rest = torch.minimum(torch.maximum(source - behind, -odds * (source + 1)), odds * (1 - source))
+        return wall + rest
 
     def spared(self, edited: Tensor, source: Tensor, figure: Tensor, code: Tensor) -> Tensor:
         """The edit, and the source where a pixel is person and the edit is for what is behind."""

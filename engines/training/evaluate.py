@@ -10,7 +10,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,8 @@ from engines.editor import Editor, load_editor
 from engines.families import PEOPLE
 from engines.metrics import psnr_db
 from engines.model import ModelError
+from engines.training.card import write_card
+from engines.training.evaluation import Evaluation, TrialResult
 from engines.training.held_back import Phrasing, held_back
 from engines.training.media import Scene, evaluation_files, load_media
 from engines.training.sheets import family_sheet, time_sheet
@@ -42,67 +44,6 @@ SIZE = 256
 FRAMES = 30
 _SHEET_FRAME = 12
 _SHEET_TIMES = (0, 6, 12, 18)
-
-
-@dataclass(frozen=True)
-class TrialResult:
-    """How well one family, or two joined, are edited.
-
-    Attributes:
-        psnr_db: Mean over scenes and frames.
-        worst_scene_psnr_db: Of the scene edited worst.
-        first_frame_psnr_db: Mean over scenes of frame 1.
-        last_frame_psnr_db: Mean over scenes of the last frame.
-        drift_db: The first less the last.
-        scenes: How many had a target; a background needs a matte of its person.
-        iou: Mean over scenes of the implied person's intersection over union
-            (:func:`engines.training.trials.implied_iou`), for families of people.
-        worst_scene_iou: Of the scene where it is least.
-    """
-
-    psnr_db: float
-    worst_scene_psnr_db: float
-    first_frame_psnr_db: float
-    last_frame_psnr_db: float
-    drift_db: float
-    scenes: int
-    iou: float | None = None
-    worst_scene_iou: float | None = None
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Everything ``afterimage evaluate`` measures; JSON keys are the names here.
-
-    Attributes:
-        mean_psnr_db: Mean over families.
-        worst_psnr_db: Of the worst family.
-        drift_db: Mean over families of frame 1 less the last frame; below 0 the last is the better one.
-        people_iou: Mean over the families of people.
-        instruction_top1: Share of held-back phrasings that are read as just the families they ask for.
-        families: Family name -> its result.
-        joined: The same of two edits in one instruction.
-        phrasings: How many phrasings ``instruction_top1`` is over.
-        scenes: How many photos and clips.
-        frames: Of each scene.
-        size: Side of the square edited, pixels.
-        model: What was measured, with compiler and precision.
-        skipped: Files that could not be used, a line each.
-    """
-
-    mean_psnr_db: float
-    worst_psnr_db: float
-    drift_db: float
-    people_iou: float | None
-    instruction_top1: float
-    families: dict[str, TrialResult]
-    joined: dict[str, TrialResult]
-    phrasings: int
-    scenes: int
-    frames: int
-    size: int
-    model: dict[str, str | int]
-    skipped: list[str]
 
 
 def evaluate_trial(editor: Editor, trial: Trial, takes: Sequence[Take]) -> TrialResult | None:
@@ -146,15 +87,17 @@ def evaluate(
     phrasings: Sequence[Phrasing],
     skipped: list[str],
     progress: Progress,
+    frames: int | None = None,
 ) -> Evaluation:
     """Measure every family and the joined pairs on the given scenes, and how phrasings are read.
 
-    Families that no scene has a target for are left out.
+    Families that no scene has a target for are left out. Of each scene ``FRAMES`` frames are edited, or fewer.
 
     Raises:
         ValueError: A clip is shorter than the frames that are evaluated.
     """
-    takes = film(scenes)
+    frames = FRAMES if frames is None else frames
+    takes = film(scenes, frames)
     results = {
         trial.families: evaluate_trial(editor, trial, takes)
         for trial in progress.track([*TRIALS, *JOINED_TRIALS], description="edits")
@@ -176,29 +119,42 @@ def evaluate(
         joined={" + ".join(names): result for names, result in told.items() if len(names) > 1},
         phrasings=len(phrasings),
         scenes=len(takes),
-        frames=FRAMES,
+        frames=frames,
         size=SIZE,
         model=described,
         skipped=skipped,
     )
 
 
-def film(scenes: Sequence[Scene]) -> list[Take]:
+def film(scenes: Sequence[Scene], frames: int) -> list[Take]:
     """A take of every scene.
 
     Raises:
         ValueError: A clip is shorter than the frames that are evaluated.
     """
-    takes = [filmed(scene, seed, FRAMES, SIZE) for seed, scene in enumerate(scenes)]
+    takes = [filmed(scene, seed, frames, SIZE) for seed, scene in enumerate(scenes)]
     for take in takes:
-        if len(take.sources) < FRAMES:
-            raise ValueError(f"{take.name} has {len(take.sources)} frames, {FRAMES} are needed")
+        if len(take.sources) < frames:
+            raise ValueError(f"{take.name} has {len(take.sources)} frames, {frames} are needed")
     return takes
+
+
+def pick(scenes: Sequence[Scene], count: int) -> list[Scene]:
+    """So many scenes in their order, those with mattes before all others, which are few and needed by more edits."""
+    masked = [index for index, scene in enumerate(scenes) if scene.mattes is not None]
+    others = [index for index, scene in enumerate(scenes) if scene.mattes is None]
+    chosen = _evenly(masked, count)
+    return [scenes[index] for index in sorted([*chosen, *_evenly(others, count - len(chosen))])]
+
+
+def _evenly(indices: Sequence[int], count: int) -> list[int]:
+    places = np.linspace(0, len(indices) - 1, min(count, len(indices))).round().astype(int)
+    return [indices[place] for place in places]
 
 
 def write_sheet(editor: Editor, scenes: Sequence[Scene], path: Path) -> None:
     """Write source, target and edit of a late frame for every family, the scenes taken in turn."""
-    takes = film(scenes)
+    takes = film(scenes, FRAMES)
     samples = [_sample(editor, trial, takes, seed) for seed, trial in enumerate(TRIALS)]
     pictures = [None if sample is None else sample[:, _SHEET_FRAME] for sample in samples]
     family_sheet([trial.label for trial in TRIALS], pictures, path)
@@ -206,7 +162,7 @@ def write_sheet(editor: Editor, scenes: Sequence[Scene], path: Path) -> None:
 
 def write_time_sheets(editor: Editor, scenes: Sequence[Scene], folder: Path) -> None:
     """Write a picture for each family and joined pair: source, target and edit over time."""
-    takes = film(scenes)
+    takes = film(scenes, FRAMES)
     for seed, trial in enumerate([*TRIALS, *JOINED_TRIALS]):
         sample = _sample(editor, trial, takes, seed)
         if sample is not None:
@@ -262,7 +218,15 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--model", default="rfdm-tiny", help="shipped model or model folder")
     parser.add_argument("--compiler", default="auto", help="what runs it (default: auto)")
     parser.add_argument("--steps", type=int, default=1, help="sampler steps for a frame (default: 1)")
-    parser.add_argument("--scenes", type=int, help="evaluate on so many scenes only, evenly picked")
+    parser.add_argument(
+        "--scenes",
+        type=int,
+        help="on so many scenes only: first those with mattes, then others evenly picked",
+    )
+    parser.add_argument("--frames", type=int, help=f"edit so many frames of each (default: {FRAMES})")
+    parser.add_argument(
+        "--card", type=Path, metavar="FILE", help="write the figures into a model card, between its marks"
+    )
     parser.add_argument(
         "--sheet", type=Path, metavar="FILE", help="only write a picture of samples, .png or .jpg"
     )
@@ -275,10 +239,7 @@ def main(arguments: list[str]) -> int:
     try:
         editor = load_editor(options.model, compiler=options.compiler, steps=options.steps)
         media = load_media(options.media, evaluation_files(options.media), max_frames=FRAMES)
-        scenes = media.scenes
-        if options.scenes is not None and options.scenes < len(scenes):
-            picked = np.linspace(0, len(scenes) - 1, max(1, options.scenes)).round().astype(int)
-            scenes = [scenes[index] for index in picked]
+        scenes = media.scenes if options.scenes is None else pick(media.scenes, options.scenes)
         if options.sheet is not None:
             write_sheet(editor, scenes, options.sheet)
             return 0
@@ -287,7 +248,9 @@ def main(arguments: list[str]) -> int:
             return 0
         with Progress(console=console) as progress:
             phrasings = [phrasing for phrasing in held_back() if phrasing.family is not None]
-            evaluation = evaluate(editor, scenes, phrasings, media.skipped, progress)
+            evaluation = evaluate(editor, scenes, phrasings, media.skipped, progress, options.frames)
+        if options.card is not None:
+            write_card(evaluation, options.card)
     except (ModelError, OSError, ValueError) as error:
         print(f"afterimage evaluate: {error}", file=sys.stderr)
         return 2

@@ -40,7 +40,7 @@ from engines.training.weather import Balloons
 
 MODEL_VERSION = "2"
 KEY_FRAME_INTERVAL = 3
-CONFIG = TinyConfig(figure_ramp=(0.0, 1.0), hue_families=(41, 42), defocus_families=(43,))
+CONFIG = TinyConfig(figure_ramp=(0.0, 1.0), hue_families=(41, 42), defocus_families=(43, 46))
 HALVINGS = 2
 SCRATCH = TrainSettings()
 WARM = TrainSettings(filter_rate=0.02, learning_rate=4e-4, warmup_steps=100, fall_share=0.75)
@@ -72,7 +72,7 @@ def train(options: argparse.Namespace, console: Console) -> None:
     trainer = Trainer(CONFIG, settings, device, options.run, options.start)
     if trainer.step:
         console.print(f"resuming at step {trainer.step}, {trainer.elapsed_s / 60:.1f} min done")
-    if trainer.elapsed_s < settings.minutes * 60:
+    if trainer.step == 0 or trainer.elapsed_s < settings.minutes * 60:
         _fit(trainer, options, console)
     encoder = options.out / "instruction_encoder"
     if not (encoder / "config.json").exists():

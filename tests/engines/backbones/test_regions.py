@@ -1,9 +1,12 @@
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engines.backbones.regions import Defocus, Hue
+from engines.backbones.tiny import TinyConfig, TinyDenoiser
 from engines.codecs import PatchCodec
+from engines.families import FAMILIES
 from engines.training.filters import luma
 from engines.training.regions import near_hue
 
@@ -99,3 +102,40 @@ def test_a_larger_amount_blurs_more_once_that_is_learned() -> None:
     )
 
     assert much < 0.8 * little < 0.5 * float(noise.std())
+
+
+def test_before_a_wall_the_rim_of_a_person_keeps_nothing_of_what_was_behind() -> None:
+    """A person's edge on a green room, put before a blue wall: half person, half wall."""
+    denoiser = small_denoiser()
+    person, room, wall = (torch.tensor(colour).view(3, 1, 1) for colour in (RED, (0.1, 0.6, 0.2), BLUE))
+    share = torch.zeros(1, 64, 64)
+    share[:, :, :32] = 1
+    share[:, :, 32:34] = 0.5
+    source = CODEC.encode(torch.lerp(room, person, share)[None] * 2 - 1)
+    logits = torch.logit(share, eps=1e-4)[None]
+    figure = F.pixel_unshuffle(F.interpolate(logits, scale_factor=0.5), 2)
+    code = torch.zeros(1, denoiser.code_length)
+    code[:, FAMILIES.index("background_replace")] = 1
+    code[:, -6:-3] = torch.tensor(BLUE)
+
+    walled = denoiser.defocused(torch.zeros_like(source), source, figure, code)
+    shown = pixels(denoiser.spared(walled, source, figure, code))
+    expected = torch.lerp(wall, person, share)
+
+    torch.testing.assert_close(shown[0, ..., 36:-8], expected[..., 36:-8], atol=0.01, rtol=0)
+    torch.testing.assert_close(shown[0, :, 8:-8, 8:30], expected[:, 8:-8, 8:30], atol=0.01, rtol=0)
+    # Green is in neither of the two.
+    assert float(shown[0, 1, 8:-8, 28:38].max()) < 0.3
+
+
+def small_denoiser() -> TinyDenoiser:
+    torch.manual_seed(0)
+    families = tuple(FAMILIES.index(name) for name in ("background_blur", "background_replace"))
+    small = TinyConfig(
+        widths=(8, 8, 8),
+        context_width=8,
+        figure_widths=(8, 8, 8),
+        figure_ramp=(0.0, 1.0),
+        defocus_families=families,
+    )
+    return TinyDenoiser(small).eval().requires_grad_(False)

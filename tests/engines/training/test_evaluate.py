@@ -12,10 +12,11 @@ from engines.families import FAMILIES, PEOPLE
 from engines.flow import flow_levels
 from engines.program import Direct, FrameProgram
 from engines.training import evaluate as evaluation
-from engines.training.evaluate import evaluate, is_read_right, main
+from engines.training.card import BEGIN, END
+from engines.training.evaluate import evaluate, is_read_right, main, pick
 from engines.training.held_back import Phrasing
 from engines.training.media import Scene
-from engines.training.trials import JOINED_TRIALS
+from engines.training.trials import JOINED_TRIALS, TRIALS
 from tests.engines.streams import small_parts
 from tests.engines.training.test_media import write_photo
 
@@ -98,10 +99,41 @@ def test_json_alone_goes_to_standard_output(
         evaluation, "held_back", lambda: (Phrasing("sepia", "sepia"), Phrasing("hello", None))
     )
 
-    assert main(["--media", str(tmp_path), "--json"]) == 0
+    card = tmp_path / "README.md"
+    card.write_text(f"# A model\n\n{BEGIN}\nstale\n{END}\n\n## Limits\n")
+
+    assert main(["--media", str(tmp_path), "--json", "--card", str(card)]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert {"mean_psnr_db", "worst_psnr_db", "drift_db", "people_iou", "families", "joined"} <= set(printed)
     assert printed["phrasings"] == 1
+    assert f"| sepia | {printed['families']['sepia']['psnr_db']:.1f} |" in card.read_text()
+    assert "stale" not in card.read_text()
+    assert card.read_text().startswith("# A model\n")
+    assert card.read_text().endswith("\n## Limits\n")
+
+
+def test_a_card_without_a_place_for_figures_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_photo(tmp_path / "photo.png")
+    (tmp_path / "README.md").write_text("# A model\n")
+    monkeypatch.setattr(evaluation, "SIZE", 32)
+    monkeypatch.setattr(evaluation, "TRIALS", TRIALS[:1])
+    monkeypatch.setattr(evaluation, "JOINED_TRIALS", ())
+    monkeypatch.setattr(evaluation, "load_editor", lambda *_, **__: editor())
+    monkeypatch.setattr(evaluation, "held_back", tuple)
+
+    assert main(["--media", str(tmp_path), "--frames", "1", "--card", str(tmp_path / "README.md")]) == 2
+    assert "has no place for figures" in capsys.readouterr().err
+
+
+def test_scenes_with_people_are_picked_first_and_the_others_evenly() -> None:
+    masked, others = masked_photo(), [photo() for _ in range(9)]
+    scenes = [*others[:5], masked, *others[5:]]
+
+    assert pick(scenes, 1) == [masked]
+    assert pick(scenes, 4) == [others[0], others[4], masked, others[8]]
+    assert pick(scenes, 99) == scenes
 
 
 def test_a_sheet_of_samples_is_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

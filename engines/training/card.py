@@ -1,0 +1,68 @@
+"""The figures of a model card, written by the evaluation that measured them."""
+
+from pathlib import Path
+
+from engines.families import LABELS
+from engines.training.evaluation import Evaluation, TrialResult
+
+BEGIN, END = "<!-- measured by afterimage evaluate --card -->", "<!-- end of measured figures -->"
+
+
+def figures(evaluation: Evaluation) -> str:
+    """What was measured in Markdown: on what, the means, and a row for each edit."""
+    compiled = ", ".join(str(evaluation.model[key]) for key in ("compiler", "precision", "device"))
+    lines = [
+        f"Measured by exact codes on {evaluation.scenes} scenes it never saw, {evaluation.frames} frames of each"
+        f" at {evaluation.size} px, through the same editor as the live path ({compiled}):",
+        "",
+        f"- mean PSNR over families **{evaluation.mean_psnr_db:.1f} dB**, worst family"
+        f" **{evaluation.worst_psnr_db:.1f} dB** ({_worst(evaluation)})",
+        f"- drift, frame 1 less the last: **{evaluation.drift_db:+.2f} dB**",
+    ]
+    if evaluation.people_iou is not None:
+        lines.append(
+            "- people: the mask that an edit of the background implies overlaps the true one by"
+            f" **{evaluation.people_iou:.3f}** (intersection over union)"
+        )
+    if evaluation.joined:
+        mean = sum(result.psnr_db for result in evaluation.joined.values()) / len(evaluation.joined)
+        lines.append(f"- joined edits: mean **{mean:.1f} dB**")
+    for title, results in (("family", evaluation.families), ("joined", evaluation.joined)):
+        head = f"| {title} | PSNR dB | worst scene | frame 1 | last frame | drift dB | person IoU |"
+        lines += ["", head, "|---|---|---|---|---|---|---|"]
+        lines += [_row(name, result) for name, result in results.items()]
+    return "\n".join(lines)
+
+
+def write_card(evaluation: Evaluation, card: Path) -> None:
+    """Put the figures between the two marks of a model card.
+
+    Raises:
+        OSError: The card cannot be read or written.
+        ValueError: It lacks a mark.
+    """
+    text = card.read_text()
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"{card} has no place for figures, between {BEGIN!r} and {END!r}")
+    card.write_text(f"{before}{begin}\n\n{figures(evaluation)}\n\n{end}{after}")
+
+
+def _worst(evaluation: Evaluation) -> str:
+    return _label(min(evaluation.families, key=lambda name: evaluation.families[name].psnr_db))
+
+
+def _row(name: str, result: TrialResult) -> str:
+    numbers = (
+        result.psnr_db,
+        result.worst_scene_psnr_db,
+        result.first_frame_psnr_db,
+        result.last_frame_psnr_db,
+    )
+    iou = "" if result.iou is None else f"{result.iou:.3f}"
+    return f"| {_label(name)} | {' | '.join(f'{n:.1f}' for n in numbers)} | {result.drift_db:+.2f} | {iou} |"
+
+
+def _label(name: str) -> str:
+    return " + ".join(LABELS[family].lower() for family in name.split(" + "))
