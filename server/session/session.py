@@ -6,7 +6,6 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 
-from server import telemetry
 from server.engine import Engine
 from server.messages import (
     EditsMessage,
@@ -21,16 +20,18 @@ from server.presets.store import Presets
 from server.recording.log import TakeLine, now
 from server.recording.store import Recordings
 from server.rtc.broadcast import Broadcast
-from server.rtc.connection import Connection, PeerHealth
+from server.rtc.connection import Connection
 from server.rtc.encoded import EncodedFrame
-from server.rtc.peer import Downlink, Peer, PeerEvents
+from server.rtc.peer import PeerEvents
 from server.rtc.viewer import Viewer
 from server.session.channels import Channels
 from server.session.control import follow
-from server.session.errors import AlreadyConnectedError, NoPictureError, SessionClosedError
+from server.session.errors import NoPictureError, SessionClosedError
 from server.session.events import Events
+from server.session.figures import Figures
 from server.session.frame import Frame, Picture
 from server.session.instructions import Instructions
+from server.session.intake import Intake
 from server.session.journey import Journey
 from server.session.layered import Seat
 from server.session.limits import SessionLimits
@@ -41,8 +42,8 @@ from server.session.receipts import Receipts
 from server.session.recording import SessionRecording
 from server.session.viewers import Viewers
 from server.session.worker import Trouble, Worker
-from server.stats import PictureSizes, Stats, VideoCodecs
-from server.telemetry import DropReason, Telemetry
+from server.stats import Stats
+from server.telemetry import Telemetry
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +87,6 @@ class Session:
         self.events = Events()
         self.telemetry = Telemetry(clock)
         self._engine, self._limits, self._on_closed, self._clock = engine, limits, on_closed, clock
-        self._began_s = clock()
         self._state: SessionState = "new"
         self._trouble: Trouble | None = None
         self._inbox: Mailbox[Frame] = Mailbox(lambda: self.telemetry.count_dropped("inbox"))
@@ -104,8 +104,6 @@ class Session:
             clock,
         )
         self.instructions = Instructions(engine, self._worker, receipts, self.telemetry, self._say, clock)
-        self._peer: Peer | None = None
-        self._publishes = False
         self._broadcast = Broadcast(
             self._outlets,
             lambda frame: self._journey.captured_ms(frame),
@@ -125,18 +123,44 @@ class Session:
         self._channels = Channels(
             self.events,
             lambda: (StateMessage(state=self._state), EditsMessage(**dict(self.instructions.summary))),
-            self.stats,
+            lambda: self._figures.now(),
             lambda message: follow(self, message),
             self.telemetry.add_client_report,
             self.end,
         )
         self._journey = Journey(self.telemetry, receipts, self._say, self._channels.add_match)
+        self._intake = Intake(
+            PeerEvents(
+                received=self.telemetry.count_received,
+                frame=self._take_frame,
+                sound=self._take_sound,
+                dropped=self.telemetry.count_dropped,
+                sent=self._journey.sent,
+                channel=self._channels.take,
+                state=self._take_connection_state,
+            ),
+            limits,
+            self._outlets,
+            self._journey,
+            self.telemetry,
+        )
+        self._figures = Figures(
+            model,
+            engine,
+            self.telemetry,
+            self._worker,
+            self._seat,
+            self._intake,
+            self._broadcast,
+            self._viewers,
+            clock,
+        )
         self.recording = SessionRecording(recordings, self._outlets, self._journey.captured_ms, self._say)
         self._presence = Presence(
             limits.connect_timeout_s,
             limits.gone_after_s,
             self._viewers,
-            self._health,
+            self._intake.health,
             self._journey.take_round_trip,
             self.end,
             clock,
@@ -188,13 +212,8 @@ class Session:
             MalformedOfferError: The offer is not SDP.
             UnusableOfferError: Nothing to edit can come of it.
         """
-        self._require_free()
-        outbox = self._outlets.open(lambda: self.telemetry.count_dropped("outbox"))
-        try:
-            return await self._open_peer(offer_sdp, Downlink(outbox, self._limits.max_bitrate_bps))
-        except BaseException:
-            self._outlets.close(outbox)
-            raise
+        self._require_open()
+        return await self._opened(await self._intake.connect(offer_sdp))
 
     async def publish(self, offer_sdp: str) -> str:
         """Answer a publisher's offer (WHIP): its picture and sound up, nothing down.
@@ -202,9 +221,8 @@ class Session:
         Raises:
             As `connect`.
         """
-        self._require_free()
-        self._publishes = True
-        return await self._open_peer(offer_sdp, None)
+        self._require_open()
+        return await self._opened(await self._intake.publish(offer_sdp))
 
     async def view(self, offer_sdp: str) -> tuple[Viewer, str]:
         """Answer a viewer's offer (WHEP); the viewer and the SDP answer.
@@ -215,8 +233,7 @@ class Session:
             MalformedOfferError: The offer is not SDP.
             UnusableOfferError: There is nothing in it that could show the edit.
         """
-        if self._state == "closed":
-            raise SessionClosedError
+        self._require_open()
         viewer, answer = await self._viewers.open(offer_sdp)
         if self._closing is not None:
             await viewer.close()
@@ -244,37 +261,15 @@ class Session:
     @property
     def published_by(self) -> Connection | None:
         """The publisher's connection, if the picture comes from one."""
-        return self._peer.connection if self._publishes and self._peer is not None else None
+        return self._intake.published_by
 
-    def _require_free(self) -> None:
+    def _require_open(self) -> None:
         if self._state == "closed":
             raise SessionClosedError
-        if self._peer is not None:
-            raise AlreadyConnectedError
 
-    async def _open_peer(self, offer_sdp: str, downlink: Downlink | None) -> str:
-        events = PeerEvents(
-            received=self.telemetry.count_received,
-            frame=self._take_frame,
-            sound=self._take_sound,
-            dropped=self._count_dropped,
-            sent=self._journey.sent,
-            channel=self._channels.take,
-            state=self._take_connection_state,
-        )
-        peer = self._peer = Peer(
-            downlink, events, self._limits.edit_size, self._limits.network, self._limits.codecs
-        )
-        self._journey.capture_clock = peer.capture_clock
-        try:
-            answer = await peer.answer(offer_sdp)
-        except BaseException:
-            self._peer, self._publishes = None, False
-            self._journey.capture_clock = None
-            await peer.close()
-            raise
+    async def _opened(self, answer: str) -> str:
         if self._closing is not None:
-            await peer.close()
+            await self._intake.close()
             raise SessionClosedError
         self._update_state()
         return answer
@@ -301,7 +296,7 @@ class Session:
         if self._closing is not None:
             raise SessionClosedError
         size = self.telemetry.edit_size
-        if self._peer is None or size is None:
+        if self._intake.peer is None or size is None:
             raise NoPictureError
         runs = self._engine.description
 
@@ -318,7 +313,7 @@ class Session:
                 original=original,
             )
 
-        return await self.recording.start(header, self.token, self._peer.hears)
+        return await self.recording.start(header, self.token, self._intake.peer.hears)
 
     async def apply_preset(self, preset_id: str, transition_ms: float = 0.0) -> None:
         """Put a preset's instructions in the place of all others.
@@ -339,44 +334,7 @@ class Session:
 
     def stats(self) -> Stats:
         """Telemetry as of now."""
-        telemetry_, client = self.telemetry, self.telemetry.client_report
-        runs = self._engine.description
-        return Stats(
-            frames=telemetry_.frames,
-            fps=telemetry_.rates,
-            stages_ms=telemetry_.stages,
-            server_ms=telemetry_.server,
-            glass_to_glass_ms=None if client is None else client.glass_to_glass_ms,
-            displayed_fps=None if client is None else client.displayed_fps,
-            memory=telemetry.memory(self._engine.footprint, self.held_bytes),
-            model=self.model,
-            version=None if runs is None else runs.version,
-            compiler=telemetry_.compiler or (None if runs is None else runs.compiler),
-            build=telemetry.build_summary(self._engine.build),
-            precision=None if runs is None else runs.precision,
-            device=None if runs is None else runs.device,
-            steps=None if runs is None else runs.steps,
-            evaluations=telemetry_.evaluations,
-            layers=len(self._worker.edits.applied(self._clock())),
-            drift=telemetry_.drift,
-            instruction_apply_ms=telemetry_.instruction_apply_ms,
-            size=PictureSizes(
-                received=telemetry_.camera_size, edit=telemetry_.edit_size, shown=telemetry_.shown_size
-            ),
-            viewers=self._viewers.summaries,
-            encoders=self._broadcast.encoders,
-            codecs=self._codecs,
-            uptime_s=round(self._clock() - self._began_s, 3),
-        )
-
-    @property
-    def _codecs(self) -> VideoCodecs:
-        peer = self._peer
-        own = None if peer is None or peer.encoder is None else peer.encoder.summary
-        return VideoCodecs(
-            decoder=None if peer is None else peer.decoder,
-            encoders=(() if own is None else (own,)) + self._broadcast.running,
-        )
+        return self._figures.now()
 
     async def close(self, reason: str) -> None:
         """End the session; further calls wait for the same end."""
@@ -401,14 +359,13 @@ class Session:
         await self.recording.close(reason)
         await self._viewers.end_all()
         await self._broadcast.close()
-        if self._peer is not None:
-            await self._peer.close()
+        await self._intake.close()
         self.events.end()
 
     # What the peer tells, all on the event loop.
 
     def _take_frame(self, frame: Frame) -> None:
-        if self._peer is not None and self._state != "closed":
+        if self._intake.peer is not None and self._state != "closed":
             self._journey.decoded(frame)
             self.recording.put_camera(frame)
             self._inbox.put(frame)
@@ -422,18 +379,15 @@ class Session:
 
         That is where it leaves the session: each viewer has RTP timestamps of its own.
         """
-        if self._publishes and frame.sent_s is None:
+        if self._intake.publishes and frame.sent_s is None:
             frame.sent_s = self._clock()
             if self._viewers:
                 frame.encoded_s = frame.sent_s
             self._journey.sent(frame, None)
 
     def _count_waited_too_long(self) -> None:
-        if self._publishes:
+        if self._intake.publishes:
             self.telemetry.count_dropped("outbox")
-
-    def _count_dropped(self, reason: DropReason, count: int) -> None:
-        self.telemetry.count_dropped(reason, count)
 
     def _take_connection_state(self, state: str) -> None:
         self._presence.connected = state == "connected"
@@ -441,9 +395,6 @@ class Session:
             self.end(f"connection {state}")
         else:
             self._update_state()
-
-    async def _health(self) -> PeerHealth | None:
-        return None if self._peer is None else await self._peer.health()
 
     # What the session tells.
 
@@ -458,7 +409,7 @@ class Session:
         if self._closing is not None:
             return
         state: SessionState
-        if self._peer is None:
+        if self._intake.peer is None:
             state = "new"
         elif not self._presence.connected:
             state = "connecting"

@@ -284,7 +284,7 @@ async def test_sound_is_drained(server: RunningServer) -> None:
         await visitor.connect(instruction="invert")
         await visitor.sees(20)
         session = server.service.sessions.find(visitor.session["id"])
-        peer = session._peer
+        peer = session._intake.peer
         assert peer is not None
         connection = peer.connection._connection
         assert connection is not None

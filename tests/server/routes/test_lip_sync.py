@@ -115,7 +115,7 @@ async def test_a_beep_is_heard_with_the_picture_it_was_recorded_with(start_serve
         await viewer.post("/whep")
 
         (session,) = server.service.sessions
-        peer = session._peer
+        peer = session._intake.peer
         assert peer is not None
         clock = peer.capture_clock
         await until(lambda: clock.video.reported and clock.sound.reported)
