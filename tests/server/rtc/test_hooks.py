@@ -1,9 +1,12 @@
 """aiortc has no hooks for these; what is reached into must be where it was."""
 
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from importlib.metadata import version
 
 import aiortc
-from aiortc import RTCConfiguration, RTCPeerConnection
+import pytest
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender
 from aiortc.jitterbuffer import JitterBuffer
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtp import RTCP_PSFB_PLI, RtcpPsfbPacket, RtcpSenderInfo, RtcpSrPacket, RtpPacket
@@ -62,7 +65,9 @@ async def test_sender_reports_are_seen_and_passed_on() -> None:
     await peer.close()
 
 
-async def test_only_the_last_packet_of_a_new_picture_counts() -> None:
+@pytest.fixture
+async def wire() -> AsyncIterator[tuple[RTCRtpSender, list[bytes]]]:
+    """A sender, and what it puts on the wire."""
     peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     sender = peer.addTransceiver("video").sender
     sent: list[bytes] = []
@@ -71,6 +76,12 @@ async def test_only_the_last_packet_of_a_new_picture_counts() -> None:
         sent.append(data)
 
     sender.transport._send_rtp = send  # type: ignore[method-assign]
+    yield sender, sent
+    await peer.close()
+
+
+async def test_only_the_last_packet_of_a_new_picture_counts(wire: tuple[RTCRtpSender, list[bytes]]) -> None:
+    sender, sent = wire
     left: list[int] = []
     hooks.watch_pictures_leave(sender, left.append)
 
@@ -92,18 +103,10 @@ async def test_only_the_last_packet_of_a_new_picture_counts() -> None:
         await sender.transport._send_rtp(data)
     assert left == [newest, 2000]
     assert len(sent) == 7
-    await peer.close()
 
 
-async def test_reports_are_dated_by_capture() -> None:
-    peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-    sender = peer.addTransceiver("video").sender
-    sent: list[bytes] = []
-
-    async def send(data: bytes) -> None:
-        sent.append(data)
-
-    sender.transport._send_rtp = send  # type: ignore[method-assign]
+async def test_reports_are_dated_by_capture(wire: tuple[RTCRtpSender, list[bytes]]) -> None:
+    sender, sent = wire
     captured: list[float | None] = [1_000_000.0]
     hooks.date_reports(sender, lambda: captured[0])
 
@@ -116,7 +119,6 @@ async def test_reports_are_dated_by_capture() -> None:
         await sender.transport._send_rtp(data)
     dates = [int.from_bytes(data[8:16]) for data in sent if data != picture]
     assert dates == [1 << 40, unix_ms_to_ntp(1_000_000.0), 1 << 40]
-    await peer.close()
 
 
 async def test_key_frame_requests_are_heard() -> None:
@@ -127,3 +129,19 @@ async def test_key_frame_requests_are_heard() -> None:
     await sender._handle_rtcp_packet(RtcpPsfbPacket(fmt=RTCP_PSFB_PLI, ssrc=1, media_ssrc=sender._ssrc))
     assert wishes == [True]
     await peer.close()
+
+
+async def test_the_codec_to_send_comes_first_and_the_others_stay() -> None:
+    async with AsyncExitStack() as stack:
+        browser, server = (RTCPeerConnection(RTCConfiguration(iceServers=[])) for _ in range(2))
+        for peer in (browser, server):
+            stack.push_async_callback(peer.close)
+        browser.addTransceiver("video")
+        await server.setRemoteDescription(await browser.createOffer())
+        (transceiver,) = server.getTransceivers()
+        known = hooks.codecs_by_payload_type(transceiver)
+        wanted = next(number for number, name in known.items() if name == "H264")
+        assert hooks.negotiated_codec(transceiver) == "VP8"
+        hooks.send_first(transceiver, wanted)
+        assert hooks.negotiated_codec(transceiver) == "H264"
+        assert hooks.codecs_by_payload_type(transceiver) == known

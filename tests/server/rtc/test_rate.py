@@ -11,6 +11,13 @@ class Clock:
         return self.now_s
 
 
+def without_loss(rate: RateControl, clock: Clock, seconds: int) -> None:
+    """A report of nothing lost for each second."""
+    for _ in range(seconds):
+        clock.now_s += 1
+        rate.reported(0.0)
+
+
 def test_the_receivers_estimate_counts_within_what_is_set() -> None:
     rate = RateControl(3_000_000, 2_000_000)
     assert rate.target_bps == 2_000_000
@@ -31,21 +38,16 @@ def test_heavy_loss_lowers_it_light_loss_lets_it_grow_again() -> None:
     assert rate.target_bps == 2_250_000
     rate.reported(0.05)
     assert rate.target_bps == 2_250_000
-    for _ in range(20):
-        clock.now_s += 1
-        rate.reported(0.0)
+    without_loss(rate, clock, 20)
     assert rate.target_bps == 3_000_000
 
 
 def test_without_an_estimate_it_grows_from_the_start_to_what_is_set() -> None:
     clock = Clock()
     rate = RateControl(3_000_000, 2_000_000, clock)
-    clock.now_s += 1
-    rate.reported(0.0)
+    without_loss(rate, clock, 1)
     assert rate.target_bps == 2_160_000
-    for _ in range(10):
-        clock.now_s += 1
-        rate.reported(0.0)
+    without_loss(rate, clock, 10)
     assert rate.target_bps == 3_000_000
 
 
