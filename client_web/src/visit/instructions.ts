@@ -47,18 +47,15 @@ export class Instructions {
     }
     const again = this.entries.findIndex((older) => older.text === text);
     if (again !== -1) this.entries.splice(again, 1);
-    const entry: Entry = {
-      text,
-      askedAt: performance.now(),
-      status: "queued",
-      ack: null,
-      receipt: null,
-      shownAfterMs: null,
-      problem: null,
-    };
+    const entry = newEntry(text);
     this.entries.unshift(entry);
     this.entries.splice(KEPT_ENTRIES);
     return entry;
+  }
+
+  /** What was said in these words; a new entry, of no list, where they came with a preset. */
+  entryOf(text: string): Entry {
+    return this.entries.find((entry) => entry.text === text) ?? newEntry(text);
   }
 
   /** @param control null while there is no connection: the instruction then waits for one */
@@ -123,6 +120,18 @@ export class Instructions {
     const { current } = this;
     if (current !== null && current.status !== "refused") current.status = "queued";
   }
+}
+
+function newEntry(text: string): Entry {
+  return {
+    text,
+    askedAt: performance.now(),
+    status: "queued",
+    ack: null,
+    receipt: null,
+    shownAfterMs: null,
+    problem: null,
+  };
 }
 
 function carries(shown: Shown, receipt: Receipt): boolean {

@@ -89,8 +89,12 @@ export class Visit {
   /** @param place in the place of all instructions, or on top of them */
   apply(text: string, place: Place = "alone"): void {
     const entry = this.instructions.add(text, place);
+    const strength = this.wanted.strengthAt(place);
+    this.wanted.keep(text, place);
     this.warning = null;
-    void this.send(entry, place);
+    void this.send(entry, place, strength).then(() => {
+      if (entry.status === "refused") this.wanted.giveUp();
+    });
   }
 
   setStrength(strength: number): void {
@@ -105,10 +109,10 @@ export class Visit {
     this.settleState();
   }
 
-  /** Say an instruction, also one that was said before. */
-  send(entry: Entry, place: Place): Promise<void> {
-    const strength = place === "alone" ? this.wanted.strength : 1;
-    return this.instructions.send(entry, this.link?.control ?? null, strength, place);
+  /** Say an instruction, also one that was said before; resolves to the server's name for it. */
+  async send(entry: Entry, place: Place, strength: number): Promise<string | null> {
+    await this.instructions.send(entry, this.link?.control ?? null, strength, place);
+    return entry.ack?.instruction_id ?? null;
   }
 
   /** Begin to record, or end it. */
@@ -195,7 +199,7 @@ export class Visit {
         this.onChange,
       ),
     };
-    void this.wanted.restore(this, this.instructions.current);
+    void this.wanted.restore(this, (text) => this.instructions.entryOf(text));
     this.settleState();
     await lost(this.link, this.linkEnd.signal, () => {
       // Browsers without requestVideoFrameCallback tell of the first picture only like this.

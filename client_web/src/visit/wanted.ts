@@ -1,10 +1,11 @@
-import type { ControlRequest, Edits, Layer, Place } from "../messages/control";
+import type { ControlRequest, Edits, KeptLayer, Place } from "../messages/control";
 import type { Entry } from "./instructions";
 
 /** What a new session is told through. */
 export interface Teller {
   tell(request: ControlRequest): void;
-  send(entry: Entry, place: Place): Promise<void>;
+  /** Resolves to what the server calls the instruction, null where it has not taken it. */
+  send(entry: Entry, place: Place, strength: number): Promise<string | null>;
 }
 
 /** While the slider is dragged, what it was a moment ago is no news. */
@@ -16,23 +17,46 @@ export class Wanted {
   edits: Edits | null = null;
   strength = 1;
   frozen = false;
-  private kept: readonly Layer[] = [];
+  private kept: readonly KeptLayer[] = [];
+  private bypassed = false;
+  private restoring = false;
   private strengthSetAt = Number.NEGATIVE_INFINITY;
 
   setStrength(strength: number): void {
     this.strength = strength;
     this.strengthSetAt = performance.now();
+    const last = this.kept.length - 1;
+    this.kept = this.kept.map((layer, index) => (index === last ? { ...layer, strength } : layer));
   }
 
   hear(edits: Edits): void {
     this.edits = edits;
-    // What a new session says of itself before it has been told anything is not what showed.
+    // What a new session says of itself before it has been told everything is not what showed.
+    if (this.restoring) return;
     if (edits.layers.length > 0 || edits.can_undo) this.kept = edits.layers;
+    this.bypassed = edits.bypassed;
+    this.frozen = edits.frozen;
     const top = edits.layers.at(-1);
     if (top !== undefined && performance.now() - this.strengthSetAt > STRENGTH_SETTLES_MS) {
       this.strength = top.strength;
     }
-    this.frozen = edits.frozen;
+  }
+
+  /** An instruction is given, with or without a session to tell it to. */
+  keep(text: string, place: Place): void {
+    const layer = { text, strength: this.strengthAt(place), enabled: true };
+    const below = this.kept.filter((kept) => kept.text !== text);
+    this.kept = place === "alone" ? [layer] : [...below, layer];
+  }
+
+  /** How much of a new instruction shows: the slider is for what is alone. */
+  strengthAt(place: Place): number {
+    return place === "alone" ? this.strength : 1;
+  }
+
+  /** The instruction given last was refused. */
+  giveUp(): void {
+    if (this.edits !== null) this.kept = this.edits.layers;
   }
 
   lose(): void {
@@ -40,22 +64,21 @@ export class Wanted {
   }
 
   /**
-   * Tell a new session what showed in the last one.
+   * Tell a new session what showed in the last one, and what was asked for since.
    *
-   * @param current the instruction in force
+   * @param entryOf what the visitor said in these words
    */
-  async restore(session: Teller, current: Entry | null): Promise<void> {
-    const { kept } = this;
-    if (this.strength !== 1) session.tell({ type: "strength", value: this.strength });
+  async restore(session: Teller, entryOf: (text: string) => Entry): Promise<void> {
+    this.restoring = true;
+    let place: Place = "alone";
+    for (const layer of this.kept) {
+      const id = await session.send(entryOf(layer.text), place, layer.strength);
+      if (id === null) continue;
+      place = "top";
+      if (!layer.enabled) session.tell({ type: "layer", instruction_id: id, enabled: false });
+    }
+    if (this.bypassed) session.tell({ type: "bypass", bypassed: true });
     if (this.frozen) session.tell({ type: "freeze", frozen: true });
-    if (kept.length < 2) {
-      if (current !== null) await session.send(current, "alone");
-      return;
-    }
-    for (const [index, layer] of kept.entries()) {
-      const place = index === 0 ? "alone" : "top";
-      if (current?.text === layer.text) await session.send(current, place);
-      else session.tell({ type: "instruction", text: layer.text, strength: layer.strength, place });
-    }
+    this.restoring = false;
   }
 }

@@ -1,0 +1,100 @@
+import { beforeEach, expect, it } from "vitest";
+import type { ControlRequest, Edits } from "../../src/messages/control";
+import type { Entry } from "../../src/visit/instructions";
+import { Wanted } from "../../src/visit/wanted";
+
+/** A session that is told things, and takes every instruction but those it was told to refuse. */
+class Session {
+  readonly told: unknown[] = [];
+  refuses = "";
+
+  tell(request: ControlRequest): void {
+    this.told.push(request);
+  }
+
+  send(entry: Entry, place: string, strength: number): Promise<string | null> {
+    this.told.push([entry.text, place, strength]);
+    return Promise.resolve(entry.text === this.refuses ? null : `id of ${entry.text}`);
+  }
+}
+
+const NOTHING: Edits = {
+  type: "edits",
+  layers: [],
+  can_undo: false,
+  can_redo: false,
+  bypassed: false,
+  frozen: false,
+};
+const entryOf = (text: string) => ({ text }) as Entry;
+
+function layer(text: string, strength = 1, enabled = true) {
+  return { instruction_id: `old ${text}`, text, strength, enabled };
+}
+
+let wanted: Wanted;
+let session: Session;
+
+beforeEach(() => {
+  wanted = new Wanted();
+  session = new Session();
+});
+
+it("tells the next session the whole stack, switches, bypass and freeze", async () => {
+  const layers = [layer("night", 0.5), layer("fog", 1, false), layer("rain", 0.8)];
+  wanted.hear({ ...NOTHING, layers, bypassed: true, frozen: true });
+  wanted.lose();
+
+  const told = wanted.restore(session, entryOf);
+  // What a session says of itself first is not what showed.
+  wanted.hear(NOTHING);
+  await told;
+
+  expect(session.told).toEqual([
+    ["night", "alone", 0.5],
+    ["fog", "top", 1],
+    { type: "layer", instruction_id: "id of fog", enabled: false },
+    ["rain", "top", 0.8],
+    { type: "bypass", bypassed: true },
+    { type: "freeze", frozen: true },
+  ]);
+});
+
+it("tells what was asked for while there was no session", async () => {
+  wanted.hear({ ...NOTHING, layers: [layer("night"), layer("fog")] });
+  wanted.lose();
+  wanted.keep("rain", "top");
+  await wanted.restore(session, entryOf);
+  expect(session.told).toEqual([
+    ["night", "alone", 1],
+    ["fog", "top", 1],
+    ["rain", "top", 1],
+  ]);
+
+  session.told.length = 0;
+  wanted.lose();
+  wanted.keep("sepia", "alone");
+  wanted.setStrength(0.3);
+  await wanted.restore(session, entryOf);
+  expect(session.told).toEqual([["sepia", "alone", 0.3]]);
+});
+
+it("does not bring back what was undone, nor what was refused", async () => {
+  wanted.keep("night", "alone");
+  wanted.hear({ ...NOTHING, can_redo: true, can_undo: true });
+  wanted.keep("nonsense", "alone");
+  wanted.giveUp();
+  wanted.lose();
+  await wanted.restore(session, entryOf);
+  expect(session.told).toEqual([]);
+});
+
+it("puts the next in the place of one that is refused", async () => {
+  wanted.hear({ ...NOTHING, layers: [layer("night"), layer("fog")] });
+  session.refuses = "night";
+  await wanted.restore(session, entryOf);
+  expect(session.told).toEqual([
+    ["night", "alone", 1],
+    ["fog", "alone", 1],
+  ]);
+});
