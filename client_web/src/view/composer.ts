@@ -82,6 +82,7 @@ export class Composer {
       if (visit.refusal !== null) this.say("refused", visit.refusal);
       else this.say(current?.status ?? "none", this.words(current));
     }
+    this.receipt.dataset["known"] = String(current?.ack?.known ?? true);
     this.showUnknown(visit);
     for (const button of this.ideas.children) {
       const inForce = current !== null && button.getAttribute("data-text") === current.text;
@@ -141,6 +142,7 @@ export class Composer {
   }
 
   private understood({ ack }: Entry): string {
+    if (ack?.known === false && ack.edits.length === 0) return "Not known, so nothing changes. ";
     const done = doneWords(ack, this.families);
     return done === "" ? "" : `${done}. `;
   }

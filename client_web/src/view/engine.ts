@@ -1,6 +1,6 @@
 import type { Build, Stats } from "../messages/stats";
 import { byId, write } from "./dom";
-import { capital, duration, size, UNMEASURED } from "./format";
+import { capital, duration, joined, size } from "./format";
 
 /** How long a change of the compiler is told of. */
 const TOLD_MS = 60_000;
@@ -15,10 +15,10 @@ export class EngineView {
   /** @param nowMs performance.now() */
   show(stats: Stats | null, nowMs: number): void {
     const steps = stats?.steps ?? null;
-    const stepWords = steps === null ? UNMEASURED : `${steps} ${steps === 1 ? "step" : "steps"}`;
-    write(byId("model", HTMLElement), `${stats?.model ?? UNMEASURED} · ${stepWords}`);
+    const stepWords = steps === null ? null : `${steps} ${steps === 1 ? "step" : "steps"}`;
+    write(byId("model", HTMLElement), joined([stats?.model, stepWords]));
     const runs = [stats?.compiler, stats?.precision, stats?.device];
-    write(byId("runs-on", HTMLElement), runs.map((part) => part ?? UNMEASURED).join(" · "));
+    write(byId("runs-on", HTMLElement), joined(runs));
     this.notice(stats?.compiler ?? null, nowMs);
     this.showBuild(stats?.build ?? null, stats?.compiler ?? null);
     const note = byId("swap", HTMLParagraphElement);

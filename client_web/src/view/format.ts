@@ -44,6 +44,12 @@ export function duration(seconds: number): string {
   return seconds < 90 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`;
 }
 
+/** What is known of several things, one after the other. */
+export function joined(parts: readonly (string | null | undefined)[]): string {
+  const known = parts.filter((part) => part != null);
+  return known.length === 0 ? UNMEASURED : known.join(" · ");
+}
+
 export function size(value: readonly [number, number] | null): string {
   return value === null ? UNMEASURED : `${value[0]} × ${value[1]}`;
 }

@@ -21,7 +21,7 @@ export class RecordingView {
   show(visit: Visit, now: number): void {
     const { since, recording, files } = visit.take;
     this.button.disabled = visit.link === null || !visit.pictured;
-    this.button.setAttribute("aria-pressed", String(since !== null));
+    this.button.dataset["state"] = since === null ? "idle" : "recording";
     this.original.disabled = since !== null;
     write(
       byId("record-label", HTMLSpanElement),

@@ -55,7 +55,9 @@ function row(layer: Layer, movable: boolean): HTMLLIElement {
     "li",
     { "data-id": layer.instruction_id, "data-testid": "layer" },
     named,
-    ...(movable ? [tool("up", "#i-up", `Apply “${layer.text}” later`)] : []),
+    movable
+      ? tool("up", "#i-up", `Apply “${layer.text}” later`)
+      : create("span", { class: "slot" }),
     tool("remove", "#i-leave", `Remove “${layer.text}”`),
   );
 }

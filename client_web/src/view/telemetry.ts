@@ -40,10 +40,10 @@ export class TelemetryView {
   }
 
   private figures(stats: Stats | null, measured: Measured | null): void {
-    set("g2g", milliseconds(measured?.glassToGlass?.p50 ?? null));
+    setFigure("g2g", milliseconds(measured?.glassToGlass?.p50 ?? null));
     set("g2g-p95", milliseconds(measured?.glassToGlass?.p95 ?? null));
     set("summary-figures", summaryWords(stats, measured));
-    set("fps-out", rate(stats?.fps.out ?? null));
+    setFigure("fps-out", rate(stats?.fps.out ?? null));
     set("fps-in", rate(stats?.fps.in ?? null));
     set("fps-shown", rate(measured?.displayedFps ?? null));
   }
@@ -68,6 +68,12 @@ export class TelemetryView {
 function set(id: string, words: string): void {
   const element = document.getElementById(id);
   if (element !== null) write(element, words);
+}
+
+/** A large figure; a large dash would look like one. */
+function setFigure(id: string, words: string): void {
+  set(id, words);
+  document.getElementById(id)?.classList.toggle("unmeasured", words === UNMEASURED);
 }
 
 function memoryInUse(stats: Stats | null): number | null {

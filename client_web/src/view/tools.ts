@@ -45,7 +45,6 @@ export class Tools {
     this.strength.style.setProperty("--share", `${percent}%`);
     write(byId("strength-value", HTMLOutputElement), `${percent} %`);
     this.freeze.setAttribute("aria-pressed", String(wanted.frozen));
-    write(byId("freeze-label", HTMLSpanElement), wanted.frozen ? "Go on" : "Freeze");
     byId("freeze-icon", SVGUseElement).setAttribute("href", wanted.frozen ? "#i-play" : "#i-pause");
     this.bypassed = wanted.edits?.bypassed ?? false;
     this.bypass.setAttribute("aria-pressed", String(this.bypassed));

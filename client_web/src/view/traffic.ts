@@ -19,18 +19,15 @@ const HARDWARE: Readonly<Record<string, string>> = {
 /** The rows about the way there and back: codecs, bit rates, the network's path. */
 export function showTraffic(stats: Stats | null, traffic: Traffic | null): void {
   const [encoder, ...others] = stats?.codecs.encoders ?? [];
-  const limit = encoder?.bitrate_bps ?? null;
   const rows = {
     "flow-up": flowWords(traffic?.up ?? null),
     decoder: codecWords(stats?.codecs.decoder ?? null),
-    "flow-down": [
-      flowWords(traffic?.down ?? null),
-      ...(limit === null ? [] : [`of at most ${bitrate(limit)}`]),
-    ].join(" "),
+    "flow-down": flowWords(traffic?.down ?? null),
     encoder: [
       codecWords(encoder?.name ?? null),
       ...(others.length === 0 ? [] : [`and ${others.length} for viewers`]),
     ].join(", "),
+    target: bitrate(encoder?.bitrate_bps ?? null),
     path: pathWords(traffic?.path ?? null),
   };
   for (const [id, words] of Object.entries(rows)) write(byId(id, HTMLElement), words);
