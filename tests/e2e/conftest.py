@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Playwright, async_playwright
+from playwright.async_api import Browser, Playwright, async_playwright, expect
 from playwright.async_api import Error as PlaywrightError
 from skimage import data
 
@@ -17,7 +17,7 @@ from benchmarks.live.chromium import QUIET_FLAGS, camera_flags, find_chromium
 from benchmarks.live.clip import MEDIA_CLIP, Picture, back_and_forth, moving_photograph, read_clip, write_y4m
 from benchmarks.live.server_process import ServerProcess
 from tests.e2e.offline import OfflineEdits, load_offline
-from tests.e2e.visitor import NOTE_TROUBLES, Visitor
+from tests.e2e.visitor import NOTE_TROUBLES, PATIENCE_S, Visitor
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "test-results"
@@ -25,6 +25,8 @@ CLIP_FRAMES = 24
 SIZE = (320, 240)
 
 INVERTING = (sys.executable, "-m", "tests.server.inverting_server")
+
+expect.set_options(timeout=1000 * PATIENCE_S)
 
 REPORT = pytest.StashKey[pytest.TestReport]()
 

@@ -33,6 +33,11 @@ async def words(page: Page, check: str) -> str:
     return await page.get_by_test_id(f"check-{check}").locator("p").inner_text()
 
 
+async def verdicts(page: Page) -> list[str]:
+    """What stands beside each name, for those who do not tell the colours apart."""
+    return await page.get_by_test_id("check-dialog").locator(".verdict").all_inner_texts()
+
+
 async def open_check(visitor: Visitor) -> tuple[str, dict[str, str]]:
     await visitor.open()
     await visitor.page.get_by_test_id("open-check").click()
@@ -49,6 +54,7 @@ async def test_all_is_green_where_all_works(start: Start, visit: Visit, tmp_path
         summary, states = await open_check(visitor)
     assert states == dict.fromkeys(CHECKS, "good")
     assert summary == "Everything a live edit needs works from here."
+    assert set(await verdicts(visitor.page)) == {"works"}
     assert "VP8 and H.264" in await words(visitor.page, "codec")
     await visitor.page.get_by_test_id("check-close").click()
     await expect(visitor.page.get_by_test_id("check-dialog")).not_to_be_visible()
@@ -81,6 +87,7 @@ async def test_a_server_that_is_gone_is_found_from_the_trouble_it_makes(start: S
     summary, states = await checked(visitor.page)
     assert states == {"camera": "good", "server": "bad", "udp": "idle", "turn": "idle", "codec": "good"}
     assert summary == "This needs a fix: Server."
+    assert await verdicts(visitor.page) == ["works", "needs a fix", "skipped", "skipped", "works"]
     assert "make serve" in await words(visitor.page, "server")
     await visitor.page.get_by_test_id("check-close").click()
 

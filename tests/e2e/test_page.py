@@ -46,6 +46,12 @@ SHOWN = (
     "apply-ms",
     "frames-edited",
     "memory",
+    "size-camera",
+    "size-edited",
+    "size-shown",
+    "flow-up",
+    "flow-down",
+    "target",
 )
 
 

@@ -7,8 +7,14 @@ from server.serve import serve
 from server.settings import Settings
 from tests.server.fakes import InvertingEditor
 
-if __name__ == "__main__":
+
+def asked_settings() -> Settings:
+    """The environment's settings, with the port of the command line."""
     parser = argparse.ArgumentParser()
     parser.add_argument("command", nargs="?", choices=["serve"])
     parser.add_argument("--port", type=int, default=Settings().port)
-    sys.exit(serve(Settings(model="inverting", port=parser.parse_args().port), InvertingEditor))
+    return Settings(model="inverting", port=parser.parse_args().port)
+
+
+if __name__ == "__main__":
+    sys.exit(serve(asked_settings(), InvertingEditor))

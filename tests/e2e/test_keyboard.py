@@ -1,0 +1,54 @@
+"""The live page without a mouse, by name, and without motion."""
+
+import pytest
+from playwright.async_api import expect
+
+from tests.e2e.conftest import Start, Visit
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+NAMELESS = """
+() => [...document.querySelectorAll("button, input, select, textarea, video, progress")]
+  .filter((element) => element.checkVisibility())
+  .filter((element) => {
+    const labels = [...(element.labels ?? [])].map((label) => label.textContent);
+    const labelledBy = document.getElementById(element.getAttribute("aria-labelledby") ?? "");
+    const names = [element.ariaLabel, ...labels, labelledBy?.textContent, element.textContent];
+    return !names.some((name) => name?.trim());
+  })
+  .map((element) => element.outerHTML)
+"""
+
+ENDLESS = """
+() => document.getAnimations()
+  .filter((animation) => animation.effect.getTiming().iterations === Infinity)
+  .map((animation) => animation.animationName)
+"""
+
+OUTLINE = "() => getComputedStyle(document.activeElement).outlineStyle"
+
+
+async def test_the_live_page_is_used_by_keys_and_names(start: Start, visit: Visit) -> None:
+    visitor = await visit(start(), reduced_motion="reduce")
+    await visitor.go_live("invert the colours")
+    page = visitor.page
+    box = page.get_by_test_id("instruction")
+
+    await box.click()
+    await expect(box).to_have_attribute("aria-expanded", "true")
+    await page.keyboard.press("Escape")
+    await expect(box).to_have_attribute("aria-expanded", "false")
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_test_id("add")).to_be_focused()
+    assert await page.evaluate(OUTLINE) == "solid"
+
+    await page.keyboard.press("b")
+    await expect(page.get_by_test_id("bypass")).to_have_attribute("aria-pressed", "true")
+    await page.keyboard.press("p")
+    await expect(page.get_by_test_id("freeze")).to_have_attribute("aria-pressed", "true")
+    await page.keyboard.press("/")
+    await expect(box).to_be_focused()
+
+    await expect(page.get_by_test_id("receipt")).to_have_attribute("aria-live", "polite")
+    assert await page.evaluate(NAMELESS) == []
+    assert await page.evaluate(ENDLESS) == []
