@@ -23,6 +23,7 @@ from server.files.edit import main
 from server.files.sink import VideoSink
 from server.files.source import Item, Picture, VideoSource
 from tests.server.clips import SOUND_RATE, TONE_HZ, make_clip
+from tests.server.disks import small_disk
 from tests.server.inverting import Recording, run_edit
 
 NEGATIVE = ("--instruction", "make it a negative")
@@ -434,21 +435,21 @@ def test_options_out_of_range_are_refused(tmp_path: Path, option: tuple[str, str
 # What may happen on the way.
 
 
-def test_a_full_disk_leaves_what_was_there(small_disk: Path) -> None:
-    source = make_clip(small_disk / "in.mp4", size=(640, 360), count=48, sounds=())
-    target = small_disk / "out.mp4"
+def test_a_full_disk_leaves_what_was_there(full_soon: Path) -> None:
+    source = make_clip(full_soon / "in.mp4", size=(640, 360), count=48, sounds=())
+    target = full_soon / "out.mp4"
     target.write_text("an older edit")
-    filler = small_disk / "filler"
-    free = os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_frsize
+    filler = full_soon / "filler"
+    free = os.statvfs(full_soon).f_bavail * os.statvfs(full_soon).f_frsize
     filler.write_bytes(bytes(free - 50_000))
 
     process = start_edit([source, target, *NEGATIVE, "--overwrite", "--quiet"])
     _, printed = process.communicate(timeout=60)
 
     assert process.returncode == 2
-    assert printed == f"afterimage edit: cannot write into {small_disk}: no space left on the disk\n"
+    assert printed == f"afterimage edit: cannot write into {full_soon}: no space left on the disk\n"
     assert target.read_text() == "an older edit"
-    assert sorted(small_disk.iterdir()) == sorted([source, target, filler])
+    assert sorted(full_soon.iterdir()) == sorted([source, target, filler])
 
 
 def test_a_limit_on_file_size_is_told_in_one_line(tmp_path: Path) -> None:
@@ -480,15 +481,10 @@ def test_an_interruption_leaves_nothing_half_written(tmp_path: Path, number: sig
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 4 MB, where this user may mount one."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(disk)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("only root may mount a small disk; the limit on file size is tested in its place")
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
+def full_soon(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 4 MB."""
+    with small_disk(tmp_path, "4m", "the limit on file size") as disk:
+        yield disk
 
 
 def start_edit(

@@ -1,6 +1,6 @@
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import numpy as np
 import pytest
@@ -95,21 +95,33 @@ async def test_turns_go_round(engine: Engine, editor: InvertingEditor) -> None:
     greed.cancel()
 
 
-async def test_the_frame_edited_is_the_newest_when_the_turn_comes(
+async def one_waits(
     engine: Engine, editor: InvertingEditor
-) -> None:
+) -> "tuple[Stream, asyncio.Task[Frame | None], Callable[[], Awaitable[None]]]":
+    """A stream that waits for its turn with a frame, its edit, and what lets the one before it end."""
     conditioning = await engine.encode("invert")
     first, second = Stream(engine, conditioning), Stream(engine, conditioning)
-    editor.hold = threading.Event()
+    hold = editor.hold = threading.Event()
     first.inbox.put(frame())
     first_edit = asyncio.create_task(first.edit())
     await asyncio.sleep(0.02)
     second.inbox.put(frame(rtp_timestamp=1))
     second_edit = asyncio.create_task(second.edit())
     await asyncio.sleep(0.02)
+
+    async def go_on() -> None:
+        hold.set()
+        await first_edit
+
+    return second, second_edit, go_on
+
+
+async def test_the_frame_edited_is_the_newest_when_the_turn_comes(
+    engine: Engine, editor: InvertingEditor
+) -> None:
+    second, second_edit, go_on = await one_waits(engine, editor)
     second.inbox.put(frame(rtp_timestamp=2))
-    editor.hold.set()
-    await first_edit
+    await go_on()
     edited = await second_edit
     assert edited is not None
     assert edited.rtp_timestamp == 2
@@ -159,18 +171,9 @@ async def test_layers_are_edited_one_after_another(engine: Engine, editor: Inver
 async def test_a_stream_that_gives_up_its_turn_leaves_its_frame(
     engine: Engine, editor: InvertingEditor
 ) -> None:
-    conditioning = await engine.encode("invert")
-    first, second = Stream(engine, conditioning), Stream(engine, conditioning)
-    editor.hold = threading.Event()
-    first.inbox.put(frame())
-    first_edit = asyncio.create_task(first.edit())
-    await asyncio.sleep(0.02)
-    second.inbox.put(frame())
-    second_edit = asyncio.create_task(second.edit())
-    await asyncio.sleep(0.02)
+    second, second_edit, go_on = await one_waits(engine, editor)
     second_edit.cancel()
-    editor.hold.set()
-    await first_edit
+    await go_on()
     await asyncio.sleep(0.02)
     assert second.inbox.peek() is not None
     assert sum(editor.batches) == 1

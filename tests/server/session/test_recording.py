@@ -3,8 +3,6 @@
 import asyncio
 import contextlib
 import json
-import os
-import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +16,7 @@ from benchmarks.live.server_process import ServerProcess
 from server.recording.take import Take
 from tests.server.client import Visitor
 from tests.server.conftest import RunningServer, StartServer, eventually
+from tests.server.disks import small_disk
 from tests.server.fakes import InvertingEditor
 from tests.server.inverting import run_edit
 from tests.server.screen import is_colour
@@ -208,15 +207,10 @@ async def test_the_quota_ends_a_recording_and_not_its_session(
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 256 KiB, where this user may mount one."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(disk)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("only root may mount a small disk; the quota is tested in its place")
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
+def full_soon(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 256 KiB."""
+    with small_disk(tmp_path, "256k", "the quota") as disk:
+        yield disk
 
 
 def fill(path: Path) -> None:
@@ -227,22 +221,22 @@ def fill(path: Path) -> None:
 
 
 async def test_a_full_disk_ends_a_recording_and_not_its_session(
-    start_server: StartServer, small_disk: Path
+    start_server: StartServer, full_soon: Path
 ) -> None:
-    server = await start_server(data=small_disk)
+    server = await start_server(data=full_soon)
     async with server.visitor(size=(640, 480)) as visitor:
         await visitor.connect(instruction="invert")
         await visitor.sees()
         recording = await begin(visitor, original=True)
         await recorded(visitor, recording, 30)
-        fill(small_disk / "other")
+        fill(full_soon / "other")
         ended = await visitor.heard(
             lambda said: said["type"] == "recording" and said["recording"]["state"] == "ended", timeout_s=30
         )
         assert ended["recording"]["reason"] == "the disk is full"
         await visitor.sees(5)
         assert (await ask(visitor, "GET", visitor.url)).json()["state"] == "live"
-        pictures, _ = played(small_disk / "recordings" / recording["id"] / "edited.mp4")
+        pictures, _ = played(full_soon / "recordings" / recording["id"] / "edited.mp4")
         assert len(pictures) > 0
         refused = await visitor.http.post(f"{visitor.url}/recordings", headers=visitor.authorization)
         assert refused.status_code == 507
