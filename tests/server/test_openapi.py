@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import httpx
+import pytest
 
 from benchmarks.live.server_process import ROOT, ServerProcess
 from tests.server.client import Visitor
@@ -22,10 +23,11 @@ TOKEN = "of the server"
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 TIME_LIMIT_S = 600.0
 """Ten times what it takes; it ends by itself."""
-FUZZ_S = os.environ.get("AFTERIMAGE_FUZZ_S")
+FUZZ_S = float(os.environ.get("AFTERIMAGE_FUZZ_S", "0"))
 """How long to go on with cases that no run before has had, by hand; the suite's are the same every time."""
 
 
+@pytest.mark.timeout(2 * TIME_LIMIT_S + FUZZ_S)
 async def test_the_server_does_what_its_description_says(tmp_path: Path) -> None:
     settings = {
         "AFTERIMAGE_DATA": str(tmp_path),
@@ -62,7 +64,7 @@ def try_everything(url: str, session_id: str) -> "subprocess.CompletedProcess[st
         f"{url}/openapi.json",
     )
     always_the_same = ("--seed", "1", "--generation-deterministic")
-    never_the_same = ("--phases", "fuzzing,stateful", "--max-time", str(FUZZ_S))
+    never_the_same = ("--phases", "fuzzing,stateful", "--max-time", str(round(FUZZ_S)))
     options = ("--no-color", *(never_the_same if FUZZ_S else always_the_same))
     environment = {**os.environ, "SERVER_URL": url, "SERVER_TOKEN": TOKEN, "LIVE_SESSION": session_id}
     return subprocess.run(
@@ -72,5 +74,5 @@ def try_everything(url: str, session_id: str) -> "subprocess.CompletedProcess[st
         capture_output=True,
         text=True,
         check=False,
-        timeout=TIME_LIMIT_S + float(FUZZ_S or 0),
+        timeout=TIME_LIMIT_S + FUZZ_S,
     )
