@@ -42,6 +42,7 @@ class Endurance:
         reanchored: Times the memory was emptied in the middle of a clip.
         worst_pop: The largest change to the next frame there, as a multiple of the target's own.
         worst_pop_at_cuts: Likewise at cuts.
+        worst_change_elsewhere: Likewise everywhere else, where nothing was emptied: what is no pop.
         drift_first_minute: Largest drift measured in it.
         drift_last_minute: Largest drift measured in it.
         wall_s: Time it all took.
@@ -58,6 +59,7 @@ class Endurance:
     reanchored: int
     worst_pop: float | None
     worst_pop_at_cuts: float
+    worst_change_elsewhere: float
     drift_first_minute: float | None
     drift_last_minute: float | None
     wall_s: float
@@ -123,6 +125,7 @@ def endure(
     drifts: list[float | None] = []
     pops: list[float] = []
     cut_pops: list[float] = []
+    elsewhere = 0.0
     process, resident = psutil.Process(), []
     last: tuple[NDArray[np.uint8], NDArray[np.uint8]] | None = None
     number, reanchored = 0, 0
@@ -138,9 +141,12 @@ def endure(
                 reanchored += 1
             result = editor.step([EditRequest(picture, instruction, state)])[0]
             scores.append(_psnr_db(result.picture, target))
-            if last is not None and (is_cut or emptied):
-                own = max(1.0, _change(target, last[1]))
-                (cut_pops if is_cut else pops).append(_change(result.picture, last[0]) / own)
+            if last is not None:
+                change = _change(result.picture, last[0]) / max(1.0, _change(target, last[1]))
+                if is_cut or emptied:
+                    (cut_pops if is_cut else pops).append(change)
+                else:
+                    elsewhere = max(elsewhere, change)
             if result.drift is not None:
                 most = result.drift if most is None else max(most, result.drift)
             last = (result.picture, target)
@@ -161,6 +167,7 @@ def endure(
         reanchored=reanchored,
         worst_pop=max(pops, default=None),
         worst_pop_at_cuts=max(cut_pops, default=0.0),
+        worst_change_elsewhere=elsewhere,
         drift_first_minute=drifts[0],
         drift_last_minute=drifts[-1],
         wall_s=wall_s,

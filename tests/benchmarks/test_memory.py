@@ -165,6 +165,7 @@ def test_every_minute_is_measured_and_re_anchored() -> None:
     assert figures.cuts == 11
     assert figures.reanchored > 0
     assert figures.worst_pop is not None
+    assert figures.worst_change_elsewhere > 0
     assert figures.lost_db == pytest.approx(figures.first_minute_psnr_db - figures.last_minute_psnr_db)
 
 
