@@ -45,6 +45,8 @@ CONFIG = TinyConfig(
     condition_width=64,
     detail_width=32,
     figure_families=(),
+    hue_families=(),
+    defocus_families=(),
     eraser_families=(),
     field_families=(),
 )

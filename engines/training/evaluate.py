@@ -20,7 +20,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from engines.editor import Editor, load_editor
-from engines.families import PEOPLE
+from engines.families import FAMILIES, PEOPLE
 from engines.metrics import psnr_db
 from engines.model import ModelError
 from engines.training.card import write_card
@@ -160,10 +160,14 @@ def write_sheet(editor: Editor, scenes: Sequence[Scene], path: Path) -> None:
     family_sheet([trial.label for trial in TRIALS], pictures, path)
 
 
-def write_time_sheets(editor: Editor, scenes: Sequence[Scene], folder: Path) -> None:
-    """Write a picture for each family and joined pair: source, target and edit over time."""
+def write_time_sheets(
+    editor: Editor, scenes: Sequence[Scene], folder: Path, only: Sequence[str] = FAMILIES
+) -> None:
+    """Write a picture for each family and joined pair with one of ``only``: source, target and edit over time."""
     takes = film(scenes, FRAMES)
     for seed, trial in enumerate([*TRIALS, *JOINED_TRIALS]):
+        if not set(trial.families) & set(only):
+            continue
         sample = _sample(editor, trial, takes, seed)
         if sample is not None:
             time_sheet(sample[:, list(_SHEET_TIMES)], folder / f"{'+'.join(trial.families)}.jpg")
@@ -233,6 +237,14 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--sheets", type=Path, metavar="DIR", help="only write a picture over time of each edit"
     )
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=FAMILIES,
+        default=FAMILIES,
+        metavar="FAMILY",
+        help="with --sheets: of edits with one of these families",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON alone on standard output")
     options = parser.parse_args(arguments)
     console = Console(stderr=True)
@@ -244,7 +256,7 @@ def main(arguments: list[str]) -> int:
             write_sheet(editor, scenes, options.sheet)
             return 0
         if options.sheets is not None:
-            write_time_sheets(editor, scenes, options.sheets)
+            write_time_sheets(editor, scenes, options.sheets, options.only)
             return 0
         with Progress(console=console) as progress:
             phrasings = [phrasing for phrasing in held_back() if phrasing.family is not None]

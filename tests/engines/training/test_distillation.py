@@ -26,6 +26,8 @@ def network(seed: int = 0) -> TinyDenoiser:
         condition_width=8,
         detail_width=8,
         figure_families=(),
+        hue_families=(),
+        defocus_families=(),
         eraser_families=(),
         field_families=(),
     )

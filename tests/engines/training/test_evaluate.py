@@ -160,6 +160,13 @@ def test_a_sheet_over_time_is_written_for_each_edit(tmp_path: Path, monkeypatch:
     written = {path.stem for path in (tmp_path / "sheets").glob("*.jpg")}
     assert set(FAMILIES) - PEOPLE <= written
     assert "night+snow" in written
+    options = ["--media", str(tmp_path / "media"), "--only", "snow", "--sheets", str(tmp_path / "snow")]
+    assert main(options) == 0
+    assert {path.stem for path in (tmp_path / "snow").glob("*.jpg")} == {
+        "snow",
+        "night+snow",
+        "pencil_sketch+snow",
+    }
 
 
 def test_a_folder_without_media_is_one_line_and_status_2(

@@ -20,7 +20,13 @@ SHAPE: dict[str, Any] = {
 SMALL = TinyConfig(**SHAPE, context_width=16, context_blocks=1)
 OLD_FAMILIES = 25
 OLD = TinyConfig(
-    **SHAPE, code_length=OLD_FAMILIES + 4, figure_families=(), field_families=(), eraser_families=()
+    **SHAPE,
+    code_length=OLD_FAMILIES + 4,
+    figure_families=(),
+    hue_families=(),
+    defocus_families=(),
+    field_families=(),
+    eraser_families=(),
 )
 _WEIGHTS = "diffusion_pytorch_model.safetensors"
 
