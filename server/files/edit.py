@@ -22,6 +22,7 @@ from server.session.edit_size import edit_size
 
 if TYPE_CHECKING:
     from engines.conditioning import Conditioning
+    from engines.model import ModelDescription
 
 # Enough that neither neighbour of the editor makes it wait over one slow frame, few enough to stay in memory.
 FRAMES_AHEAD = 8
@@ -128,7 +129,7 @@ def edit_file(edit: FileEdit, editor: LiveEditor, show_progress: ShowProgress) -
 
     def edited(items: Iterable[Item], source: VideoSource) -> Iterator[Item]:
         if not conditioning.known:
-            _warn_of_unknown(conditioning, editor.description.name)
+            _warn_of_unknown(conditioning, editor.description)
         return _edited(items, editor, conditioning, edit)
 
     _render(edit, editor, edited, show_progress)
@@ -228,10 +229,14 @@ def _edited(
             yield item
 
 
-def _warn_of_unknown(conditioning: "Conditioning", model: str) -> None:
+def _warn_of_unknown(conditioning: "Conditioning", model: "ModelDescription") -> None:
+    labels = {family.name: family.label for family in model.families}
+    done = " and ".join(labels.get(family, family) for family in conditioning.families)
     nearest = ", ".join(f'"{text}"' for text in conditioning.nearest)
+    text = conditioning.text
+    said = f'of "{text}" only this is done: {done}; the rest' if done else f'"{text}"'
     print(
-        f'afterimage edit: "{conditioning.text}" is unlike anything {model} was taught; nearest: {nearest}',
+        f"afterimage edit: {said} is unlike anything {model.name} was taught; nearest: {nearest}",
         file=sys.stderr,
     )
 

@@ -236,6 +236,20 @@ def test_an_unknown_instruction_is_named_with_its_nearest_and_done(
     )
 
 
+def test_of_a_half_known_instruction_the_half_that_is_done_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, target = make_clip(tmp_path / "in.mp4"), tmp_path / "out.mp4"
+
+    wish = "invert it and gibberish"
+    assert run_edit([source, target, "--instruction", wish, "--quiet"], Recording()) == 0
+
+    assert capsys.readouterr().err == (
+        'afterimage edit: of "invert it and gibberish" only this is done: Negative; the rest is unlike anything'
+        ' inverting was taught; nearest: "invert the colours"\n'
+    )
+
+
 def test_overwrite_replaces_the_target(tmp_path: Path) -> None:
     source, target = make_clip(tmp_path / "in.mp4"), tmp_path / "out.mp4"
     target.write_text("an older edit")
