@@ -52,6 +52,8 @@ class Conditioning:
     """Up to three example instructions of the nearest families, best first."""
     edits: tuple[tuple[str, float], ...] = ()
     """Family and amount of each edit, one or two, in the order they are named; empty where nothing is known."""
+    left_out: tuple[str, ...] = ()
+    """Families that are asked for as well, but cannot be done beside ``edits``: a third one, another colour."""
 
     @property
     def drift(self) -> Drift | None:

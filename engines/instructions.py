@@ -17,10 +17,17 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from engines.colours import COLOURS, NAMED_COLOURS
-from engines.conditioning import NO_COLOUR, RGB, Conditioning, InstructionError, instruction_code
+from engines.conditioning import (
+    MOST_EDITS,
+    NO_COLOUR,
+    RGB,
+    Conditioning,
+    InstructionError,
+    instruction_code,
+)
 from engines.families import EXAMPLES, FAMILIES, TAKES_NEUTRALS, TAKES_RGB, TAKES_RGB_OF
 from engines.model import ModelError
-from engines.reader import FORMAT_VERSION, NOTHING, STRANGER, Reader, ReaderConfig, Reading
+from engines.reader import FORMAT_VERSION, NOTHING, READ_EDITS, STRANGER, Reader, ReaderConfig, Reading
 from engines.tokenizer import Tokenizer, Vocabulary
 
 MAX_CHARACTERS = 500
@@ -46,20 +53,22 @@ class Opinion:
     """One way to read a text."""
 
     edits: Tensor
-    """(MOST_EDITS, families + 2) probabilities, as :class:`engines.reader.Reading` orders them."""
+    """(READ_EDITS, families + 2) probabilities, as :class:`engines.reader.Reading` orders them."""
     amounts: Tensor
-    """(MOST_EDITS,)"""
+    """(READ_EDITS,)"""
     colour: Tensor
     """(NAMED_COLOURS,) logits."""
     colour_of: Tensor
     """(COLOURS,) logits."""
     sureness: float
     """Probability of the likeliest answer: of two ways to read a text the surer one is taken."""
+    left_out: tuple[str, ...] = ()
+    """Families read that there is no place for in ``edits``."""
 
     @property
     def known_probability(self) -> float:
-        """0 to 1: all that is asked for is known, the first edit and, where there is one, the second."""
-        return float(self.edits[0, :STRANGER].sum() * (1 - self.edits[1, STRANGER]))
+        """0 to 1: all that is asked for is known, the first edit and whatever others there are."""
+        return float(self.edits[0, :STRANGER].sum() * (1 - self.edits[1:, STRANGER]).prod())
 
 
 class TrainedInstructionEncoder:
@@ -97,8 +106,8 @@ class TrainedInstructionEncoder:
     def encode(self, text: str) -> Conditioning:
         """Encode one instruction; the last CACHE_SIZE texts are remembered.
 
-        A text that is no known instruction gets the code of "unchanged": rather nothing than a guess. Where one edit
-        is known and another beside it is not, the known one is done, and ``known`` is false.
+        A text that is no known instruction gets the code of "unchanged": rather nothing than a guess. Where only a
+        part of it can be done, that is done, and ``known`` is false.
 
         Raises:
             InstructionError: The text is blank or longer than MAX_CHARACTERS.
@@ -122,7 +131,7 @@ class TrainedInstructionEncoder:
         cuts = clauses(text)
         reading = self.read([text, *(clause for cut in cuts for clause in cut)])
         whole, *parts = (_opinion(reading, row, self.config.temperature) for row in range(len(reading.edits)))
-        joined = (_joined(left, right) for left, right in zip(parts[::2], parts[1::2], strict=True))
+        joined = (joined_opinion(*both) for both in zip(parts[::2], parts[1::2], strict=True))
         return max(
             (whole, *(both for both in joined if both is not None)), key=lambda opinion: opinion.sureness
         )
@@ -132,12 +141,17 @@ class TrainedInstructionEncoder:
         probabilities = opinion.edits
         known = opinion.known_probability >= self.config.known_threshold
         edits: dict[str, float] = {}
-        for slot in _known_slots(probabilities) if known else _known_half(probabilities):
-            amount = opinion.amounts[slot].item()
-            # A family named twice is one edit: "darker, much darker".
-            edits[FAMILIES[int(probabilities[slot, :STRANGER].argmax())]] = (
-                1.0 if abs(amount - 1) <= _PLAIN_WITHIN else amount
+        left_out = list(opinion.left_out)
+        for slot in _known_slots(probabilities) if known else _known_part(probabilities):
+            family, amount = (
+                FAMILIES[int(probabilities[slot, :STRANGER].argmax())],
+                opinion.amounts[slot].item(),
             )
+            # A family named twice is one edit: "darker, much darker".
+            if family in edits or len(edits) < MOST_EDITS:
+                edits[family] = 1.0 if abs(amount - 1) <= _PLAIN_WITHIN else amount
+            else:
+                left_out.append(family)
         order = probabilities[:, :STRANGER].sum(0).argsort(descending=True).tolist()
         nearest = tuple(dict.fromkeys((*edits, *(FAMILIES[index] for index in order))))
         share = probabilities[0, :STRANGER].max() / probabilities[0, :STRANGER].sum()
@@ -151,9 +165,10 @@ class TrainedInstructionEncoder:
             ),
             family=nearest[0],
             confidence=opinion.known_probability * share.item(),
-            known=known,
+            known=known and not left_out,
             nearest=tuple(EXAMPLES[family][0] for family in nearest[:3]),
             edits=tuple(edits.items()),
+            left_out=tuple(left_out),
         )
 
 
@@ -190,49 +205,73 @@ def clauses(text: str) -> list[tuple[str, str]]:
 def _opinion(reading: Reading, row: int, temperature: float) -> Opinion:
     edits = (reading.edits[row] / temperature).softmax(-1)
     return Opinion(
-        edits,
-        reading.amounts[row],
+        _padded(edits),
+        torch.cat((reading.amounts[row], torch.ones(READ_EDITS)))[:READ_EDITS],
         reading.colour[row],
         reading.colour_of[row],
-        float(edits[0].max() * edits[1].max()),
+        float(edits.amax(-1).prod()),
     )
 
 
-def _joined(left: Opinion, right: Opinion) -> Opinion | None:
-    """Two clauses that ask for one edit each, as one text; None where they do not.
+def _padded(edits: Tensor) -> Tensor:
+    """As many rows as are told apart; what the network has no place for is no edit."""
+    nothing = torch.eye(NOTHING + 1)[NOTHING].expand(READ_EDITS, -1)
+    return torch.cat((edits, nothing))[:READ_EDITS]
+
+
+def joined_opinion(left: Opinion, right: Opinion) -> Opinion | None:
+    """Two clauses that ask for edits, as one text; None where they do not, or for the same.
 
     The code holds one colour, so where they name different ones the second is none the model can do beside the first.
     """
-    first, second = int(left.edits[0].argmax()), int(right.edits[0].argmax())
-    if first == second or max(first, second) >= STRANGER:
+    one, two = _asked(left), _asked(right)
+    if not one or not two or not set(one).isdisjoint(two):
         return None
-    families = (FAMILIES[first], FAMILIES[second])
-    clash = (TAKES_RGB.issuperset(families) and left.colour.argmax() != right.colour.argmax()) or (
-        TAKES_RGB_OF.issuperset(families) and left.colour_of.argmax() != right.colour_of.argmax()
-    )
     beyond = torch.eye(NOTHING + 1)[STRANGER]
-    return Opinion(
-        torch.stack((left.edits[0], beyond if clash else right.edits[0])),
-        torch.stack((left.amounts[0], right.amounts[0])),
-        left.colour if families[0] in TAKES_RGB else right.colour,
-        left.colour_of if families[0] in TAKES_RGB_OF else right.colour_of,
-        float(left.edits[0].max() * left.edits[1, NOTHING] * right.edits[0].max() * right.edits[1, NOTHING]),
+    clash = (TAKES_RGB if _clash(TAKES_RGB, one, two, left.colour, right.colour) else frozenset()) | (
+        TAKES_RGB_OF if _clash(TAKES_RGB_OF, one, two, left.colour_of, right.colour_of) else frozenset()
     )
+    rows = [
+        *left.edits[: len(one)],
+        *(beyond if family in clash else row for family, row in zip(two, right.edits, strict=False)),
+    ]
+    amounts = torch.cat((left.amounts[: len(one)], right.amounts[: len(two)], torch.ones(READ_EDITS)))
+    return Opinion(
+        _padded(torch.stack(rows)),
+        amounts[:READ_EDITS],
+        left.colour if TAKES_RGB.intersection(one) else right.colour,
+        left.colour_of if TAKES_RGB_OF.intersection(one) else right.colour_of,
+        left.sureness * right.sureness,
+        tuple(family for family in two if family in clash) + (*one, *two)[READ_EDITS:],
+    )
+
+
+def _asked(opinion: Opinion) -> tuple[str, ...]:
+    """Families of the edits a clause asks for; none where one of them is strange."""
+    answers = [answer for answer in opinion.edits.argmax(-1).tolist() if answer != NOTHING]
+    return () if STRANGER in answers else tuple(dict.fromkeys(FAMILIES[answer] for answer in answers))
+
+
+def _clash(
+    takers: Collection[str], one: Collection[str], two: Collection[str], first: Tensor, second: Tensor
+) -> bool:
+    """Whether both clauses name a colour, and not the same."""
+    named = all(any(family in takers for family in families) for families in (one, two))
+    return named and bool(first.argmax() != second.argmax())
 
 
 def _known_slots(probabilities: Tensor) -> tuple[int, ...]:
-    """The edits of a text that is known as a whole: the first, and the second where it rather names one than not."""
-    second = probabilities[1]
-    return (0, 1) if second[:STRANGER].sum() > second[NOTHING] else (0,)
+    """The edits of a text that is known as a whole: the first, and each that is rather named than not."""
+    named = probabilities[:, :STRANGER].sum(-1) > probabilities[:, NOTHING]
+    return (0, *(slot for slot in range(1, READ_EDITS) if named[slot]))
 
 
-def _known_half(probabilities: Tensor) -> tuple[int, ...]:
-    """The edit a text asks for beside something that nobody taught; none where all of it is strange."""
-    known, strange = probabilities[:, :STRANGER].sum(-1), probabilities[:, STRANGER]
-    for slot, other in ((0, 1), (1, 0)):
-        if known[slot] >= _SURE_OF_HALF and strange[other] > 0.5:
-            return (slot,)
-    return ()
+def _known_part(probabilities: Tensor) -> tuple[int, ...]:
+    """The edits a text asks for beside something that nobody taught; none where all of it is strange."""
+    if not (probabilities[:, STRANGER] > 0.5).any():
+        return ()
+    known = probabilities[:, :STRANGER].sum(-1) >= _SURE_OF_HALF
+    return tuple(slot for slot in range(READ_EDITS) if known[slot])
 
 
 def _colour_to_give(families: Collection[str], logits: Tensor) -> RGB:

@@ -20,6 +20,8 @@ from engines.tokenizer import MAX_WORDS, Words
 FORMAT_VERSION = 2
 STRANGER, NOTHING = len(FAMILIES), len(FAMILIES) + 1
 """Answers after the families: an edit nobody taught, and no edit at all."""
+READ_EDITS = MOST_EDITS + 1
+"""Edits that are told apart: one more than can be done, so that none is dropped without a word."""
 
 
 @dataclass(frozen=True)

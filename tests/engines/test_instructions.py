@@ -271,6 +271,36 @@ def test_of_two_edits_with_different_colours_the_first_is_done(encoder: TrainedI
 
     assert not conditioning.known
     assert torch.equal(conditioning.code, instruction_code({"tint": 1.0}, rgb=COLOURS["red"]))
+    assert conditioning.left_out == ("add_balloons",)
+
+
+@pytest.mark.parametrize(
+    ("text", "done", "left_out"),
+    [
+        ("make it night, blur the background and add snow", ("night", "background_blur"), ("snow",)),
+        ("make it a cartoon and add fog and make it warmer", ("cartoon", "fog"), ("warmer",)),
+        (
+            "remove the balloons and make it brighter and add snow",
+            ("remove_balloons", "brighter"),
+            ("snow",),
+        ),
+    ],
+)
+def test_of_three_edits_two_are_done_and_the_third_is_named(
+    encoder: TrainedInstructionEncoder, text: str, done: tuple[str, ...], left_out: tuple[str, ...]
+) -> None:
+    conditioning = encoder.encode(text)
+
+    assert (conditioning.families, conditioning.left_out, conditioning.known) == (done, left_out, False)
+
+
+@pytest.mark.parametrize(
+    "text", ["sepia but brighter", "black and white", "make it rain", "put a hat on the dog"]
+)
+def test_nothing_is_left_out_of_what_can_be_done_or_not_at_all(
+    encoder: TrainedInstructionEncoder, text: str
+) -> None:
+    assert encoder.encode(text).left_out == ()
 
 
 def test_typing_errors_case_and_punctuation_do_not_matter(encoder: TrainedInstructionEncoder) -> None:
