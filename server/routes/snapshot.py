@@ -51,12 +51,15 @@ def _preferred(accept: str) -> ImageFormat:
     """JPEG unless PNG is named and preferred (RFC 9110, section 12.5.1); 406 for neither."""
     weights: dict[str, float] = {}
     for entry in accept.split(","):
-        media_type, _, parameters = entry.strip().partition(";")
-        quality = parameters.strip().removeprefix("q=") if parameters.strip().startswith("q=") else "1"
+        media_type, *parameters = (part.strip().lower() for part in entry.split(";"))
+        quality = next((each[2:] for each in parameters if each.startswith("q=")), "1")
         try:
-            weights[media_type.strip().lower()] = float(quality)
+            weight = float(quality)
         except ValueError:
             continue
+        # Neither infinity nor what is no number at all weighs anything.
+        if 0.0 <= weight <= 1.0:
+            weights[media_type] = weight
     anything = max(weights.get("image/*", 0.0), weights.get("*/*", 0.0))
     jpeg, png = weights.get("image/jpeg", anything), weights.get("image/png", anything)
     if max(jpeg, png) <= 0:
