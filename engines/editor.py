@@ -15,9 +15,10 @@ from engines.codecs import PatchCodec
 from engines.compilers.choose import ENGINE_COMPILERS, choose_compiler, eager_compiler, usual_compiler
 from engines.compilers.interface import Compiler, CompilerName, Footprint, FrameShape, Precision
 from engines.compilers.programs import Build, Programs
-from engines.compilers.quantisation import load_ranges
+from engines.compilers.quantisation import denoiser_folder, load_ranges
 from engines.compilers.store import EngineStore, default_folder
 from engines.conditioning import Conditioning, InstructionEncoder
+from engines.device_codes import DeviceCodes
 from engines.memory import EditState
 from engines.model import ModelDescription, ModelError, ModelParts, find_model, load_parts
 from engines.program import FrameProgram, frame_program
@@ -80,6 +81,7 @@ class Editor:
         self._encoder: InstructionEncoder = parts.instruction_encoder
         self._codec, self._interval = parts.codec, parts.key_frame_interval
         self._largest_batch = compiler.batches[-1]
+        self._codes = DeviceCodes(torch.device(device))
         self._programs = Programs(compiler, lambda: eager_compiler(program, torch.device(device)))
 
     @property
@@ -180,7 +182,7 @@ class Editor:
             torch.from_numpy(_stack([request.picture for request in requests])),
             _batch([_memory(state, latent_shape) for state in states]),
             _batch([_noise(state) for state in states]),
-            _batch([request.conditioning.code for request in requests]),
+            _batch([self._codes.there(request.conditioning.code) for request in requests]),
             torch.tensor([request.strength for request in requests]),
         )
         key_frames = [
@@ -271,7 +273,7 @@ def load_editor(
         name,
         program,
         chosen_device,
-        lambda: load_ranges(find_model(model) / "denoiser"),
+        lambda: load_ranges(denoiser_folder(find_model(model))),
         EngineStore(engines or default_folder()),
         precision=precision,
     )

@@ -14,7 +14,7 @@ import torch
 
 from engines.compilers.choose import choose_compiler
 from engines.compilers.interface import Compiler, CompilerName, FrameShape, Precision
-from engines.compilers.quantisation import load_ranges
+from engines.compilers.quantisation import denoiser_folder, load_ranges
 from engines.compilers.store import EngineStore, default_folder
 from engines.compilers.tensorrt import TensorRtCompiler
 from engines.compilers.tensorrt_library import FLAVOURS, present_target
@@ -118,7 +118,7 @@ def _plan(options: argparse.Namespace, store: EngineStore) -> _Plan:
         compiler,
         program,
         choose_device("cpu" if cpu_only else "auto"),
-        lambda: load_ranges(find_model(options.model) / "denoiser"),
+        lambda: load_ranges(denoiser_folder(find_model(options.model))),
         store,
         precision=options.precision,
         sizes=sizes,

@@ -1,7 +1,7 @@
-"""Eight-bit convolutions: which range each one's input has, measured once and stored beside the weights.
+"""Eight-bit layers: which range each one's input has, measured once and stored beside the weights.
 
 Post-training quantisation in its plainest form (Krishnamoorthi 2018): weights symmetric for each filter, activations
-by one measured range for each convolution. Only the ranges are stored; the weights are rounded when a program is
+by one measured range for each layer. Only the ranges are stored; the weights are rounded when a program is
 compiled, so a model has one set of weights for every compiler.
 """
 
@@ -20,7 +20,6 @@ from engines.model import ModelError
 from engines.program import FrameProgram
 
 RANGES_FILE = "activation_ranges.json"
-_WEIGHTS_FILE = "diffusion_pytorch_model.safetensors"
 
 KEPT_EXACT = (
     "stem",
@@ -32,27 +31,35 @@ KEPT_EXACT = (
     "detail.out",
     "hue.smooth",
     "defocus.enlarge",
+    "unet.conv_in",
+    "unet.conv_out",
+    "transformer.pos_embed.proj",
+    "transformer.context_embedder",
+    "transformer.proj_out",
 )
-"""Convolutions next to the pixels: rounding there shows in the picture, and they are a small part of the work."""
+"""Layers next to the picture: rounding there shows in it, and they are a small part of the work."""
 
 
 @dataclass(frozen=True)
 class ActivationRange:
-    """The values a convolution's input took, 0 included."""
+    """The values a layer's input took, 0 included."""
 
     low: float
     high: float
 
 
 ActivationRanges = Mapping[str, ActivationRange]
-"""By the convolution's name in the denoiser."""
+"""By the layer's name in the denoiser."""
 
 
 @torch.inference_mode()
 def measure_ranges(
     program: FrameProgram, samples: Iterable[tuple[Tensor, Tensor, Tensor, Tensor, Tensor]]
 ) -> dict[str, ActivationRange]:
-    """Run the program on calibration frames and note what goes into each convolution that may be rounded.
+    """Run the program on calibration frames and note what goes into each layer that may be rounded.
+
+    Those are convolutions, and the linear layers of a transformer's tokens; one of a single vector for a frame, such
+    as the timestep's, is no work.
 
     Args:
         program: In float32.
@@ -63,16 +70,18 @@ def measure_ranges(
     """
     seen: dict[str, ActivationRange] = {}
 
-    def note(name: str, x: Tensor) -> None:
+    def note(name: str, module: nn.Module, x: Tensor) -> None:
+        if isinstance(module, nn.Linear) and x.ndim < 3:
+            return
         low, high = min(0.0, float(x.amin())), max(0.0, float(x.amax()))
         before = seen.get(name, ActivationRange(0.0, 0.0))
         seen[name] = ActivationRange(min(before.low, low), max(before.high, high))
 
     with ExitStack() as hooks:
         for name, module in program.predict.denoiser.named_modules():
-            if isinstance(module, nn.Conv2d) and name not in KEPT_EXACT:
+            if isinstance(module, nn.Conv2d | nn.Linear) and name not in KEPT_EXACT:
                 handle = module.register_forward_pre_hook(
-                    lambda _, arguments, name=name: note(name, arguments[0])
+                    lambda module, arguments, name=name: note(name, module, arguments[0])
                 )
                 hooks.callback(handle.remove)
         for pictures, memory, noise, code, strength in samples:
@@ -114,5 +123,16 @@ def load_ranges(denoiser_folder: Path) -> dict[str, ActivationRange] | None:
     return ranges
 
 
+def denoiser_folder(model: Path) -> Path:
+    """Where a model folder's denoiser lies: ``denoiser``, or diffusers' ``unet`` or ``transformer``."""
+    named = (model / name for name in ("denoiser", "unet", "transformer"))
+    return next((folder for folder in named if folder.is_dir()), model / "denoiser")
+
+
 def _digest(denoiser_folder: Path) -> str:
-    return hashlib.sha256((denoiser_folder / _WEIGHTS_FILE).read_bytes()).hexdigest()
+    digest = hashlib.sha256()
+    for path in sorted(denoiser_folder.glob("*.safetensors")):
+        with path.open("rb") as file:
+            while chunk := file.read(2**24):
+                digest.update(chunk)
+    return digest.hexdigest()
