@@ -11,10 +11,10 @@ from engines.backbones.tiny import TinyConfig, TinyDenoiser
 from engines.codecs import PatchCodec
 from engines.compilers.eager import EagerCompiler
 from engines.compilers.interface import FrameShape, Precision
-from engines.compilers.openvino import OpenVinoCompiler
+from engines.compilers.openvino import OpenVinoCompiler, quantise, trace
 from engines.compilers.quantisation import ActivationRange, measure_ranges
 from engines.compilers.store import EngineStore
-from engines.conditioning import CODE_LENGTH
+from engines.conditioning import CODE_LENGTH, instruction_code
 from engines.flow import flow_levels
 from engines.model import ModelError
 from engines.program import Direct, FrameProgram
@@ -75,6 +75,44 @@ def test_every_precision_stays_near_float32(size: tuple[int, int], tmp_path: Pat
         )
         assert latent < latent_bound, precision
         assert pixel <= pixel_bound, precision
+
+
+ASKING = ("sepia", "background_replace", "remove_balloons", "snow")
+"""One family that runs no part beside the trunk, and one for each of the parts."""
+
+
+def of_family(family: str, shown: Inputs) -> Inputs:
+    pictures, memory, noise, _, strength = shown
+    return pictures, memory, noise, instruction_code({family: 1.0}, rgb=(0.1, 0.2, 0.9))[None], strength
+
+
+def test_eight_bits_stay_near_float32_whichever_parts_run(tmp_path: Path) -> None:
+    subject, shape = program(), FrameShape(1, 64, 96)
+    shown = [of_family(family, inputs(64, 96)) for family in ASKING]
+    reference = EagerCompiler(subject, torch.device("cpu"), torch.float32).compile(shape)
+    own = OpenVinoCompiler(
+        subject, "int8", EngineStore(tmp_path), ranges=measure_ranges(subject, shown)
+    ).compile(shape)
+
+    for given in (*shown, *shown):
+        latent, pixel = relative_error(own(*given), reference(*given))
+        assert latent < 0.05
+        assert pixel <= 12
+
+
+def test_every_convolution_with_a_range_is_found_in_its_branch(tmp_path: Path) -> None:
+    subject = program()
+    graph = trace(subject)
+    ranges = measure_ranges(subject, [inputs(64, 96)])
+
+    quantise(graph, ranges)
+
+    branches = [node for node in graph.get_ops() if node.get_type_name() == "If"]
+    assert len(branches) == 3
+    rounded = [node for branch in branches for node in branch.get_function(0).get_ops()]
+    assert sum(node.get_type_name() == "FakeQuantize" for node in rounded) == 2 * sum(
+        name.startswith(("eraser", "figure", "field")) for name in ranges
+    )
 
 
 def test_several_steps_compile(tmp_path: Path) -> None:
