@@ -2,8 +2,14 @@
 
 import copy
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from diffusers import ModelMixin
+
+Network = TypeVar("Network", bound="ModelMixin")
 
 INPUTS = ("noisy", "source", "memory")
 """What an RFDM network sees, in the order of its input channels."""
@@ -46,3 +52,25 @@ def expand_convolution(conv: nn.Conv2d, channels: int, scales: Sequence[float] =
     expanded.in_channels = len(INPUTS) * channels
     expanded.weight = nn.Parameter(expand_input_weight(conv.weight.detach(), channels, scales))
     return expanded
+
+
+def expand_input(network: Network, first: str, channels: int, scales: Sequence[float] = ()) -> Network:
+    """The same diffusers network with all of :data:`INPUTS` on its input; one that has them is left as it is.
+
+    Args:
+        network: Of diffusers, with its configuration.
+        first: Name of its first convolution.
+        channels: Channels of one latent.
+        scales: As for :func:`expand_input_weight`.
+
+    Raises:
+        ValueError: Its channels are not 1 to 3 latents.
+    """
+    taken = len(INPUTS) * channels
+    if network.config.in_channels != taken:
+        conv = network.get_submodule(first)
+        assert isinstance(conv, nn.Conv2d)
+        network.set_submodule(first, expand_convolution(conv, channels, scales))
+        # An output left to follow the input (`out_channels: null`) must not grow with it.
+        network.register_to_config(in_channels=taken, out_channels=channels)
+    return network

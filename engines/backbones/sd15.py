@@ -4,14 +4,12 @@ Components, names and files are diffusers' own (Rombach et al. 2022); SD 2.x, wh
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
-from engines.backbones.expansion import INPUTS, expand_convolution
-from engines.pretrained.weights import load_whole
+from engines.backbones.expansion import expand_input
 
 
 class UnetDenoiser(nn.Module):
@@ -55,26 +53,5 @@ class UnetDenoiser(nn.Module):
 
 
 def expand_unet(unet: UNet2DConditionModel, scales: Sequence[float] = ()) -> UNet2DConditionModel:
-    """The same UNet with all of [noisy, source, memory] on its input; one that has them is left as it is.
-
-    Raises:
-        ValueError: Its channels are not 1 to 3 latents.
-    """
-    channels = unet.config.out_channels
-    if unet.config.in_channels != len(INPUTS) * channels:
-        unet.conv_in = expand_convolution(unet.conv_in, channels, scales)
-        unet.register_to_config(in_channels=len(INPUTS) * channels)
-    return unet
-
-
-def load_unet(
-    folder: Path, dtype: torch.dtype, variant: str | None, scales: Sequence[float] = ()
-) -> UNet2DConditionModel:
-    """Read a UNet folder, its input expanded where it has to be.
-
-    Raises:
-        OSError: A file is missing.
-        ValueError: A weight is missing, or its channels are not 1 to 3 latents.
-    """
-    unet = load_whole(UNet2DConditionModel, folder, torch_dtype=dtype, variant=variant)
-    return expand_unet(unet, scales).eval()
+    """See :func:`engines.backbones.expansion.expand_input`."""
+    return expand_input(unet, "conv_in", unet.config.out_channels, scales)

@@ -4,14 +4,12 @@ Text comes as tokens, joined with the picture's in every block, and pooled, join
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 from diffusers import SD3Transformer2DModel
 from torch import Tensor, nn
 
-from engines.backbones.expansion import INPUTS, expand_convolution
-from engines.pretrained.weights import load_whole
+from engines.backbones.expansion import expand_input
 
 
 class TransformerDenoiser(nn.Module):
@@ -59,27 +57,5 @@ class TransformerDenoiser(nn.Module):
 def expand_transformer(
     transformer: SD3Transformer2DModel, scales: Sequence[float] = ()
 ) -> SD3Transformer2DModel:
-    """The same transformer with all of [noisy, source, memory] on its input, if it does not have them.
-
-    Raises:
-        ValueError: Its channels are not 1 to 3 latents.
-    """
-    channels = transformer.out_channels
-    if transformer.config.in_channels != len(INPUTS) * channels:
-        transformer.pos_embed.proj = expand_convolution(transformer.pos_embed.proj, channels, scales)
-        # An output left to follow the input (`out_channels: null`) must not grow with it.
-        transformer.register_to_config(in_channels=len(INPUTS) * channels, out_channels=channels)
-    return transformer
-
-
-def load_transformer(
-    folder: Path, dtype: torch.dtype, variant: str | None, scales: Sequence[float] = ()
-) -> SD3Transformer2DModel:
-    """Read a transformer folder, its input expanded where it has to be.
-
-    Raises:
-        OSError: A file is missing.
-        ValueError: A weight is missing, or its channels are not 1 to 3 latents.
-    """
-    transformer = load_whole(SD3Transformer2DModel, folder, torch_dtype=dtype, variant=variant)
-    return expand_transformer(transformer, scales).eval()
+    """See :func:`engines.backbones.expansion.expand_input`."""
+    return expand_input(transformer, "pos_embed.proj", transformer.out_channels, scales)

@@ -13,6 +13,7 @@ from engines.model import ModelError, ModelParts
 from engines.pretrained.checkpoint import SD15, Checkpoint, read_checkpoint
 from engines.pretrained.index import RfdmIndex, index_of
 from engines.pretrained.needs import check_room, needs_of, room_on
+from engines.pretrained.weights import load_whole
 from engines.schedules import load_schedule
 
 if TYPE_CHECKING:
@@ -104,17 +105,26 @@ def load_denoiser(checkpoint: Checkpoint, index: RfdmIndex, dtype: torch.dtype) 
         OSError: A file is missing.
         ValueError: A weight is missing or of another shape.
     """
-    component = checkpoint.denoiser
-    scales = input_scales(checkpoint)
-    if checkpoint.kind is SD15:
-        from engines.backbones.sd15 import UnetDenoiser, load_unet
+    import diffusers
 
-        tokens = checkpoint.components["text_encoder"].config["max_position_embeddings"]
-        return UnetDenoiser(load_unet(component.folder, dtype, component.variant, scales), tokens)
-    from engines.backbones.sd35 import TransformerDenoiser, load_transformer
+    component, kind = checkpoint.denoiser, checkpoint.kind
+    scales, tokens = (
+        input_scales(checkpoint),
+        checkpoint.components["text_encoder"].config["max_position_embeddings"],
+    )
+    network = load_whole(
+        getattr(diffusers, kind.denoiser_class),
+        component.folder,
+        torch_dtype=dtype,
+        variant=component.variant,
+    ).eval()
+    if kind is SD15:
+        from engines.backbones.sd15 import UnetDenoiser, expand_unet
 
-    tokens = checkpoint.components["text_encoder"].config["max_position_embeddings"] + index.t5_tokens
-    return TransformerDenoiser(load_transformer(component.folder, dtype, component.variant, scales), tokens)
+        return UnetDenoiser(expand_unet(network, scales), tokens)
+    from engines.backbones.sd35 import TransformerDenoiser, expand_transformer
+
+    return TransformerDenoiser(expand_transformer(network, scales), tokens + index.t5_tokens)
 
 
 def input_scales(checkpoint: Checkpoint) -> tuple[float, ...]:
