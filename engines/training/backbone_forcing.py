@@ -12,10 +12,8 @@ import torch
 from torch import Tensor
 
 from engines import flow
-from engines.codecs import Codec
-from engines.guidance import GuidanceScales
 from engines.prediction import PredictionType, to_clean
-from engines.program import FrameProgram, Predict, ThreeBranch
+from engines.program import Predict
 from engines.schedules import DrawnLevels, Schedule
 from engines.training.forcing import ConditionDropout
 
@@ -69,47 +67,12 @@ class FirstLevel:
 
 DrawLevels = Callable[[int, torch.Generator], DrawnLevels]
 Teach = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
-"""What a frame's target is, from (target on disk, source, memory, noise, code)."""
+"""A frame's target from (target on disk, source, memory, noise, code): :func:`truth`, or a teacher's answer."""
 
 
 def truth(target: Tensor, source: Tensor, memory: Tensor, noise: Tensor, code: Tensor) -> Tensor:
     """The target on disk."""
     return target
-
-
-class Teacher:
-    """A frozen network's whole guided sampling, for a student that is to do it in one evaluation.
-
-    Guidance and steps are distilled together: the student sees the noise that the teacher began with (Meng et al.
-    2023 for guidance, Luhman and Luhman 2021 for steps).
-
-    Args:
-        denoiser: The teacher's own network, frozen.
-        codec: Of the latents.
-        schedule: Its levels.
-        prediction: What it predicts.
-        steps: Sampler steps it takes.
-        scales: Its guidance.
-        silence: The code of no instruction, (D,).
-    """
-
-    def __init__(
-        self,
-        denoiser: torch.nn.Module,
-        codec: Codec,
-        schedule: Schedule,
-        prediction: PredictionType,
-        steps: int,
-        scales: GuidanceScales,
-        silence: Tensor,
-    ) -> None:
-        branches = ThreeBranch(denoiser, scales.source, scales.instruction, silence)
-        self._program = FrameProgram(branches, codec, schedule.levels(steps), prediction)
-
-    @torch.no_grad()
-    def __call__(self, target: Tensor, source: Tensor, memory: Tensor, noise: Tensor, code: Tensor) -> Tensor:
-        """The latent it samples; the target on disk is not looked at."""
-        return self._program.sample(self._program.predict, source, memory, noise, code)
 
 
 def clip_losses(

@@ -55,7 +55,8 @@ def train_backbone(options: argparse.Namespace, console: Console) -> None:
         raise TrainingError(f"{options.init} cannot teach: it was never trained to use the {untrained[0]}")
     # Imported here: accelerate and diffusers take seconds, which a wrong folder need not wait for.
     from engines.training.backbone import BackboneSettings, BackboneTrainer, FrozenParts
-    from engines.training.backbone_forcing import FirstLevel, Teacher, truth
+    from engines.training.backbone_forcing import DrawLevels, FirstLevel, Teach, truth
+    from engines.training.distillation import Teacher
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     half = torch.bfloat16 if device.type == "cuda" else torch.float32
@@ -64,13 +65,14 @@ def train_backbone(options: argparse.Namespace, console: Console) -> None:
     _check_crop(options.crop, checkpoint, codec.downscale)
     frozen = FrozenParts(codec, _embedder(checkpoint, index, device, half), schedule, prediction)
     denoiser = load_denoiser(checkpoint, index, half if options.lora else torch.float32)
-    draw, teach = None, truth
+    draw: DrawLevels | None = None
+    teach: Teach = truth
     if options.distil:
         scales = index.guidance or PAPER_GUIDANCE
         frozen_copy = copy.deepcopy(denoiser).to(device, half).requires_grad_(False).eval()
         silence = frozen.embed("").to(device)
-        teacher = Teacher(frozen_copy, codec, schedule, prediction, options.distil, scales, silence)
-        draw, teach = FirstLevel(schedule), _in(half, teacher)
+        draw = FirstLevel(schedule)
+        teach = Teacher(frozen_copy, schedule, prediction, options.distil, scales, silence)
     settings = BackboneSettings(
         steps=options.steps,
         learning_rate=options.learning_rate,
@@ -130,15 +132,6 @@ def _embedder(
     embedder = load_embedder(checkpoint, index, torch.device("cpu"), dtype)
     embedder.stay(device)
     return embedder.embed
-
-
-def _in(dtype: torch.dtype, teach: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """A teacher that computes in half precision and answers in float32."""
-
-    def taught(*latents: Tensor) -> Tensor:
-        return teach(*(latent.to(dtype) for latent in latents)).float()
-
-    return taught
 
 
 def _batches(sampler: PairSampler, size: int, workers: int) -> Iterator[Sequence[PairedCrop]]:

@@ -6,15 +6,22 @@ chains well: the guided teacher of 8 steps (24 evaluations) teaches 4 steps, the
 
 What training starts a step from is noised around the memory, alpha y + sigma (y_hat + z). With the zero mean of image
 pipelines the student would learn on latents that its sampler never meets.
+
+A student of one evaluation begins where sampling begins, with the memory in the unknown target's place; so the large
+backbones are taught (:class:`Teacher`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from engines import flow
+from engines.guidance import GuidanceScales
+from engines.prediction import PredictionType, to_clean
+from engines.program import ThreeBranch
+from engines.schedules import DrawnLevels, Schedule
 from engines.training.forcing import RFDM, ConditionDropout, Method, Predictor
 
 
@@ -39,9 +46,22 @@ class Halving:
         return self.teacher_steps // self.student_steps
 
 
+CleanPredictor = Callable[[Tensor, Tensor, Tensor, DrawnLevels, Tensor], Tensor]
+"""The clean latents, from (noisy latents, sources, memories, each sample's level, codes)."""
+
+
+def bounded(predict: Predictor) -> CleanPredictor:
+    """A network that predicts clean latents of a bounded range and knows its level by sigma: rfdm-tiny's."""
+
+    def clean(y_s: Tensor, x: Tensor, y_hat: Tensor, level: DrawnLevels, code: Tensor) -> Tensor:
+        return predict(y_s, x, y_hat, level.sigma, code).float().clamp(-1, 1)
+
+    return clean
+
+
 @torch.no_grad()
 def taught(
-    teacher: Predictor,
+    teacher: CleanPredictor,
     y_s: Tensor,
     x: Tensor,
     y_hat: Tensor,
@@ -55,7 +75,7 @@ def taught(
     With the teacher's end y^t at level t, (y^t - sigma_t / sigma_s y^s) / (alpha_t - sigma_t / sigma_s alpha_s).
 
     Args:
-        teacher: Guided or not.
+        teacher: Guided or not, of any kind of prediction.
         y_s: Noisy latents at the teacher's levels ``first``, (B, C, h, w).
         x: Source latents, same shape.
         y_hat: Memories, same shape.
@@ -67,19 +87,69 @@ def taught(
     Returns:
         (B, C, h, w), the teacher's own clean prediction where it takes one step or ends at the last level.
     """
+    timesteps = levels.sigma if levels.timestep is None else levels.timestep
 
-    def at(index: Tensor) -> tuple[Tensor, Tensor]:
-        return levels.alpha[index].view(-1, 1, 1, 1), levels.sigma[index].view(-1, 1, 1, 1)
+    def at(index: Tensor) -> DrawnLevels:
+        chosen = (share[index].to(y_s.device) for share in (levels.alpha, levels.sigma, timesteps))
+        return DrawnLevels(*chosen)
 
-    alpha_s, sigma_s = at(first)
-    y_t = y_s
+    start, y_t = at(first), y_s.float()
+    present = start
     for step in range(inner):
-        (alpha, sigma), (alpha_next, sigma_next) = at(first + step), at(first + step + 1)
-        y = teacher(y_t, x, y_hat, sigma.flatten(), code).float().clamp(-1, 1)
-        y_t = flow.ddim_step(y_t, y, alpha, sigma, alpha_next, sigma_next)
-    alpha_t, sigma_t = at(first + inner)
-    ratio = sigma_t / sigma_s
-    return (y_t - ratio * y_s) / (alpha_t - ratio * alpha_s)
+        following = at(first + step + 1)
+        y = teacher(y_t.to(y_s.dtype), x, y_hat, present, code).float()
+        y_t = flow.ddim_step(
+            y_t, y, _wide(present.alpha), _wide(present.sigma), _wide(following.alpha), _wide(following.sigma)
+        )
+        present = following
+    ratio = _wide(present.sigma / start.sigma)
+    return (y_t - ratio * y_s) / (_wide(present.alpha) - ratio * _wide(start.alpha))
+
+
+def _wide(share: Tensor) -> Tensor:
+    return share.view(-1, 1, 1, 1)
+
+
+class Teacher:
+    """A frozen network's whole guided sampling, for a student that is to do it in one evaluation.
+
+    Guidance and steps are distilled together: the student sees the noise that the teacher began with (Meng et al.
+    2023 for guidance, Luhman and Luhman 2021 for steps).
+
+    Args:
+        denoiser: The teacher's own network, frozen.
+        schedule: Its levels.
+        prediction: What it predicts.
+        steps: Sampler steps it takes.
+        scales: Its guidance.
+        silence: The code of no instruction, (D,).
+    """
+
+    def __init__(
+        self,
+        denoiser: nn.Module,
+        schedule: Schedule,
+        prediction: PredictionType,
+        steps: int,
+        scales: GuidanceScales,
+        silence: Tensor,
+    ) -> None:
+        dtype = next(denoiser.parameters()).dtype
+        self._branches = ThreeBranch(denoiser, scales.source, scales.instruction, silence.to(dtype))
+        self._levels, self._steps, self._prediction = schedule.levels(steps), steps, prediction
+        self._dtype = dtype
+
+    @torch.no_grad()
+    def __call__(self, target: Tensor, source: Tensor, memory: Tensor, noise: Tensor, code: Tensor) -> Tensor:
+        """The latents it samples, (B, C, h, w) float32; the targets on disk are not looked at."""
+        x, y_hat, eps, given = (value.to(self._dtype) for value in (source, memory, noise, code))
+        y_s = flow.start(y_hat, eps, float(self._levels.alpha[0]), float(self._levels.sigma[0]))
+        first = torch.zeros(len(y_s), dtype=torch.long)
+        return taught(self._clean, y_s, x, y_hat, given, self._levels, first, self._steps)
+
+    def _clean(self, y_s: Tensor, x: Tensor, y_hat: Tensor, level: DrawnLevels, code: Tensor) -> Tensor:
+        raw = self._branches(y_s, x, y_hat, level.timestep, code)
+        return to_clean(raw.float(), y_s, _wide(level.alpha), _wide(level.sigma), self._prediction)
 
 
 def distillation_losses(
@@ -118,7 +188,7 @@ def distillation_losses(
         z = torch.randn(x.shape, generator=generator)
         y_s = flow.renoise(y, method.mean(y_hat), z, alpha, sigma)
         given = method.given(y_hat)
-        wanted = taught(teacher, y_s, x, given, code, levels, first, halving.inner)
+        wanted = taught(bounded(teacher), y_s, x, given, code, levels, first, halving.inner)
         predicted = student(y_s, x, given, sigma.flatten(), code).float()
         yield (predicted - wanted).square().mean()
         lost = (torch.rand(batch, generator=generator) < dropout.memory).view(-1, 1, 1, 1)

@@ -16,7 +16,8 @@ from engines.codecs import AutoencoderCodec
 from engines.guidance import GuidanceScales
 from engines.schedules import ShiftedFlow, VariancePreserving
 from engines.training.backbone import BackboneSettings, BackboneTrainer, FrozenParts
-from engines.training.backbone_forcing import Clips, FirstLevel, RandomLevels, Teacher, clip_losses, truth
+from engines.training.backbone_forcing import Clips, FirstLevel, RandomLevels, clip_losses, truth
+from engines.training.distillation import Teacher
 from engines.training.forcing import ConditionDropout
 from engines.training.loop import TrainingError
 from engines.training.pairs import PairedCrop
@@ -169,7 +170,6 @@ def test_a_student_learns_what_its_teacher_samples(tmp_path: Path) -> None:
     taught: list[tuple[Tensor, Tensor]] = []
     teacher = Teacher(
         sd35()[0].requires_grad_(False).eval(),
-        frozen.codec,
         frozen.schedule,
         frozen.prediction,
         2,

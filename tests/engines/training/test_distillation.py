@@ -1,12 +1,19 @@
+import copy
+
 import pytest
 import torch
 from torch import Tensor
 
 from engines.backbones.tiny import TinyConfig, TinyDenoiser
+from engines.compilers.verify import relative_error
 from engines.flow import flow_levels
+from engines.guidance import GuidanceScales
 from engines.program import Direct, ThreeBranch
-from engines.training.distillation import Halving, distillation_losses, taught
+from engines.schedules import Schedule, ShiftedFlow, VariancePreserving
+from engines.training.distillation import Halving, Teacher, bounded, distillation_losses, taught
 from engines.training.forcing import ConditionDropout
+from tests.engines.compilers.subjects import subject
+from tests.engines.stock import vp_scheduler
 
 SHAPE = (3, 4, 48, 4, 4)
 
@@ -83,7 +90,9 @@ def test_a_teacher_of_one_mind_teaches_its_mind(first: int, inner: int) -> None:
     def teacher(noisy: Tensor, source: Tensor, memory: Tensor, sigma: Tensor, code: Tensor) -> Tensor:
         return clean
 
-    wanted = taught(teacher, y_s, clean, clean, torch.ones(4, 3), levels, torch.full((4,), first), inner)
+    wanted = taught(
+        bounded(teacher), y_s, clean, clean, torch.ones(4, 3), levels, torch.full((4,), first), inner
+    )
 
     torch.testing.assert_close(wanted, clean, atol=1e-5, rtol=1e-5)
 
@@ -92,7 +101,7 @@ def test_the_students_step_lands_where_the_teachers_steps_do() -> None:
     teacher, levels = Direct(network()), flow_levels(8)
     x, y_s = latents(0)[0], latents(1)[0]
     code, nothing = torch.ones(4, 3), torch.zeros_like(x)
-    wanted = taught(teacher, y_s, x, nothing, code, levels, torch.full((4,), 2), 3)
+    wanted = taught(bounded(teacher), y_s, x, nothing, code, levels, torch.full((4,), 2), 3)
 
     y_t = y_s
     with torch.no_grad():
@@ -131,3 +140,27 @@ def test_what_a_step_starts_from_is_noised_around_the_memory() -> None:
 def test_steps_that_do_not_divide_are_refused(teacher_steps: int, student_steps: int) -> None:
     with pytest.raises(ValueError, match=f"{teacher_steps} steps cannot be taught as {student_steps}"):
         Halving(teacher_steps, student_steps)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("backbone", ["sd15", "sd35"])
+def test_a_teacher_answers_what_the_live_sampler_would(backbone: str, dtype: torch.dtype) -> None:
+    """Whatever its network predicts and at whatever levels; in half precision as on a GPU."""
+    program = subject(backbone, steps=3)
+    schedule: Schedule = ShiftedFlow(3.0, 1000)
+    if backbone == "sd15":
+        schedule = VariancePreserving(vp_scheduler().alphas_cumprod)
+    generator = torch.Generator().manual_seed(0)
+    shape = (2, program.codec.channels, 8, 8)
+    source, memory, noise = (torch.randn(shape, generator=generator) for _ in range(3))
+    codes = torch.randn(3, program.code_length, generator=generator)
+    code, silence = codes[:2], codes[2]
+    guided = ThreeBranch(program.predict.denoiser, 1.5, 2.0, silence)
+    with torch.no_grad():
+        expected = program.sample(guided, source, memory, noise, code)
+        own = copy.deepcopy(program.predict.denoiser).to(dtype)
+        teacher = Teacher(own, schedule, program.prediction, 3, GuidanceScales(1.5, 2.0), silence)
+        answer = teacher(torch.zeros(shape), source, memory, noise, code)
+
+    assert answer.dtype == torch.float32
+    assert relative_error(answer, expected) < (1e-5 if dtype == torch.float32 else 0.1)
