@@ -23,7 +23,7 @@ class DeviceCodes:
         """The code on the device; the same tensor at every call."""
         if code.device.type == self._device.type:
             return code
-        kept: Tensor | None = self._there.get(code)
+        kept: Tensor | None = self._there.get(code)  # type: ignore[no-untyped-call]
         if kept is None:
             kept = code.to(self._device)
             self._there[code] = kept
