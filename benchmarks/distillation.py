@@ -187,15 +187,17 @@ def plot(points: list[Point], path: Path) -> None:
     figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.4))
     for name in dict.fromkeys(point.name for point in points):
         own = [point for point in points if point.name == name]
-        counts = [point.evaluations for point in own]
-        axes[0].plot(counts, [point.one_answer.psnr_db for point in own], "o-", label=name, markersize=4)
+        spent = [point.evaluations for point in own]
+        axes[0].plot(spent, [point.one_answer.psnr_db for point in own], "o-", label=name, markersize=4)
         axes[1].plot(
-            counts, [point.many_answers.tempcon_excess for point in own], "o-", label=name, markersize=4
+            spent, [point.many_answers.tempcon_excess for point in own], "o-", label=name, markersize=4
         )
     axes[0].set_title("PSNR dB, families of one answer", fontsize=9)
     axes[1].set_title("TempCon less the target's, families of many", fontsize=9)
+    counts = sorted({point.evaluations for point in points})
     for axis in axes:
         axis.set_xscale("log", base=2)
+        axis.set_xticks(counts, [str(count) for count in counts])
         axis.set_xlabel("evaluations for a frame", fontsize=8)
         axis.tick_params(labelsize=7)
     axes[0].legend(fontsize=6)
