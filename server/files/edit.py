@@ -231,14 +231,17 @@ def _edited(
 
 def _warn_of_unknown(conditioning: "Conditioning", model: "ModelDescription") -> None:
     labels = {family.name: family.label for family in model.families}
-    done = " and ".join(labels.get(family, family) for family in conditioning.families)
+    done, left_out = (
+        " and ".join(labels.get(family, family) for family in families)
+        for families in (conditioning.families, conditioning.left_out)
+    )
     nearest = ", ".join(f'"{text}"' for text in conditioning.nearest)
     text = conditioning.text
     said = f'of "{text}" only this is done: {done}; the rest' if done else f'"{text}"'
-    print(
-        f"afterimage edit: {said} is unlike anything {model.name} was taught; nearest: {nearest}",
-        file=sys.stderr,
-    )
+    why = f"is unlike anything {model.name} was taught; nearest: {nearest}"
+    if left_out:
+        said, why = f'of "{text}" only this is done: {done};', f"{left_out} cannot be done beside it"
+    print(f"afterimage edit: {said} {why}", file=sys.stderr)
 
 
 def _load_as_recorded(options: Namespace, take: RecordedTake) -> None:

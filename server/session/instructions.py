@@ -222,9 +222,13 @@ def _unknown(conditioning: "Conditioning") -> WarningMessage:
 
 
 def _half_known(conditioning: "Conditioning", labels: Mapping[str, str]) -> WarningMessage:
-    done = " and ".join(labels.get(family, family) for family in conditioning.families)
+    done, left_out = (
+        " and ".join(labels.get(family, family) for family in families)
+        for families in (conditioning.families, conditioning.left_out)
+    )
+    rest = f"{left_out} cannot be done beside it." if left_out else "The rest is unlike anything taught."
     return WarningMessage(
         code="half_known_instruction",
-        detail=f"Of “{conditioning.text}” only this is done: {done}. The rest is unlike anything taught.",
+        detail=f"Of “{conditioning.text}” only this is done: {done}. {rest}",
         nearest=conditioning.nearest,
     )

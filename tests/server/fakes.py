@@ -21,7 +21,7 @@ from engines.model import Family, ModelDescription
 class InvertingEditor:
     """Whatever the instruction: the negative. Texts with "gibberish" in them are unlike anything it knows.
 
-    What "gibberish" is joined to by "and" is known.
+    What "gibberish" is joined to by "and" is known. "a third edit" is one too many.
     """
 
     step_s: float = 0.0
@@ -51,7 +51,8 @@ class InvertingEditor:
     def encode(self, text: str) -> Conditioning:
         if not text.strip():
             raise InstructionError("an instruction needs words")
-        known = "gibberish" not in text
+        third = "a third edit" in text
+        known = "gibberish" not in text and not third
         half = not known and " and " in text
         return Conditioning(
             text,
@@ -61,6 +62,7 @@ class InvertingEditor:
             known,
             ("invert the colours",),
             (("negative", 1.0),) if half else (),
+            ("snow",) if third else (),
         )
 
     def step(self, requests: Sequence[EditRequest]) -> list[EditResult]:

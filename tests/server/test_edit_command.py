@@ -250,6 +250,20 @@ def test_of_a_half_known_instruction_the_half_that_is_done_is_named(
     )
 
 
+def test_what_cannot_be_done_beside_other_edits_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, target = make_clip(tmp_path / "in.mp4"), tmp_path / "out.mp4"
+
+    wish = "invert it and do a third edit"
+    assert run_edit([source, target, "--instruction", wish, "--quiet"], Recording()) == 0
+
+    assert capsys.readouterr().err == (
+        'afterimage edit: of "invert it and do a third edit" only this is done: Negative;'
+        " snow cannot be done beside it\n"
+    )
+
+
 def test_overwrite_replaces_the_target(tmp_path: Path) -> None:
     source, target = make_clip(tmp_path / "in.mp4"), tmp_path / "out.mp4"
     target.write_text("an older edit")
