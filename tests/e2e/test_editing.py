@@ -5,9 +5,10 @@ from typing import cast
 
 import av
 import pytest
+from playwright.async_api import expect
 
 from benchmarks.live.server_process import ServerProcess
-from tests.e2e.conftest import Visit
+from tests.e2e.conftest import Start, Visit
 from tests.e2e.offline import Picture
 from tests.e2e.test_page import is_grey
 
@@ -40,6 +41,14 @@ async def test_edits_are_stacked_switched_and_taken_back(server: ServerProcess, 
     await page.get_by_test_id("receipt").click()
     await page.keyboard.press("Control+z")
     await visitor.until(lambda now: len(now["edits"]["layers"]) == 2)
+
+
+async def test_of_a_half_known_instruction_the_half_that_is_done_is_named(start: Start, visit: Visit) -> None:
+    visitor = await visit(start())
+    await visitor.go_live("invert it and gibberish")
+    unknown = visitor.page.get_by_test_id("unknown-instruction")
+    await expect(unknown).to_contain_text("Only half of this is done: Negative.")
+    await expect(visitor.page.get_by_test_id("receipt")).to_contain_text("Negative. Applied in ")
 
 
 async def test_a_bypass_shows_the_original(server: ServerProcess, visit: Visit) -> None:
