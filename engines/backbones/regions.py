@@ -63,7 +63,7 @@ class Hue(nn.Module):
         length = _length([colour - grey for colour in colours])
         known = (given_luma, given_length, meant_luma, meant_length)
         # Of the colour given and the colour meant in logarithms: what is sought are ratios.
-        seen = torch.cat([(each.reshape(batch, 1) + 0.05).log() for each in known], 1)
+        seen = torch.cat([(each.reshape(batch, 1).clamp(min=0) + 0.05).log() for each in known], 1)
         lightness, strength = self.paint(seen).exp()[:, :, None, None, None].unbind(1)
         # Levels of the latent lie around 0, of light above it.
         painted = [

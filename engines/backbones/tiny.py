@@ -70,7 +70,8 @@ class TinyConfig:
         detail_width: Channels of the head that works at twice the latent's resolution.
         figure_widths: Channels at strides 2, 4 and 8 of the part that tells people from the background.
         figure_families: Where in the code the weights of families stand that leave people as they are.
-        figure_ramp: Shares of a person at which a pixel begins to be kept, and is kept, by these.
+        figure_ramp: Shares of a person at which a pixel begins to be kept, and is kept, by those of them that the
+            trunk edits; those of ``defocus_families`` keep just the share.
         hue_families: Where the weights of the two families stand that go by a named colour, giving it another one and
             keeping it alone in colour; none for a network without a part for them.
         defocus_families: Where the weights of the two families stand that blur what is behind people and put a wall
@@ -92,9 +93,9 @@ class TinyConfig:
     detail_width: int = 64
     figure_widths: tuple[int, int, int] = (64, 96, 128)
     figure_families: tuple[int, ...] = (43, 44, 45, 46, 47)
-    figure_ramp: tuple[float, float] = (0.6, 0.95)
-    hue_families: tuple[int, ...] = ()
-    defocus_families: tuple[int, ...] = ()
+    figure_ramp: tuple[float, float] = (0.3, 0.95)
+    hue_families: tuple[int, ...] = (41, 42)
+    defocus_families: tuple[int, ...] = (43, 46)
     eraser_widths: tuple[int, int, int] = (32, 48, 64)
     eraser_families: tuple[int, ...] = (48,)
     field_width: int = 40
@@ -278,8 +279,13 @@ class TinyDenoiser(nn.Module):
     def spared(self, edited: Tensor, source: Tensor, figure: Tensor, code: Tensor) -> Tensor:
         """The edit, and the source where a pixel is person and the edit is for what is behind."""
         low, high = self.config.figure_ramp
-        inside = ((torch.sigmoid(figure.float()) - low) / (high - low)).clamp(0, 1).to(figure.dtype)
+        share = torch.sigmoid(figure.float())
+        surely = ((share - low) / (high - low)).clamp(0, 1)
         alone = self._alone(code, self.config.figure_families)
+        # The trunk has the rim of its own edits.
+        inside = (surely + self._alone(code, self.config.defocus_families) * (share - surely)).to(
+            figure.dtype
+        )
         # Every value is that of 2x2 pixels, in each of the three colours.
         kept = (alone * inside).repeat(1, self.config.latent_channels // 4, 1, 1)
         spared: Tensor = edited + kept * (source - edited)

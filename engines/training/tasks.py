@@ -63,7 +63,7 @@ _NEW = {
 _ODDS = {name: (_OLD | _NEW).get(name, 0.8) for name in FAMILIES if name not in PEOPLE}
 _PEOPLE_ODDS = {
     **{"background_blur": 0.3, "background_dark": 1.0, "background_tint": 1.0},
-    **{"background_replace": 1.6, "background_grey": 1.0},
+    **{"background_replace": 0.3, "background_grey": 1.0},
 }
 
 

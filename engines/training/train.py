@@ -38,9 +38,8 @@ from engines.training.text import train_text
 from engines.training.warm_start import warm_start
 from engines.training.weather import Balloons
 
-MODEL_VERSION = "2"
+MODEL_VERSION = "3"
 KEY_FRAME_INTERVAL = 3
-CONFIG = TinyConfig(figure_ramp=(0.0, 1.0), hue_families=(41, 42), defocus_families=(43, 46))
 HALVINGS = 2
 SCRATCH = TrainSettings()
 WARM = TrainSettings(filter_rate=0.02, learning_rate=4e-4, warmup_steps=100, fall_share=0.75)
@@ -69,7 +68,7 @@ def train(options: argparse.Namespace, console: Console) -> None:
     """
     device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     settings = replace(SCRATCH if options.start is None else WARM, minutes=options.minutes, seed=options.seed)
-    trainer = Trainer(CONFIG, settings, device, options.run, options.start)
+    trainer = Trainer(TinyConfig(), settings, device, options.run, options.start)
     if trainer.step:
         console.print(f"resuming at step {trainer.step}, {trainer.elapsed_s / 60:.1f} min done")
     if trainer.step == 0 or trainer.elapsed_s < settings.minutes * 60:

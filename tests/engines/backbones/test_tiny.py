@@ -205,6 +205,8 @@ def test_the_families_the_network_treats_apart_are_those_of_the_list() -> None:
 
     assert {FAMILIES[index] for index in config.figure_families} == PEOPLE
     assert {FAMILIES[index] for index in config.field_families} == set(NOISE_DRIFT)
+    assert [FAMILIES[index] for index in config.hue_families] == ["recolour", "colour_pop"]
+    assert [FAMILIES[index] for index in config.defocus_families] == ["background_blur", "background_replace"]
     assert config.code_families == len(FAMILIES)
 
 
