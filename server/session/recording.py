@@ -2,9 +2,12 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
+from server.engine import Engine
 from server.messages import RecordingMessage, RecordingSummary
-from server.recording.log import TakeLine
+from server.recording.log import TakeLine, now
 from server.recording.recorder import Recorder
 from server.recording.store import Recordings
 from server.recording.take import Take
@@ -16,11 +19,24 @@ from server.session.outlets import Outlets
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Taken:
+    """What a session's recordings are of."""
+
+    session_id: str
+    model: str
+    """Name of what edits."""
+    seed: int
+    """Of the stream's noise."""
+
+
 class SessionRecording:
     """Begins and ends a session's recordings, and tells of both.
 
     Args:
         recordings: Where they are kept.
+        engine: The editor, as it is when a recording begins.
+        taken: What is recorded.
         outlets: Where the session's frames leave.
         captured_ms: When a frame was captured, by the clock that sound is dated with.
         say: Told when a recording begins and ends.
@@ -29,11 +45,13 @@ class SessionRecording:
     def __init__(
         self,
         recordings: Recordings,
+        engine: Engine,
+        taken: Taken,
         outlets: Outlets,
         captured_ms: Callable[[Frame], float | None],
         say: Callable[[RecordingMessage], None],
     ) -> None:
-        self._recordings, self._outlets = recordings, outlets
+        self._recordings, self._engine, self._taken, self._outlets = recordings, engine, taken, outlets
         self._captured_ms, self._say = captured_ms, say
         self._recorder: Recorder | None = None
         self._beginning = False
@@ -44,12 +62,13 @@ class SessionRecording:
         return None if self._recorder is None else self._recorder.id
 
     async def start(
-        self, header: Callable[[str], TakeLine], session_token: str, hears: bool
+        self, original: bool, edit_size: tuple[int, int], session_token: str, hears: bool
     ) -> RecordingSummary:
         """Begin with the next frame.
 
         Args:
-            header: The log's first line, of the recording's id.
+            original: Whether the camera's own pictures are recorded as well.
+            edit_size: (width, height) at which frames are edited.
             session_token: Whoever has it may have the recording.
             hears: Whether there is sound.
 
@@ -61,6 +80,7 @@ class SessionRecording:
         if self._recorder is not None or self._beginning:
             raise AlreadyRecordingError
         self._beginning = True
+        header = partial(self._header, original, edit_size)
         try:
             self._recorder = await self._recordings.begin(header, session_token, hears, self._make)
         finally:
@@ -95,6 +115,20 @@ class SessionRecording:
         """A packet of sound has come."""
         if self._recorder is not None:
             self._recorder.put_sound(packet)
+
+    def _header(self, original: bool, edit_size: tuple[int, int], recording_id: str) -> TakeLine:
+        runs, taken = self._engine.description, self._taken
+        return TakeLine(
+            id=recording_id,
+            session_id=taken.session_id,
+            started_at=now(),
+            model=taken.model,
+            model_version=None if runs is None else runs.version,
+            steps=None if runs is None else runs.steps,
+            seed=taken.seed,
+            edit_size=edit_size,
+            original=original,
+        )
 
     def _make(self, header: TakeLine, open_take: Callable[[], Take]) -> Recorder:
         return Recorder(

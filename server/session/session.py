@@ -17,7 +17,6 @@ from server.messages import (
     WarningMessage,
 )
 from server.presets.store import Presets
-from server.recording.log import TakeLine, now
 from server.recording.store import Recordings
 from server.rtc.broadcast import Broadcast
 from server.rtc.connection import Connection
@@ -39,7 +38,7 @@ from server.session.mailbox import Mailbox
 from server.session.outlets import Outlets
 from server.session.presence import Presence
 from server.session.receipts import Receipts
-from server.session.recording import SessionRecording
+from server.session.recording import SessionRecording, Taken
 from server.session.viewers import Viewers
 from server.session.worker import Trouble, Worker
 from server.stats import Stats
@@ -155,7 +154,14 @@ class Session:
             self._viewers,
             clock,
         )
-        self.recording = SessionRecording(recordings, self._outlets, self._journey.captured_ms, self._say)
+        self.recording = SessionRecording(
+            recordings,
+            engine,
+            Taken(self.id, model, seed),
+            self._outlets,
+            self._journey.captured_ms,
+            self._say,
+        )
         self._presence = Presence(
             limits.connect_timeout_s,
             limits.gone_after_s,
@@ -295,25 +301,10 @@ class Session:
         """
         if self._closing is not None:
             raise SessionClosedError
-        size = self.telemetry.edit_size
-        if self._intake.peer is None or size is None:
+        peer, size = self._intake.peer, self.telemetry.edit_size
+        if peer is None or size is None:
             raise NoPictureError
-        runs = self._engine.description
-
-        def header(recording_id: str) -> TakeLine:
-            return TakeLine(
-                id=recording_id,
-                session_id=self.id,
-                started_at=now(),
-                model=self.model,
-                model_version=None if runs is None else runs.version,
-                steps=None if runs is None else runs.steps,
-                seed=self.seed,
-                edit_size=size,
-                original=original,
-            )
-
-        return await self.recording.start(header, self.token, self._intake.peer.hears)
+        return await self.recording.start(original, size, self.token, peer.hears)
 
     async def apply_preset(self, preset_id: str, transition_ms: float = 0.0) -> None:
         """Put a preset's instructions in the place of all others.
