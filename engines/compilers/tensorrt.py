@@ -82,7 +82,9 @@ class TensorRtCompiler:
         ranges: ActivationRanges | None = None,
     ) -> None:
         if precision in ("int8", "fp8") and not ranges:
-            raise ModelError(f"the model was never calibrated for {precision}")
+            raise ModelError(
+                f"the model was never calibrated for {precision}: see python -m engines.compilers.calibrate --help"
+            )
         self.name: CompilerName = flavour.name
         self.precision: Precision = precision
         # torch-tensorrt makes engines of one profile.

@@ -8,9 +8,10 @@ from PIL import Image
 from engines.backbones.tiny import save_denoiser
 from engines.compilers.calibrate import main
 from engines.compilers.cpu import cpu_flags, has_int8
-from engines.compilers.quantisation import RANGES_FILE
+from engines.compilers.quantisation import RANGES_FILE, denoiser_folder, load_ranges
 from engines.editor import load_editor
 from engines.model import SHIPPED_MODELS, write_index
+from tests.engines.stock import save_sd35
 from tests.engines.streams import picture, small_denoiser
 
 
@@ -39,6 +40,21 @@ def test_calibration_is_the_same_every_time_and_makes_eight_bits_run(
     assert (model / "denoiser" / RANGES_FILE).read_bytes() == first
     precision = load_editor(model, device="cpu").description.precision
     assert (precision == "int8") == has_int8(cpu_flags())
+
+
+def test_a_large_model_keeps_the_layers_that_hold_the_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, media = save_sd35(tmp_path / "model", with_t5=False), tmp_path / "media"
+    media.mkdir()
+    Image.fromarray(picture(0, 256, 320)).save(media / "noise.png")
+    monkeypatch.setattr("engines.compilers.calibrate.SHORT_SIDE", 64)
+    monkeypatch.setattr("engines.compilers.calibrate._INSTRUCTIONS", ("make it snow", "a red hat"))
+    assert main(["--model", str(model), "--media", str(media), "--precision", "int8"]) == 0
+
+    ranges = load_ranges(denoiser_folder(model))
+    assert ranges
+    assert f"transformer/{RANGES_FILE}: {len(ranges)} layers" in capsys.readouterr().out
 
 
 def test_what_is_not_there_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
