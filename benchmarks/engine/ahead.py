@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import get_args
 
@@ -20,7 +20,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.engine.models import CPU, SUBJECTS, CodecName, frame_program
+from benchmarks.engine.models import CPU, SUBJECTS, CodecName, Subject, frame_program
 from engines.compilers.compile import picture_size
 from engines.compilers.interface import FrameShape, Precision
 from engines.compilers.manifest import EnginePart
@@ -118,7 +118,7 @@ def table(built: Sequence[Built]) -> Table:
 def main(arguments: list[str]) -> int:
     """Run the command; 0, or 2 where the engines cannot be built."""
     options = _parser().parse_args(arguments)
-    subject, sizes = SUBJECTS[options.model], tuple(options.sizes)
+    subject, sizes = _shortened(SUBJECTS[options.model], options.layers), tuple(options.sizes)
     batches = tuple(sorted(set(options.batches)))
     codec: CodecName = options.codec if options.codec in subject.codecs else subject.codecs[0]
     with tempfile.TemporaryDirectory(dir=options.scratch) as folder:
@@ -156,6 +156,14 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def _shortened(subject: Subject, layers: int | None) -> Subject:
+    if layers is None or subject.family != "transformer":
+        return subject
+    dual = tuple(layer for layer in subject.network["dual_attention_layers"] if layer < layers)
+    shorter = subject.network | {"num_layers": layers, "dual_attention_layers": dual}
+    return replace(subject, name=f"{subject.name} of {layers} layers", network=shorter)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.engine.ahead", description=__doc__)
     parser.add_argument("model", choices=sorted(SUBJECTS))
@@ -169,6 +177,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--codec", default="tiny", choices=get_args(CodecName))
     parser.add_argument("--sizes", nargs="+", type=picture_size, metavar="HxW", default=[(512, 512)])
     parser.add_argument("--batches", nargs="+", type=int, metavar="N", default=[1])
+    parser.add_argument(
+        "--layers", type=int, metavar="N", help="of a transformer: so many only, where memory is short"
+    )
     parser.add_argument("--scratch", type=Path, metavar="DIR", help="where the engines lie meanwhile")
     parser.add_argument("--json", action="store_true", help="JSON alone on standard output")
     return parser

@@ -32,7 +32,7 @@ PAPER_EVALUATIONS = 3 * PAPER_STEPS
 """Eight steps of three branches: the only setting here that is guided."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Subject:
     """A model to time.
 
@@ -155,9 +155,9 @@ def _wholly(made: Network, device: torch.device, dtype: torch.dtype) -> Network:
 
 
 @lru_cache(maxsize=1)
-def _kept(name: str, dtype: torch.dtype) -> UNet2DConditionModel | SD3Transformer2DModel:
+def _kept(subject: Subject, dtype: torch.dtype) -> UNet2DConditionModel | SD3Transformer2DModel:
     """In main memory, made once for all cells of a model: random numbers take a while. Nobody changes it."""
-    return network(SUBJECTS[name], 3, CPU, dtype)
+    return network(subject, 3, CPU, dtype)
 
 
 def autoencoder(
@@ -212,7 +212,7 @@ def _random_parts(
     if subject.family == "embedded":
         with made_on(device, dtype):
             return TinyDenoiser(TinyConfig()).eval(), PatchCodec(2), "sample"
-    made = _kept(subject.name, dtype) if device == CPU else network(subject, 3, device, dtype)
+    made = _kept(subject, dtype) if device == CPU else network(subject, 3, device, dtype)
     learned = AutoencoderCodec(autoencoder(subject, codec, device, dtype))
     if subject.family == "unet":
         return UnetDenoiser(made, subject.tokens), learned, "epsilon"
