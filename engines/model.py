@@ -124,6 +124,8 @@ def find_model(name: str | Path) -> Path:
     for folder in (SHIPPED_MODELS / name, models_folder() / name, Path(name)):
         if (folder / "model_index.json").is_file():
             return folder
+    if Path(name).is_dir():
+        raise ModelError(f"{name} is no model folder: it has no model_index.json")
     if not Path(name).exists() and _HUB_ID.fullmatch(str(name)):
         # Imported here: the embedded model needs no hub.
         from engines.pretrained.hub import download

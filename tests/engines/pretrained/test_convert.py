@@ -131,6 +131,7 @@ def test_what_cannot_be_converted_is_one_line(
         ([str(stock["sd15"]), str(tmp_path / "x"), "--to", "rfdm3.5"], "can become rfdm1.5, not rfdm3.5"),
         ([str(done), str(tmp_path / "x")], "is an RFDM folder already"),
         (["absent", str(tmp_path / "x")], "no model 'absent'"),
+        ([str(tmp_path), str(tmp_path / "x")], f"{tmp_path} is no model folder: it has no model_index.json"),
     ):
         assert main(arguments) == 2
         error = capsys.readouterr().err
