@@ -59,9 +59,13 @@ def choose_compiler(
             return eager_compiler(program, device)
         return EagerCompiler(program, device, _floating(name, precision))
     if name == "inductor":
+        dtype = _native_dtype(device) if precision == "auto" else _floating(name, precision)
+        if device.type == "cpu":
+            from engines.compilers.aot_inductor import AotInductorCompiler
+
+            return AotInductorCompiler(program, dtype, store)
         from engines.compilers.inductor import InductorCompiler
 
-        dtype = _native_dtype(device) if precision == "auto" else _floating(name, precision)
         return InductorCompiler(program, device, dtype, store)
     if name in ("openvino", "onnxruntime"):
         _need_cpu(name, device)

@@ -1,14 +1,18 @@
-"""PyTorch's own compiler: fused kernels for a GPU or a CPU, recorded as a CUDA graph on a GPU."""
+"""PyTorch's own compiler: fused kernels for an NVIDIA GPU by Triton, recorded as a CUDA graph.
+
+Kernels for a CPU are C++ and are made by :mod:`engines.compilers.aot_inductor`.
+"""
 
 import shutil
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
 
 import torch
 
-from engines.compilers.cpu import cpu_identity
 from engines.compilers.cuda_graph import GraphedProgram
 from engines.compilers.eager import placed, weights_bytes
 from engines.compilers.interface import (
@@ -27,32 +31,32 @@ from engines.model import ModelError
 from engines.program import FrameProgram
 
 _ARTIFACTS = "inductor.artifacts"
+_MOST_SHAPES = 1024
+"""torch.compile stops at the eighth shape of a function, counting every model that shares its code."""
 
 
 class InductorCompiler:
     """Compiles the parts of a frame for one shape at a time; their kernels are kept for the next start.
 
     Args:
-        program: In float32 on the CPU.
-        device: Where it is to run.
+        program: As :func:`engines.compilers.eager.placed` takes it.
+        device: An NVIDIA GPU.
         dtype: What it computes in.
         store: Where compiled kernels are kept.
 
     Raises:
-        ModelError: There is no C++ compiler, which kernels for a CPU need.
+        ModelError: There is no Triton, which makes the kernels.
     """
 
     name: CompilerName = "inductor"
+    batches: tuple[int, ...] = (1, 2, 4, 8, 16)
     patience_s = 0.5
 
     def __init__(
         self, program: FrameProgram, device: torch.device, dtype: torch.dtype, store: EngineStore
     ) -> None:
-        lacking = missing_toolchain(device)
-        if lacking is not None:
-            raise ModelError(f"compiler inductor needs {lacking}")
+        need_toolchain(device)
         self.precision = cast(Precision, str(dtype).removeprefix("torch."))
-        self.batches: tuple[int, ...] = (1,) if device.type == "cpu" else (1, 2, 4, 8, 16)
         self._device, self._dtype, self._store = device, dtype, store
         self._program = placed(program, device, dtype)
         self._digest = program_digest(self._program)
@@ -67,7 +71,7 @@ class InductorCompiler:
         compiled: list[CompiledProgram] = []
 
         def build(folder: Path) -> None:
-            compiled.append(self._compile(shape, report))
+            compiled.append(self._recorded(shape, report))
             saved = torch.compiler.save_cache_artifacts()
             (folder / _ARTIFACTS).write_bytes(b"" if saved is None else saved[0])
 
@@ -77,12 +81,11 @@ class InductorCompiler:
         if not compiled:
             if artifacts:
                 torch.compiler.load_cache_artifacts(artifacts)
-            compiled.append(self._compile(shape, report))
+            compiled.append(self._recorded(shape, report))
         return compiled[0]
 
     def manifest(self, shape: FrameShape) -> EngineManifest:
         """What the kernels of a shape depend on."""
-        gpu = self._device.type == "cuda"
         return EngineManifest(
             model_sha256=self._digest,
             part="program",
@@ -90,8 +93,7 @@ class InductorCompiler:
             precision=self.precision,
             shapes=(shape,),
             library=f"torch {torch.__version__}",
-            device=torch.cuda.get_device_name() if gpu else cpu_identity(),
-            settings=f"threads {torch.get_num_threads()}",
+            device=torch.cuda.get_device_name(),
         )
 
     def expected_s(self, shape: FrameShape) -> float | None:
@@ -102,33 +104,65 @@ class InductorCompiler:
         """Its copy of the weights, its kernels, and what the recorded frames hold."""
         return Footprint(weights_bytes(self._program), self._artifact_bytes, self._workspace_bytes)
 
-    def _compile(self, shape: FrameShape, report: Report) -> CompiledProgram:
-        gpu = self._device.type == "cuda"
-        # Recorded as a whole frame below; inductor's own recordings belong to one thread and one part.
-        mode = "max-autotune-no-cudagraphs" if gpu else "default"
+    def frame(self, shape: FrameShape) -> Partwise:
+        """The compiled frame before it is recorded, run once.
+
+        Raises:
+            ModelError: PyTorch cannot compile it.
+        """
+        # Recorded as a whole frame later; inductor's own recordings belong to one thread and one part.
+        mode = "max-autotune-no-cudagraphs"
         runs = [
             torch.compile(part.module, mode=mode, dynamic=False, fullgraph=True)
             for part in parts_of(self._program, self._dtype)
         ]
         frame = Partwise(self._program, self._dtype, self._device, *runs)
-        pictures, *others = program_inputs(self._program, shape)
-        example = (pictures.to(self._device), *(value.to(self._device, self._dtype) for value in others))
-        try:
-            report("compiling", 0.0)
-            with warnings.catch_warnings():
-                # PyTorch tells of its own deprecations while it compiles.
-                warnings.simplefilter("ignore")
-                frame(*example)
-            if not gpu:
-                return frame
-            report("recording", 0.9)
-            graphed = GraphedProgram(frame, example)
-        except RuntimeError as error:
-            if isinstance(error, ModelError):
-                raise
-            raise ModelError(f"inductor cannot compile the program: {str(error).splitlines()[0]}") from error
+        with compiling(), torch._dynamo.config.patch(recompile_limit=_MOST_SHAPES):
+            frame(*self._example(shape))
+        return frame
+
+    def _recorded(self, shape: FrameShape, report: Report) -> CompiledProgram:
+        report("compiling", 0.0)
+        frame = self.frame(shape)
+        report("recording", 0.9)
+        with compiling():
+            graphed = GraphedProgram(frame, self._example(shape))
         self._workspace_bytes += graphed.workspace_bytes
         return graphed
+
+    def _example(self, shape: FrameShape) -> tuple[torch.Tensor, ...]:
+        pictures, *others = program_inputs(self._program, shape)
+        return (pictures.to(self._device), *(value.to(self._device, self._dtype) for value in others))
+
+
+@contextmanager
+def compiling() -> Iterator[None]:
+    """PyTorch's warnings of itself are left out, its errors become one line.
+
+    Raises:
+        ModelError: It cannot compile.
+    """
+    try:
+        with warnings.catch_warnings():
+            # It tells of its own deprecations while it compiles.
+            warnings.simplefilter("ignore")
+            yield
+    except RuntimeError as error:
+        if isinstance(error, ModelError):
+            raise
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelError(f"inductor cannot compile the program: {reason}") from error
+
+
+def need_toolchain(device: torch.device) -> None:
+    """See that what makes the kernels is there.
+
+    Raises:
+        ModelError: It is not.
+    """
+    lacking = missing_toolchain(device)
+    if lacking is not None:
+        raise ModelError(f"compiler inductor needs {lacking}")
 
 
 def missing_toolchain(device: torch.device) -> str | None:

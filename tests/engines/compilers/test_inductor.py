@@ -2,14 +2,108 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor, nn
 
+from engines.codecs import PatchCodec
+from engines.compilers import manifest
+from engines.compilers.aot_inductor import AotInductorCompiler
 from engines.compilers.inductor import InductorCompiler
+from engines.compilers.interface import FrameShape
+from engines.compilers.parts import program_inputs
 from engines.compilers.store import EngineStore
+from engines.flow import flow_levels
 from engines.model import ModelError
+from engines.program import Direct, FrameProgram
 from tests.engines.compilers.gated import frame_program
 
+CPU = torch.device("cpu")
+SHAPE = FrameShape(1, 16, 24)
 
-def test_without_a_toolchain_it_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+
+class OneLayer(nn.Module):
+    """The least that is a denoiser: a kernel takes half a second of g++."""
+
+    code_length = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mix = nn.Conv2d(9 * 4, 3 * 4, 1)
+
+    def forward(
+        self, noisy: Tensor, source: Tensor, memory: Tensor, timestep: Tensor, code: Tensor
+    ) -> Tensor:
+        joined = torch.cat([noisy, source, memory * code[:, :1, None, None]], 1)
+        mixed: Tensor = self.mix(joined) * timestep.view(-1, 1, 1, 1)
+        return mixed
+
+
+def one_layer(steps: int = 1) -> FrameProgram:
+    torch.manual_seed(0)
+    return FrameProgram(Direct(OneLayer()), PatchCodec(1), flow_levels(steps)).eval()
+
+
+@pytest.fixture
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "inductor"))
+    # Whoever edits a compiler while this runs makes every engine another.
+    monkeypatch.setattr(manifest, "_SOURCES", ())
+    # It would compile and load a small library for each kind of vector instruction: 4 s.
+    monkeypatch.setattr("torch._inductor.config.cpp.vec_isa_ok", True)
+
+
+@pytest.mark.usefixtures("_own_cache")
+def test_what_it_compiles_is_what_pytorch_computes_and_is_not_compiled_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, program = EngineStore(tmp_path / "engines"), one_layer()
+    inputs = program_inputs(program, SHAPE, torch.Generator().manual_seed(0))
+    told: list[tuple[str, float]] = []
+    compiled = AotInductorCompiler(program, torch.float32, store).compile(
+        SHAPE, lambda phase, share: told.append((phase, share))
+    )
+    shown, latent = compiled(*inputs)
+    expected, remembered = program(*inputs)
+
+    torch.testing.assert_close(latent, remembered, atol=1e-5, rtol=1e-5)
+    assert int((shown.int() - expected.int()).abs().max()) <= 1
+    # A memory of another making and layout: the code that was compiled knows of one only.
+    following = (inputs[0], latent.to(memory_format=torch.channels_last), *inputs[2:])
+    torch.testing.assert_close(compiled(*following)[1], program(*following)[1], atol=1e-5, rtol=1e-5)
+    assert told == [("compiling", 0.0)]
+
+    def never(*given: object, **named: object) -> None:
+        raise AssertionError("compiled again")
+
+    monkeypatch.setattr("torch._inductor.aoti_compile_and_package", never)
+    again = AotInductorCompiler(one_layer(), torch.float32, store)
+    assert torch.equal(again.compile(SHAPE)(*inputs)[1], latent)
+    assert again.footprint().engine_bytes > 10_000
+
+
+def test_a_model_is_compiled_for_any_number_of_shapes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five batches at two sizes are ten, and torch.compile by itself stops at eight."""
+    compile_by_pytorch = torch.compile
+    monkeypatch.setattr(
+        torch,
+        "compile",
+        lambda module, **options: compile_by_pytorch(module, backend="eager", dynamic=False, fullgraph=True),
+    )
+    program = one_layer()
+    # Its kernels are for a GPU; what is compiled, and how often, is the same here without making any.
+    compiler = InductorCompiler(program, CPU, torch.float32, EngineStore(tmp_path))
+    for batch in range(1, 11):
+        shape = FrameShape(batch, 16, 24)
+        inputs = program_inputs(program, shape, torch.Generator().manual_seed(0))
+        torch.testing.assert_close(compiler.frame(shape)(*inputs)[1], program(*inputs)[1])
+
+
+@pytest.mark.parametrize("compiler", [AotInductorCompiler, InductorCompiler])
+def test_without_a_toolchain_it_is_one_clear_line(
+    compiler: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("shutil.which", lambda name: None)
+    device = () if compiler is AotInductorCompiler else (CPU,)
     with pytest.raises(ModelError, match=r"inductor needs a C\+\+ compiler"):
-        InductorCompiler(frame_program(), torch.device("cpu"), torch.float32, EngineStore(tmp_path))
+        compiler(frame_program(), *device, torch.float32, EngineStore(tmp_path))
