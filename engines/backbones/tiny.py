@@ -51,6 +51,8 @@ NOBODY = -10.0
 """Logit of a person's share where nobody asks for people."""
 _ASKED = 0.05
 _NARROW = 0.4
+_VERSION_2: dict[str, Any] = {"figure_ramp": (0.6, 0.95), "hue_families": (), "defocus_families": ()}
+"""What a configuration that does not speak of these meant."""
 _SURE = 5.0
 
 
@@ -379,7 +381,7 @@ def load_denoiser(folder: Path) -> TinyDenoiser:
         raise ValueError(f"{folder} does not hold a TinyDenoiser")
     fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in stored.items()}
     try:
-        config = TinyConfig(**fields)
+        config = TinyConfig(**{**_VERSION_2, **fields})
     except TypeError as error:
         raise ValueError(f"{folder / 'config.json'}: {error}") from error
     denoiser = TinyDenoiser(config)

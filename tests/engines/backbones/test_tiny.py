@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,18 @@ def test_a_stream_is_not_changed_by_its_neighbour_in_the_batch() -> None:
     alone = [value[:1] for value in both]
 
     torch.testing.assert_close(denoiser(*both)[:1], denoiser(*alone), atol=1e-5, rtol=1e-5)
+
+
+def test_a_denoiser_of_version_2_is_loaded_without_the_parts_it_lacks(tmp_path: Path) -> None:
+    older = replace(SMALL, figure_ramp=(0.6, 0.95), hue_families=(), defocus_families=())
+    denoiser = TinyDenoiser(older).eval()
+    save_denoiser(denoiser, denoiser.state_dict(), tmp_path)
+    stored = json.loads((tmp_path / "config.json").read_text())
+    for name in ("figure_ramp", "hue_families", "defocus_families"):
+        del stored[name]
+    (tmp_path / "config.json").write_text(json.dumps(stored))
+
+    assert load_denoiser(tmp_path).config == older
 
 
 def test_a_saved_denoiser_comes_back_to_half_precision(tmp_path: Path) -> None:
