@@ -75,13 +75,15 @@ def taesd(channels: int = 4) -> AutoencoderTiny:
     )
 
 
-def unet(in_channels: int = 4) -> UNet2DConditionModel:
+def unet(in_channels: int = 4, widths: tuple[int, ...] = (16, 32)) -> UNet2DConditionModel:
+    """One level for each width, the text at the first."""
+    further = len(widths) - 1
     return UNet2DConditionModel(
         in_channels=in_channels,
         out_channels=4,
-        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-        block_out_channels=(16, 32),
+        down_block_types=("CrossAttnDownBlock2D", *("DownBlock2D",) * further),
+        up_block_types=(*("UpBlock2D",) * further, "CrossAttnUpBlock2D"),
+        block_out_channels=widths,
         layers_per_block=1,
         norm_num_groups=8,
         cross_attention_dim=16,

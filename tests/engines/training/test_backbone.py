@@ -57,7 +57,8 @@ def unit_codec(autoencoder: AutoencoderKL) -> AutoencoderCodec:
 
 def sd15() -> tuple[nn.Module, FrozenParts]:
     torch.manual_seed(0)
-    denoiser = UnetDenoiser(expand_unet(unet()), TOKENS)
+    # One level: the clips' latents are two pixels wide.
+    denoiser = UnetDenoiser(expand_unet(unet(widths=(32,))), TOKENS)
     schedule = VariancePreserving(vp_scheduler().alphas_cumprod)
     codes = words(denoiser.code_length)
     return denoiser, FrozenParts(unit_codec(kl()), codes.__getitem__, schedule, "epsilon")
@@ -104,7 +105,7 @@ def first_convolution(denoiser: nn.Module) -> Tensor:
     return torch.stack([part.abs().max() for part in parts])
 
 
-@pytest.mark.parametrize(("backbone", "rate", "steps"), [(sd15, 1e-2, 150), (sd35, 4e-3, 80)])
+@pytest.mark.parametrize(("backbone", "rate", "steps"), [(sd15, 1e-2, 80), (sd35, 4e-3, 80)])
 def test_four_clips_are_overfitted_until_the_loss_is_a_tenth(
     tmp_path: Path, backbone: Backbone, rate: float, steps: int
 ) -> None:
