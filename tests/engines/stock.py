@@ -14,6 +14,7 @@ from diffusers import (
     StableDiffusionPipeline,
     UNet2DConditionModel,
 )
+from torch import Tensor
 from transformers import (
     CLIPTextConfig,
     CLIPTextModel,
@@ -183,3 +184,20 @@ def save_sd35(folder: Path, seed: int = 0, *, with_t5: bool = True) -> Path:
         t5_tokenizer() if with_t5 else None,
     ).save_pretrained(folder)
     return folder
+
+
+def text_to_image(
+    pipeline: StableDiffusionPipeline | StableDiffusion3Pipeline, text: str, noise: Tensor, steps: int
+) -> Tensor:
+    """The latent that diffusers' own pipeline samples from the noise of a picture of 64 x 64, gently guided."""
+    pipeline.set_progress_bar_config(disable=True)
+    latent: Tensor = pipeline(
+        text,
+        height=64,
+        width=64,
+        num_inference_steps=steps,
+        guidance_scale=1.5,
+        latents=noise.clone(),
+        output_type="latent",
+    ).images
+    return latent

@@ -13,7 +13,7 @@ from engines.backbones.sd15 import UnetDenoiser, expand_unet
 from engines.guidance import GuidanceScales
 from engines.model import ModelParts, load_parts
 from engines.program import FrameProgram, frame_program
-from tests.engines.stock import TOKENS, save_instruct_pix2pix, save_sd15, unet
+from tests.engines.stock import TOKENS, save_instruct_pix2pix, save_sd15, text_to_image, unet
 
 STEPS = 4
 """Divides 1000: otherwise diffusers' DDIM steps to levels one timestep off those it evaluates at."""
@@ -117,16 +117,7 @@ def test_a_stock_text_to_image_run_is_that_of_diffusers(tmp_path: Path, predicti
     parts = load_parts(folder)
     noise = normal(1, 4, 8, 8)
     pipeline = StableDiffusionPipeline.from_pretrained(folder, safety_checker=None)
-    pipeline.set_progress_bar_config(disable=True)
-    expected = pipeline(
-        "a cat",
-        height=64,
-        width=64,
-        num_inference_steps=STEPS,
-        guidance_scale=1.5,
-        latents=noise.clone(),
-        output_type="latent",
-    ).images
+    expected = text_to_image(pipeline, "a cat", noise, STEPS)
 
     picture = torch.randint(0, 256, (1, 64, 64, 3), dtype=torch.uint8)
     latent = sampled(frame_program(parts, STEPS), parts, picture, noise, "a cat")

@@ -10,7 +10,7 @@ from torch import Tensor
 from engines.backbones.sd35 import TransformerDenoiser, expand_transformer
 from engines.model import load_parts
 from engines.program import frame_program
-from tests.engines.stock import save_sd35, transformer
+from tests.engines.stock import save_sd35, text_to_image, transformer
 
 STEPS, TOKENS, WIDTH, POOLED = 3, 5, 40, 20
 
@@ -52,16 +52,7 @@ def test_a_stock_run_is_that_of_diffusers(tmp_path: Path, with_t5: bool) -> None
     noise = normal(1, 16, 8, 8)
     absent = {} if with_t5 else {"text_encoder_3": None, "tokenizer_3": None}
     pipeline = StableDiffusion3Pipeline.from_pretrained(folder, **absent)
-    pipeline.set_progress_bar_config(disable=True)
-    expected = pipeline(
-        "a cat",
-        height=64,
-        width=64,
-        num_inference_steps=STEPS,
-        guidance_scale=1.5,
-        latents=noise.clone(),
-        output_type="latent",
-    ).images
+    expected = text_to_image(pipeline, "a cat", noise, STEPS)
 
     program = frame_program(parts, STEPS)
     code = parts.instruction_encoder.encode("a cat").code[None]
