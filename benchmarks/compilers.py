@@ -3,6 +3,8 @@
 Times whole editor steps, uint8 picture in and out, on the embedded model's network. Its speed does not depend on what
 it learned, so the weights are random and no model is needed. The compilers take turns of a few frames each: whatever
 else the machine does slows all of them alike, and the ratio to PyTorch in float32 holds where milliseconds do not.
+OpenVINO runs only the parts of the network that an edit asks for, so its quickest precision is timed on one edit for
+each of them.
 """
 
 import argparse
@@ -13,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -28,6 +30,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from engines.backbones.tiny import TinyConfig, TinyDenoiser
 from engines.codecs import PatchCodec
+from engines.colours import COLOURS
 from engines.compilers.cpu import cpu_flags, cpu_name, has_bfloat16, has_int8
 from engines.compilers.eager import EagerCompiler
 from engines.compilers.interface import Compiler, FrameShape, Precision
@@ -35,14 +38,16 @@ from engines.compilers.openvino import OpenVinoCompiler
 from engines.compilers.parts import program_inputs
 from engines.compilers.quantisation import ActivationRanges, measure_ranges
 from engines.compilers.store import EngineStore
-from engines.conditioning import Conditioning, instruction_code
+from engines.conditioning import NO_COLOUR, Conditioning, instruction_code
 from engines.editor import Editor, EditRequest
-from engines.families import FAMILIES
+from engines.families import TAKES_RGB
 from engines.flow import flow_levels
 from engines.model import SHIPPED_MODELS, ModelParts
 from engines.program import Direct, FrameProgram
 
 SIZES = ("256x256", "256x336", "272x480")
+EDITS = ("sepia", "background_replace", "remove_balloons", "snow")
+"""An edit that asks for none of the network's parts, and one for each of them."""
 _TURN = 10
 _TELLING_FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "avx_vnni", "amx_bf16", "amx_int8")
 
@@ -54,12 +59,15 @@ class Timing:
     Attributes:
         compiler: Its name.
         precision: What its convolutions compute in.
+        edit: The family asked for.
         size: Height x width of the picture.
         p50_ms: Median wall time.
         p95_ms: 95th percentile.
         min_ms: The least, nearest to an idle machine's.
         cpu_ms: Processor time of all threads, the least of any frame.
-        gigaflop: Multiplications and additions of one frame, 10^9.
+        gigaflop: Multiplications and additions that it does for one frame, 10^9.
+        peak_share: What it does in a second of its least wall time, over the machine's measured convolution peak of
+            the type that its convolutions compute in; for int8, which was not measured, of the fastest type that was.
         compile_s: Time to compile the size.
         again_s: Time to read the compiled program from the cache.
         times_float32: How many times PyTorch in float32 takes its minimum processor time.
@@ -67,22 +75,25 @@ class Timing:
 
     compiler: str
     precision: str
+    edit: str
     size: str
     p50_ms: float
     p95_ms: float
     min_ms: float
     cpu_ms: float
     gigaflop: float
+    peak_share: float
     compile_s: float
     again_s: float
     times_float32: float
 
 
-class _OneInstruction:
-    """Encodes every text alike: the instruction encoder is no part of a frame."""
+class _FamilyNames:
+    """Takes a family's name for an instruction: the instruction encoder is no part of a frame."""
 
     def encode(self, text: str) -> Conditioning:
-        return Conditioning(text, instruction_code({"sepia": 1.0}), "sepia", 1.0, known=True, nearest=())
+        code = instruction_code({text: 1.0}, rgb=COLOURS["blue"] if text in TAKES_RGB else NO_COLOUR)
+        return Conditioning(text, code, text, 1.0, known=True, nearest=(), edits=((text, 1.0),))
 
 
 def parts() -> ModelParts:
@@ -90,7 +101,7 @@ def parts() -> ModelParts:
     torch.manual_seed(0)
     denoiser = TinyDenoiser(TinyConfig()).eval()
     torch.nn.init.normal_(denoiser.detail.out.weight, std=0.03)
-    return ModelParts("rfdm-tiny", "random", 3, denoiser, PatchCodec(2), _OneInstruction())
+    return ModelParts("rfdm-tiny", "random", 3, denoiser, PatchCodec(2), _FamilyNames())
 
 
 def compilers(program: FrameProgram, ranges: ActivationRanges, store: EngineStore) -> list[Compiler]:
@@ -109,16 +120,19 @@ def compilers(program: FrameProgram, ranges: ActivationRanges, store: EngineStor
     return found
 
 
-def measure_size(size: str, frames: int) -> list[Timing]:
-    """Time every compiler at one size, in turns."""
+def measure_size(size: str, frames: int, peak: Mapping[str, float]) -> list[Timing]:
+    """Time every compiler at one size, in turns; the last of them on every one of :data:`EDITS`.
+
+    Args:
+        size: Height x width.
+        frames: For each compiler and edit.
+        peak: GFLOP/s of the best convolution by type.
+    """
     height, width = (int(side) for side in size.split("x"))
     own = parts()
     program = FrameProgram(Direct(own.denoiser), own.codec, flow_levels(1))
     shape = FrameShape(1, height, width)
     ranges = measure_ranges(program, [program_inputs(program, shape)])
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        program(*program_inputs(program, shape))
-    gigaflop = counter.get_total_flops() / 1e9
 
     with tempfile.TemporaryDirectory() as folder:
         store = EngineStore(Path(folder))
@@ -126,32 +140,56 @@ def measure_size(size: str, frames: int) -> list[Timing]:
         compile_s = [_timed_s(partial(each.compile, shape)) for each in candidates]
         anew = compilers(program, ranges, store)
         again_s = [_timed_s(partial(each.compile, shape)) for each in anew]
-        steps = [_stepper(Editor(own, program, each, "cpu"), height, width) for each in anew]
-        wall_s, cpu_s = _take_turns(steps, frames)
-    reference = min(cpu_s[0])
-    return [
-        Timing(
-            compiler=each.name,
-            precision=each.precision,
-            size=size,
-            p50_ms=1e3 * float(np.percentile(wall_s[index], 50)),
-            p95_ms=1e3 * float(np.percentile(wall_s[index], 95)),
-            min_ms=1e3 * min(wall_s[index]),
-            cpu_ms=1e3 * min(cpu_s[index]),
-            gigaflop=gigaflop,
-            compile_s=compile_s[index],
-            again_s=again_s[index],
-            times_float32=reference / min(cpu_s[index]),
+        runs = [(index, EDITS[0]) for index in range(len(anew))]
+        runs += [(len(anew) - 1, edit) for edit in EDITS[1:]]
+        editors = [Editor(own, program, each, "cpu") for each in anew]
+        wall_s, cpu_s = _take_turns(
+            [_stepper(editors[index], edit, height, width) for index, edit in runs], frames
         )
-        for index, each in enumerate(candidates)
-    ]
+    reference = min(cpu_s[0])
+    timings = []
+    for run, (index, edit) in enumerate(runs):
+        each = candidates[index]
+        done = _gigaflop(program.branching() if each.name == "openvino" else program, edit, shape)
+        best = peak.get(each.precision, max(peak.values()))
+        timings.append(
+            Timing(
+                compiler=each.name,
+                precision=each.precision,
+                edit=edit,
+                size=size,
+                p50_ms=1e3 * float(np.percentile(wall_s[run], 50)),
+                p95_ms=1e3 * float(np.percentile(wall_s[run], 95)),
+                min_ms=1e3 * min(wall_s[run]),
+                cpu_ms=1e3 * min(cpu_s[run]),
+                gigaflop=done,
+                peak_share=done / min(wall_s[run]) / best,
+                compile_s=compile_s[index],
+                again_s=again_s[index],
+                times_float32=reference / min(cpu_s[run]),
+            )
+        )
+    return timings
 
 
-def _stepper(editor: Editor, height: int, width: int) -> Callable[[], object]:
+def _gigaflop(program: FrameProgram, edit: str, shape: FrameShape) -> float:
+    pictures, memory, noise, _, strength = program_inputs(program, shape)
+    code = _FamilyNames().encode(edit).code.expand(shape.batch, -1)
+    # Scripted branches are counted as they are run; optimised, they hold operations that no counter takes.
+    with (
+        FlopCounterMode(display=False) as counter,
+        torch.inference_mode(),
+        torch.jit.optimized_execution(False),  # type: ignore[attr-defined]
+    ):
+        program(pictures, memory, noise, code, strength)
+    return float(counter.get_total_flops() / 1e9)
+
+
+def _stepper(editor: Editor, edit: str, height: int, width: int) -> Callable[[], object]:
     generator = np.random.default_rng(0)
     coarse = generator.integers(0, 256, (height // 16, width // 16, 3), dtype=np.uint8)
     picture = coarse.repeat(16, 0).repeat(16, 1)
-    request = EditRequest(picture, editor.encode(FAMILIES[0]), editor.open())
+    request = EditRequest(picture, editor.encode(edit), editor.open())
     return lambda: editor.step([request])
 
 
@@ -211,6 +249,47 @@ def start_up_s() -> list[float] | None:
         return [_timed_s(lambda: subprocess.run(command, env=environment, check=True)) for _ in range(2)]
 
 
+@dataclass(frozen=True)
+class Memory:
+    """What is held at 256x336, MiB.
+
+    Attributes:
+        editor_mib: What an editor compiled in the fastest precision, and a frame of it, added to the resident memory
+            of this process; scratch that was freed and not given back is in it.
+        stream_mib: Memory and noise of one stream of two joined edits, so of both its passes.
+    """
+
+    editor_mib: float
+    stream_mib: float
+
+
+def memory_held() -> Memory:
+    """Measure what an editor and a stream hold."""
+    own = parts()
+    program = FrameProgram(Direct(own.denoiser), own.codec, flow_levels(1))
+    shape = FrameShape(1, 256, 336)
+    with tempfile.TemporaryDirectory() as folder:
+        fastest = compilers(
+            program, measure_ranges(program, [program_inputs(program, shape)]), EngineStore(Path(folder))
+        )[-1]
+        before = _resident_mib()
+        editor = Editor(own, program, fastest, "cpu")
+        editor.prepare(shape.height, shape.width)
+    codes = {edit: 1.0 for edit in ("sepia", "snow")}
+    joined = Conditioning("", instruction_code(codes), "sepia", 1.0, True, (), edits=tuple(codes.items()))
+    picture = np.zeros((shape.height, shape.width, 3), np.uint8)
+    state = editor.open()
+    editor.step([EditRequest(picture, joined, state)])
+    kept = [tensor for each in (state, state.of_pass(1)) for tensor in (each.memory, each.noise)]
+    stream_bytes = sum(tensor.nbytes for tensor in kept if tensor is not None)
+    return Memory(_resident_mib() - before, stream_bytes / 2**20)
+
+
+def _resident_mib() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
 def conditions() -> dict[str, Any]:
     """What the figures were measured on."""
     return {
@@ -236,12 +315,14 @@ def main(arguments: list[str]) -> int:
     peak = {"float32": convolution_peak(torch.float32)}
     if has_bfloat16(cpu_flags()):
         peak["bfloat16"] = convolution_peak(torch.bfloat16)
-    timings = [timing for size in options.sizes for timing in measure_size(size, options.frames)]
+    memory = memory_held()
+    timings = [timing for size in options.sizes for timing in measure_size(size, options.frames, peak)]
     figures = {
         "conditions": conditions(),
         "convolution_peak_gflops": peak,
         "timings": [asdict(timing) for timing in timings],
         "start_up_s": start_up_s(),
+        "memory": asdict(memory),
     }
     if options.json:
         print(json.dumps(figures, indent=2))
@@ -259,13 +340,16 @@ def _print_table(figures: dict[str, Any], timings: Sequence[Timing]) -> None:
             f"{name} {value:.0f} GFLOP/s" for name, value in figures["convolution_peak_gflops"].items()
         )
     )
-    columns = ("size", "compiler", "precision", "p50 ms", "p95 ms", "min ms", "CPU ms", "GFLOP")
-    table = Table(*columns, "compile s", "again s", "x float32")
+    columns = ("size", "compiler", "precision", "edit", "p50 ms", "p95 ms", "min ms", "CPU ms")
+    table = Table(*columns, "GFLOP", "of peak", "compile s", "again s", "x float32")
     for row in timings:
         milliseconds = (f"{value:.1f}" for value in (row.p50_ms, row.p95_ms, row.min_ms, row.cpu_ms))
-        rest = (f"{value:.2f}" for value in (row.gigaflop, row.compile_s, row.again_s, row.times_float32))
-        table.add_row(row.size, row.compiler, row.precision, *milliseconds, *rest)
+        rest = (f"{value:.2f}" for value in (row.compile_s, row.again_s, row.times_float32))
+        work = (f"{row.gigaflop:.2f}", f"{row.peak_share:.0%}")
+        table.add_row(row.size, row.compiler, row.precision, row.edit, *milliseconds, *work, *rest)
     console.print(table)
+    held = figures["memory"]
+    console.print(f"memory: editor {held['editor_mib']:.0f} MiB, each stream {held['stream_mib']:.1f} MiB")
     if figures["start_up_s"] is not None:
         first, second = figures["start_up_s"]
         console.print(f"new process to first frame: {first:.1f} s, second start {second:.1f} s")
