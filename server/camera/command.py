@@ -56,11 +56,13 @@ def main(arguments: list[str]) -> int:
 
 
 async def _until_told(feed: Feed) -> None:
-    """Run until SIGTERM, where there is one, or until cancelled, as Ctrl-C does."""
+    """Run until SIGTERM or SIGINT, or until cancelled."""
     running = asyncio.ensure_future(feed.run())
-    # Windows' event loop takes no handlers; there Ctrl-C is the way.
+    # Windows' event loop takes no handlers; there Ctrl-C cancels. Elsewhere a shell's background jobs begin with SIGINT
+    # ignored, and whoever sends it still means it.
     with suppress(NotImplementedError):
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
+        for told in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(told, running.cancel)
     try:
         await running
     except asyncio.CancelledError:

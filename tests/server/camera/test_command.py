@@ -56,7 +56,10 @@ def test_it_runs_until_it_is_told_to_stop(server: ServerProcess, how: signal.Sig
         # The token was taken from the address: the server would have refused another.
         assert process.stdout.readline() == "nobody publishes here yet; trying again\n"
         process.send_signal(how)
-        assert process.wait(15) == 0
+        try:
+            assert process.wait(15) == 0
+        finally:
+            process.kill()
         assert process.stderr.read() == ""
 
 
