@@ -58,8 +58,8 @@ def main(arguments: list[str]) -> int:
 async def _until_told(feed: Feed) -> None:
     """Run until SIGTERM or SIGINT, or until cancelled."""
     running = asyncio.ensure_future(feed.run())
-    # Windows' event loop takes no handlers; there Ctrl-C cancels. Elsewhere a shell's background jobs begin with SIGINT
-    # ignored, and whoever sends it still means it.
+    # Windows' event loop takes no handlers; there Ctrl-C cancels. Elsewhere a shell's background jobs begin with
+    # SIGINT ignored, and whoever sends it still means it.
     with suppress(NotImplementedError):
         for told in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(told, running.cancel)
