@@ -18,15 +18,16 @@ from engines.conditioning import CODE_LENGTH, instruction_code
 from engines.flow import flow_levels
 from engines.model import ModelError
 from engines.program import Direct, FrameProgram
+from tests.engines.streams import SMALL
 
 SIZES = [(256, 256), (336, 256), (256, 336), (272, 480)]
 Inputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 
 
-def program(steps: int = 1) -> FrameProgram:
-    """The real structure, untrained, with an output that every input reaches."""
+def program(steps: int = 1, config: TinyConfig = SMALL) -> FrameProgram:
+    """The real structure, narrow, untrained, with an output that every input reaches."""
     torch.manual_seed(0)
-    denoiser = TinyDenoiser(TinyConfig()).eval()
+    denoiser = TinyDenoiser(config).eval()
     torch.nn.init.normal_(denoiser.detail.out.weight, std=0.02)
     return FrameProgram(Direct(denoiser), PatchCodec(2), flow_levels(steps))
 
@@ -61,7 +62,7 @@ def compiler(
 
 @pytest.mark.parametrize("size", SIZES)
 def test_every_precision_stays_near_float32(size: tuple[int, int], tmp_path: Path) -> None:
-    subject, shape, shown = program(), FrameShape(1, *size), inputs(*size)
+    subject, shape, shown = program(config=TinyConfig()), FrameShape(1, *size), inputs(*size)
     reference = EagerCompiler(subject, torch.device("cpu"), torch.float32).compile(shape)(*shown)
 
     bounds: dict[Precision, tuple[float, int]] = {
@@ -87,7 +88,7 @@ def of_family(family: str, shown: Inputs) -> Inputs:
 
 
 def test_eight_bits_stay_near_float32_whichever_parts_run(tmp_path: Path) -> None:
-    subject, shape = program(), FrameShape(1, 64, 96)
+    subject, shape = program(config=TinyConfig()), FrameShape(1, 64, 96)
     shown = [of_family(family, inputs(64, 96)) for family in ASKING]
     reference = EagerCompiler(subject, torch.device("cpu"), torch.float32).compile(shape)
     own = OpenVinoCompiler(
