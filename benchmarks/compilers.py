@@ -332,7 +332,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _print_table(figures: dict[str, Any], timings: Sequence[Timing]) -> None:
-    console = Console()
+    console = Console(width=160)
     console.print("  ".join(f"{name} {value}" for name, value in figures["conditions"].items()))
     console.print(
         "convolution peak "
