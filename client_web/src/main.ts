@@ -1,11 +1,11 @@
-import { Api, type Model } from "./api";
-import type { Size, Source } from "./camera";
-import { checkConnection } from "./check";
+import { checkConnection } from "./check/check";
 import { installHook } from "./hook";
-import { Http } from "./http";
-import { Presets } from "./presets";
-import { ServerWatch } from "./server_watch";
-import { Sources } from "./sources";
+import { Api, type Model } from "./server/api";
+import { Http } from "./server/http";
+import { Presets } from "./server/presets";
+import { ServerWatch } from "./server/watch";
+import type { Size, Source } from "./sources/camera";
+import { Sources } from "./sources/sources";
 import { describe, type Remedy } from "./troubles";
 import { CheckView } from "./view/check";
 import { byId, write } from "./view/dom";

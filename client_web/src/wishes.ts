@@ -1,4 +1,4 @@
-import type { Size } from "./camera";
+import type { Size } from "./sources/camera";
 
 /** What the page's address asks for. */
 export interface Wanted {

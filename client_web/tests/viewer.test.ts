@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { parseStats } from "../src/messages/stats";
 import { hudWords } from "../src/view/hud";
-import { readViewerAddress, whepEndpoint } from "../src/viewer_address";
+import { readViewerAddress, whepEndpoint } from "../src/viewer/address";
 
 const read = (tail: string) => readViewerAddress(new URL(`http://localhost/${tail}`));
 

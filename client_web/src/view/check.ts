@@ -1,4 +1,4 @@
-import { CHECKS, type Check, type Finding } from "../check";
+import { CHECKS, type Check, type Finding } from "../check/check";
 import { byId, create, icon, write } from "./dom";
 
 const NAMES: Readonly<Record<Check, string>> = {

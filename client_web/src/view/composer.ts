@@ -1,5 +1,5 @@
 import type { Ack, Place } from "../messages/control";
-import { type Family, tour } from "../suggestions";
+import { type Family, tour } from "../server/suggestions";
 import type { Entry } from "../visit/instructions";
 import type { Visit } from "../visit/visit";
 import { byId, create, write } from "./dom";

@@ -1,4 +1,4 @@
-import { drawView, loadPhotograph } from "../clips";
+import { drawView, loadPhotograph } from "../sources/clips";
 import { byId, write } from "./dom";
 
 /** A drawing step on the whole canvas. */

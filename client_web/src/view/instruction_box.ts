@@ -1,4 +1,4 @@
-import { type Family, type Suggestion, suggest, tour } from "../suggestions";
+import { type Family, type Suggestion, suggest, tour } from "../server/suggestions";
 import { create } from "./dom";
 
 export const LONGEST_INSTRUCTION = 500;

@@ -1,5 +1,5 @@
 import type { Place } from "../messages/control";
-import type { Family } from "../suggestions";
+import type { Family } from "../server/suggestions";
 import type { Remedy, Trouble } from "../troubles";
 import type { Visit } from "../visit/visit";
 import { Composer } from "./composer";

@@ -1,6 +1,6 @@
-import { Problem, Unreachable } from "../http";
 import type { Layer } from "../messages/control";
-import { objectionToFile, type Preset, type Presets } from "../presets";
+import { Problem, Unreachable } from "../server/http";
+import { objectionToFile, type Preset, type Presets } from "../server/presets";
 import { byId, create } from "./dom";
 import { capital } from "./format";
 import { Naming } from "./naming";

@@ -1,5 +1,5 @@
-import { cameraPossible, listCameras, type Size } from "../camera";
-import type { Family } from "../suggestions";
+import type { Family } from "../server/suggestions";
+import { cameraPossible, listCameras, type Size } from "../sources/camera";
 import type { Remedy, Trouble } from "../troubles";
 import { byId, create, write } from "./dom";
 import { InstructionBox } from "./instruction_box";

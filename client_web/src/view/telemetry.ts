@@ -1,5 +1,5 @@
 import type { Stats } from "../messages/stats";
-import type { Measured } from "../statistics";
+import type { Measured } from "../rtc/statistics";
 import { Sparkline, StageBars } from "./charts";
 import { byId, write } from "./dom";
 import { EngineView } from "./engine";

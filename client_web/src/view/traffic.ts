@@ -1,5 +1,5 @@
 import type { Stats } from "../messages/stats";
-import { codecName, type Flow, type Path, type Traffic } from "../traffic";
+import { codecName, type Flow, type Path, type Traffic } from "../rtc/traffic";
 import { byId, write } from "./dom";
 import { bitrate, milliseconds, UNMEASURED } from "./format";
 

@@ -1,9 +1,9 @@
 /** What the visitor has said, from Enter to the first picture that shows it. */
 
-import { type Control, Refused, Unanswered } from "../control";
 import type { Ack, Place, Receipt } from "../messages/control";
-import { atOrAfter } from "../rtp";
-import type { Shown } from "../statistics";
+import { type Control, Refused, Unanswered } from "../rtc/control";
+import { atOrAfter } from "../rtc/rtp";
+import type { Shown } from "../rtc/statistics";
 import { sentence } from "./trouble";
 
 /** One instruction the visitor gave. */

@@ -1,9 +1,9 @@
 /** One connection to one session, and how its end is noticed. */
 
-import type { OpenedSession } from "../api";
-import type { Control } from "../control";
-import type { Peer } from "../peer";
-import type { Statistics } from "../statistics";
+import type { Control } from "../rtc/control";
+import type { Peer } from "../rtc/peer";
+import type { Statistics } from "../rtc/statistics";
+import type { OpenedSession } from "../server/api";
 
 export interface Link {
   readonly session: OpenedSession;

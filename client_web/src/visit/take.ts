@@ -1,5 +1,5 @@
-import type { Api } from "../api";
 import type { Recording } from "../messages/control";
+import type { Api } from "../server/api";
 import type { Link } from "./link";
 
 /** The recording under way, or the last one that ended. */

@@ -1,7 +1,7 @@
 /** What keeps a visit from going on, in a visitor's words. */
 
-import { Problem, Unreachable } from "../http";
-import { ConnectionFailed } from "../peer";
+import { ConnectionFailed } from "../rtc/peer";
+import { Problem, Unreachable } from "../server/http";
 import { describe, type Trouble } from "../troubles";
 
 /** The server answers, but its model is not ready. */

@@ -1,11 +1,11 @@
-import type { Api, OpenedSession } from "../api";
-import { Backoff } from "../backoff";
-import type { Source } from "../camera";
-import { Control, type ControlEvent, Refused, Unanswered } from "../control";
-import { Problem } from "../http";
 import type { ControlRequest, Place, SessionState, Warning } from "../messages/control";
-import { connect, hintMotion, type Peer } from "../peer";
-import { type Shown, Statistics } from "../statistics";
+import { Control, type ControlEvent, Refused, Unanswered } from "../rtc/control";
+import { connect, hintMotion, type Peer } from "../rtc/peer";
+import { type Shown, Statistics } from "../rtc/statistics";
+import type { Api, OpenedSession } from "../server/api";
+import { Backoff } from "../server/backoff";
+import { Problem } from "../server/http";
+import type { Source } from "../sources/camera";
 import { describe, type Trouble } from "../troubles";
 import { type Entry, Instructions } from "./instructions";
 import { type Link, lost } from "./link";

@@ -1,0 +1,102 @@
+import {
+  type Ack,
+  type ControlRequest,
+  type Edits,
+  parseControl,
+  type Receipt,
+  type Recording,
+  type StateChange,
+  type Warning,
+} from "../messages/control";
+
+/** The server answered a request with an error. */
+export class Refused extends Error {
+  constructor(
+    readonly code: string,
+    readonly detail: string,
+  ) {
+    super(detail || code);
+  }
+}
+
+/** No answer came, or the channel closed before it. */
+export class Unanswered extends Error {}
+
+export type ControlEvent = Receipt | Warning | StateChange | Edits | Recording;
+
+const ANSWER_TIMEOUT_MS = 5_000;
+
+interface Waiting {
+  readonly resolve: (ack: Ack) => void;
+  readonly reject: (reason: Error) => void;
+  readonly timer: ReturnType<typeof setTimeout>;
+}
+
+/** What the control channel needs of an RTCDataChannel. */
+export interface Channel {
+  send(text: string): void;
+  addEventListener(type: "message", listener: (event: MessageEvent) => void): void;
+  addEventListener(type: "close", listener: () => void): void;
+}
+
+/** The ordered channel: requests answered by id, and what the server says unasked. */
+export class Control {
+  private readonly waiting = new Map<string, Waiting>();
+  private sent = 0;
+
+  constructor(
+    private readonly channel: Channel,
+    private readonly heard: (event: ControlEvent) => void,
+  ) {
+    channel.addEventListener("message", (event) => this.receive(event.data));
+    channel.addEventListener("close", () => this.abandon());
+  }
+
+  /** @throws Refused with the server's reason, Unanswered after five seconds or when the channel closes */
+  ask(request: ControlRequest): Promise<Ack> {
+    this.sent += 1;
+    const id = `c${this.sent}`;
+    return new Promise<Ack>((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.waiting.delete(id);
+        reject(new Unanswered());
+      }, ANSWER_TIMEOUT_MS);
+      this.waiting.set(id, { resolve, reject, timer });
+      try {
+        this.channel.send(JSON.stringify({ v: 1, id, ...request }));
+      } catch (error) {
+        // A channel that is closing throws InvalidStateError.
+        if (!(error instanceof DOMException)) throw error;
+        this.settle(id)?.reject(new Unanswered());
+      }
+    });
+  }
+
+  private receive(raw: unknown): void {
+    const message = parseControl(raw);
+    if (message === null) return;
+    switch (message.type) {
+      case "ack":
+        this.settle(message.id)?.resolve(message);
+        return;
+      case "error":
+        if (message.id !== null) {
+          this.settle(message.id)?.reject(new Refused(message.code, message.detail));
+        }
+        return;
+      default:
+        this.heard(message);
+    }
+  }
+
+  private settle(id: string): Waiting | undefined {
+    const waiting = this.waiting.get(id);
+    if (waiting !== undefined) clearTimeout(waiting.timer);
+    this.waiting.delete(id);
+    return waiting;
+  }
+
+  private abandon(): void {
+    for (const id of [...this.waiting.keys()]) this.settle(id)?.reject(new Unanswered());
+  }
+}

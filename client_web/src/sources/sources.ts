@@ -1,0 +1,128 @@
+import { CameraTrouble, describe, type Trouble } from "../troubles";
+import { byId } from "../view/dom";
+import { objection } from "../view/instruction_box";
+import { chosenSize, type StartView } from "../view/start";
+import type { Visit } from "../visit/visit";
+import { openCamera, type Size, type Source } from "./camera";
+import { openDemo, openFile } from "./clips";
+
+/** What the page does with a source. */
+export interface SourceUse {
+  /** The visit it is for; null before the first source. */
+  visit(): Visit | null;
+  /** The first source is open: a visit begins with it. */
+  enter(source: Source, size: Size): void;
+  /** Another source is open; null where the one there was got into trouble, or out of it. */
+  changed(opened: Source | null): void;
+}
+
+interface Opened {
+  readonly source: Source;
+  readonly size: Size;
+}
+
+/** Where the picture comes from: opens a camera, the demo clip or a file, and watches over it. */
+export class Sources {
+  /** What is wrong with the source of the visit. */
+  trouble: Trouble | null = null;
+  /** The file last opened, to reopen it in another size. */
+  private file: File | null = null;
+  /** Counts requests for a source: one that comes after a newer request is closed again. */
+  private asked = 0;
+
+  constructor(
+    private readonly start: StartView,
+    private readonly use: SourceUse,
+  ) {}
+
+  /** Begin with this source, or change to it while live; say why not where it does not open. */
+  async begin(kind: Source["kind"], chosen: File | null = this.file): Promise<void> {
+    this.asked += 1;
+    const request = this.asked;
+    try {
+      const visit = this.use.visit();
+      const opened =
+        visit === null ? await this.first(kind, chosen) : await this.another(visit, kind, chosen);
+      if (opened === null) return;
+      const { source, size } = opened;
+      if (request !== this.asked) {
+        source.close();
+        return;
+      }
+      if (kind === "file") this.file = chosen;
+      this.trouble = null;
+      this.watch(source);
+      if (visit === null) this.use.enter(source, size);
+      else await visit.replaceSource(source);
+      this.use.changed(source);
+    } catch (error) {
+      if (!(error instanceof CameraTrouble)) throw error;
+      if (request === this.asked) this.complain(describe(error.kind, error.detail));
+    } finally {
+      if (request === this.asked) this.start.busy(null);
+    }
+  }
+
+  /** Go on with the source as it is, in trouble or not. */
+  keep(): void {
+    this.trouble = null;
+    this.use.changed(null);
+  }
+
+  /** The visit is over: what is being opened for it comes too late. */
+  leave(): void {
+    this.asked += 1;
+    this.trouble = null;
+  }
+
+  private async first(kind: Source["kind"], chosen: File | null): Promise<Opened | null> {
+    const { start } = this;
+    start.showTrouble(null);
+    const wrong = start.instruction === "" ? null : objection(start.instruction);
+    if (wrong !== null) {
+      start.showTrouble(describe("instruction-unfit", wrong));
+      return null;
+    }
+    start.busy(kind === "camera" ? "Waiting for your permission…" : null);
+    const size = chosenSize("start-size");
+    return { source: await open(kind, size, "start-camera", chosen), size };
+  }
+
+  private async another(visit: Visit, kind: Source["kind"], chosen: File | null): Promise<Opened> {
+    // Phones lend one camera at a time: the old one must go before the new one is asked for.
+    if (kind === "camera" && visit.source.kind === "camera") visit.source.close();
+    const size = chosenSize("live-size");
+    return { source: await open(kind, size, "live-camera", chosen), size };
+  }
+
+  private complain(trouble: Trouble): void {
+    const visit = this.use.visit();
+    if (visit === null) {
+      this.start.showTrouble(trouble);
+      return;
+    }
+    const goesOn = visit.source.track.readyState === "live";
+    this.trouble = goesOn ? { ...trouble, remedies: [...trouble.remedies, "keep"] } : trouble;
+    this.use.changed(null);
+  }
+
+  /** A camera can be unplugged or taken back at any time. */
+  private watch(source: Source): void {
+    source.track.addEventListener("ended", () => {
+      if (this.use.visit()?.source !== source) return;
+      this.trouble = describe("camera-ended");
+      this.use.changed(null);
+    });
+  }
+}
+
+function open(
+  kind: Source["kind"],
+  size: Size,
+  pickerId: string,
+  chosen: File | null,
+): Promise<Source> {
+  if (kind === "demo") return openDemo(size);
+  if (kind === "file" && chosen !== null) return openFile(chosen, size);
+  return openCamera(byId(pickerId, HTMLSelectElement).value || null, size);
+}

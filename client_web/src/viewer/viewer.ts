@@ -1,0 +1,91 @@
+/** The page for OBS's Browser Source: the edit, nothing else, for as long as the page is open. */
+
+import { parseStats, type Stats } from "../messages/stats";
+import { ConnectionFailed } from "../rtc/peer";
+import { askedToWaitS, type Viewing, watch } from "../rtc/whep";
+import { Backoff } from "../server/backoff";
+import { Unreachable } from "../server/http";
+import { byId, write } from "../view/dom";
+import { hudWords } from "../view/hud";
+import { readViewerAddress, whepEndpoint } from "./address";
+
+/** A picture is sent at least every half second, also a held one. */
+const STILL_MS = 5_000;
+/** Who came before the picture waits longer for it than who lost it. */
+const FIRST_PICTURE_MS = 30_000;
+const CHECK_MS = 100;
+
+const base = new URL(".", document.baseURI);
+const wishes = readViewerAddress(new URL(location.href));
+const video = byId("picture", HTMLVideoElement);
+const hud = byId("hud", HTMLParagraphElement);
+const backoff = new Backoff();
+
+video.muted = !wishes.sound;
+hud.hidden = !wishes.hud;
+let viewing: Viewing | null = null;
+addEventListener("pagehide", () => viewing?.end());
+addEventListener("hashchange", () => location.reload());
+if (wishes.hud) setInterval(() => void tell(), 1_000);
+void stay();
+
+/** Watch, and when that ends watch again. */
+async function stay(): Promise<never> {
+  for (;;) {
+    let waitMs: number;
+    try {
+      viewing = await watch(whepEndpoint(base, wishes.session), wishes.token);
+      await show(viewing);
+      waitMs = backoff.next();
+    } catch (error) {
+      waitMs = backoff.next(askedToWaitS(error) * 1_000);
+      if (!(error instanceof Error)) throw error;
+      const expected = error instanceof Unreachable || error instanceof ConnectionFailed;
+      if (!expected) console.info(`Afterimage: ${error.message}`);
+    }
+    document.body.dataset["state"] = "waiting";
+    video.srcObject = null;
+    viewing?.end();
+    viewing = null;
+    await new Promise((resolve) => setTimeout(resolve, waitMs));
+  }
+}
+
+/** Show it until it ends or stands still. */
+async function show({ connection, stream }: Viewing): Promise<void> {
+  video.srcObject = stream;
+  // OBS lets a page play sound unasked, other browsers may not: then the picture is what matters.
+  await video.play().catch(() => {
+    video.muted = true;
+    return video.play().catch(() => {});
+  });
+  let [shown, movedAt] = [0, performance.now()];
+  for (;;) {
+    await new Promise((resolve) => setTimeout(resolve, CHECK_MS));
+    const frames = video.getVideoPlaybackQuality().totalVideoFrames;
+    if (frames > shown) {
+      [shown, movedAt] = [frames, performance.now()];
+      document.body.dataset["state"] = "live";
+      backoff.reset();
+    }
+    const patienceMs = shown > 0 ? STILL_MS : FIRST_PICTURE_MS;
+    const { connectionState } = connection;
+    if (connectionState === "failed" || performance.now() - movedAt > patienceMs) return;
+  }
+}
+
+async function tell(): Promise<void> {
+  write(hud, hudWords(await stats(), video.videoWidth, video.videoHeight));
+}
+
+async function stats(): Promise<Stats | null> {
+  if (viewing?.session == null) return null;
+  const headers: Record<string, string> =
+    wishes.token === null ? {} : { Authorization: `Bearer ${wishes.token}` };
+  try {
+    const response = await fetch(`${viewing.session.href}/stats`, { headers, cache: "no-store" });
+    return response.ok ? parseStats(await response.json()) : null;
+  } catch {
+    return null;
+  }
+}
