@@ -1,5 +1,8 @@
-"""The named colours a tint can take, with the exact sRGB value each one means."""
+"""The named colours, with the exact sRGB value each one means and what people call it."""
 
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 COLOURS = MappingProxyType(
@@ -30,3 +33,13 @@ NEUTRALS = MappingProxyType(
 
 NAMED_COLOURS = MappingProxyType({**COLOURS, **NEUTRALS})
 """Every colour that can be given, hues first."""
+
+
+def _read_names() -> Mapping[str, tuple[str, ...]]:
+    with Path(__file__).with_name("colour_names.toml").open("rb") as file:
+        names = tomllib.load(file)
+    return MappingProxyType({colour: tuple(names[colour]) for colour in NAMED_COLOURS})
+
+
+COLOUR_NAMES = _read_names()
+"""Colour of ``NAMED_COLOURS`` -> what people call it, the name they use most first."""

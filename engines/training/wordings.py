@@ -1,6 +1,6 @@
 """One edit in words: the wordings of each family, with degrees and colours filled in.
 
-The wordings lie beside this file as TOML. A wording is split off for validation whole, with every sentence it could
+The wordings lie beside this file as TOML, degrees and the names of colours in ``engines``. A wording is split off for validation whole, with every sentence it could
 appear in, so that validation asks for wordings never read.
 """
 
@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 from zlib import crc32
 
-from engines.colours import COLOURS, NAMED_COLOURS, NEUTRALS
+from engines.colours import COLOUR_NAMES, COLOURS, NEUTRALS
+from engines.degrees import DEGREES
 from engines.families import FAMILIES, TAKES_NEUTRALS
 from engines.training.sentences import Phrase
 
@@ -105,10 +106,8 @@ class Wordings:
         }
         self.slots: dict[str, list[str]] = read_words("strangers.toml")["slots"]
         self._degrees: dict[str, list[tuple[str, float]]] = {
-            place: list(words.items()) for place, words in read_words("degrees.toml").items()
+            place: list(words.items()) for place, words in DEGREES.items()
         }
-        names: dict[str, list[str]] = read_words("colour_names.toml")
-        self._colours = {colour: names[colour] for colour in NAMED_COLOURS}
 
     def texts(self) -> Iterator[str]:
         """Everything that can be drawn, slots unfilled."""
@@ -117,7 +116,7 @@ class Wordings:
                 yield from part
         for words in self._degrees.values():
             yield from (word for word, _ in words)
-        for named in self._colours.values():
+        for named in COLOUR_NAMES.values():
             yield from named
         yield from (*_NOUN_ENDINGS, *_BACKGROUNDS)
 
@@ -171,7 +170,7 @@ class Wordings:
         return wording.replace("{b}", rng.choice(_BACKGROUNDS)), colour, colour_of, shade
 
     def _name(self, colour: str, rng: random.Random) -> str:
-        names = self._colours[colour]
+        names = COLOUR_NAMES[colour]
         return names[0] if rng.random() < 0.45 else rng.choice(names)
 
     def _graded(self, family: str, phrase: Phrase, rng: random.Random) -> tuple[Phrase, float]:
@@ -210,7 +209,7 @@ _PLACES = {
     "thing": ("amount_of", "adjective"),
     "when": ("before",),
 }
-"""Part of speech -> the tables of ``degrees.toml`` its degrees come from, the likelier more often."""
+"""Part of speech -> the tables of ``DEGREES`` its degrees come from, the likelier more often."""
 
 
 def read_words(name: str) -> dict[str, Any]:
