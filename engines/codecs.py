@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
@@ -53,6 +55,28 @@ class PatchCodec:
         for _ in range(self._halvings):
             latent = F.pixel_shuffle(latent, 2)
         return latent
+
+    def planes(self, latent: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A single latent (C, h, w) decoded without PyTorch, whose threads cost more than they help between frames.
+
+        Returns:
+            (3, H, W), a copy.
+        """
+        height, width = (side * self.downscale for side in latent.shape[1:])
+        squares = latent.reshape(3, *(2,) * (2 * self._halvings), *latent.shape[1:])
+        return squares.transpose(self._places()).reshape(3, height, width)
+
+    def squares(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The exact inverse of :meth:`planes`."""
+        height, width = (side // self.downscale for side in planes.shape[1:])
+        halves = (2,) * self._halvings
+        split = planes.reshape(3, height, *halves, width, *halves)
+        return split.transpose(np.argsort(self._places())).reshape(self.channels, height, width)
+
+    def _places(self) -> tuple[int, ...]:
+        """The latent's axes, every square split by halves, in the order in which a picture has them."""
+        down, right = (range(2 * self._halvings + end, 0, -2) for end in (1, 2))
+        return (0, *down, *right)
 
     def limit(self, latent: Tensor) -> Tensor:
         """Clamped to [-1, 1]: a pixel out of range would be fed back by the memory."""

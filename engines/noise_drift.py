@@ -4,7 +4,9 @@ Shifted by whole pixels, unit Gaussian noise with fresh noise at the edge is uni
 nothing changes, and after an hour the field is as new as in the first second.
 """
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from engines.codecs import PatchCodec
@@ -17,7 +19,7 @@ def drifted(noise: Tensor, drift: Drift, codec: PatchCodec, generator: torch.Gen
     """The noise of the next frame.
 
     Args:
-        noise: ε, (C, h, w), as the codec rearranges its three planes.
+        noise: ε, (C, h, w) on the CPU, as the codec rearranges its three planes.
         drift: How each plane moves.
         codec: Only rearranges pixels, so a plane can be moved by single ones.
         generator: Of the noise that enters at the edges.
@@ -25,18 +27,22 @@ def drifted(noise: Tensor, drift: Drift, codec: PatchCodec, generator: torch.Gen
     Returns:
         (C, h, w).
     """
-    planes = codec.decode(noise[None])[0]
-    moved = torch.stack([_moved(plane, *step, generator) for plane, step in zip(planes, drift, strict=True)])
-    return codec.encode(moved[None])[0]
+    # In NumPy: PyTorch would share it out among its threads and wait for the slowest, while those of the compiled
+    # program hold the cores. That took longer than the whole network.
+    planes = codec.planes(noise.numpy())
+    moved = np.stack([_moved(plane, *step, generator) for plane, step in zip(planes, drift, strict=True)])
+    return torch.from_numpy(codec.squares(moved))
 
 
-def _moved(plane: Tensor, down: int, right: int, generator: torch.Generator) -> Tensor:
+def _moved(
+    plane: NDArray[np.float32], down: int, right: int, generator: torch.Generator
+) -> NDArray[np.float32]:
     if not down and not right:
         return plane
     height, width = plane.shape
-    moved = plane.roll((down, right), (0, 1))
+    moved = np.roll(plane, (down, right), (0, 1))
     rows = slice(0, down) if down >= 0 else slice(height + down, height)
     columns = slice(0, right) if right >= 0 else slice(width + right, width)
-    moved[rows] = torch.randn(moved[rows].shape, generator=generator)
-    moved[:, columns] = torch.randn(moved[:, columns].shape, generator=generator)
+    for entered in (moved[rows], moved[:, columns]):
+        entered[:] = torch.randn(entered.shape, generator=generator).numpy()
     return moved

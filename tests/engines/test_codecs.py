@@ -4,7 +4,7 @@ import pytest
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny
 
-from engines.codecs import AutoencoderCodec, load_autoencoder
+from engines.codecs import AutoencoderCodec, PatchCodec, load_autoencoder
 from tests.engines.stock import kl, taesd
 
 PIXELS = torch.rand(2, 3, 32, 48, generator=torch.Generator().manual_seed(0)) * 2 - 1
@@ -64,3 +64,14 @@ def test_another_kind_of_autoencoder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"_class_name": "VQModel"}')
     with pytest.raises(ValueError, match="VQModel is not an autoencoder that can be used"):
         load_autoencoder(tmp_path, torch.float32)
+
+
+@pytest.mark.parametrize("halvings", [1, 2, 3])
+def test_planes_without_torch_are_what_decoding_gives(halvings: int) -> None:
+    codec = PatchCodec(halvings)
+    latent = torch.randn(codec.channels, 4, 6, generator=torch.Generator().manual_seed(0))
+
+    planes = codec.planes(latent.numpy())
+
+    assert torch.equal(torch.from_numpy(planes), codec.decode(latent[None])[0])
+    assert torch.equal(torch.from_numpy(codec.squares(planes)), latent)
