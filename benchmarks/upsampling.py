@@ -27,13 +27,13 @@ from rich.table import Table
 from skimage import data
 
 from engines.colours import COLOURS
+from engines.edit_size import edit_size
 from engines.editor import EditRequest, load_editor
 from engines.families import EXAMPLES, FAMILIES, NOISE_DRIFT, PEOPLE
 from engines.training.media import PHOTO_SUFFIXES, evaluation_files
 from engines.training.targets import edit
 from engines.upsampling import guided_luma, studio_luma
 from server.session.detail import Detail
-from server.session.edit_size import edit_size
 from server.session.frame import Frame
 
 Picture = NDArray[np.uint8]

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 
+from engines.edit_size import USUAL_CAMERAS, edit_size
 from server.session.detail import Detail
-from server.session.edit_size import edit_size
 from server.session.frame import Frame
 from server.session.layer import AppliedLayer
 from server.session.layered import LayeredEdit, Seat, edit_layers
@@ -93,7 +93,7 @@ def load_warm_editor(
         model, compiler=cast(CompilerName, compiler), device=device, steps=steps, engines=engine_dir
     )
     conditioning = editor.encode("make it black and white")
-    for camera in ((640, 480), (1280, 720)):
+    for camera in USUAL_CAMERAS:
         runs = editor.description
         width, height = edit_size(*camera, short_side or runs.short_side, runs.size_multiple)
         picture = np.zeros((height, width, 3), np.uint8)

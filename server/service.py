@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry
 
+from engines.edit_size import SHORT_SIDE, edit_size
 from server.access import bearer, same_secret
 from server.engine import Engine, LiveEditor
 from server.metrics import Totals, make_registry
@@ -16,7 +17,6 @@ from server.recording.store import Recordings
 from server.rtc.codecs import CodecChoice
 from server.rtc.ice import GrantedIceServer, Network
 from server.rtc.probe import Probes
-from server.session.edit_size import SHORT_SIDE, edit_size
 from server.session.limits import SessionLimits
 from server.session.session import Session
 from server.session.sessions import NoSuchSessionError, Sessions

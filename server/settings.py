@@ -8,8 +8,8 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from engines.edit_size import SIZE_MULTIPLE
 from server.rtc.ice import IceServer, PortRange, parse_addresses, parse_ice_servers, parse_port_range
-from server.session.edit_size import SIZE_MULTIPLE
 
 CLIENT_DIR = Path(__file__).parent.parent / "client_web" / "dist"
 

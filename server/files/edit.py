@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from engines.edit_size import edit_size
 from server.engine import LiveEditor
 from server.files.progress import ShowProgress, progress_for
 from server.files.relay import Relay, RelayClosedError
@@ -18,7 +19,6 @@ from server.files.replay import RecordedTake, Score, open_take, replayed, take_t
 from server.files.sink import CONTAINERS, whole_or_nothing, write_file
 from server.files.source import FileError, Item, Picture, VideoSource
 from server.recording.take import ORIGINAL
-from server.session.edit_size import edit_size
 
 if TYPE_CHECKING:
     from engines.conditioning import Conditioning

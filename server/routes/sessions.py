@@ -8,6 +8,7 @@ from fastapi import APIRouter, Body, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
+from engines.edit_size import SIZE_MULTIPLE, nearest_size
 from server.asks import WHOLE, InstructionFields, InstructionText, Strength
 from server.messages import InstructionTaken, SessionState
 from server.problems import Problem
@@ -17,7 +18,6 @@ from server.routes.refused import refused
 from server.routes.signalling import RETRY_AFTER_S, SDP_TYPE, read_offer, refusals
 from server.rtc.ice import GrantedIceServer
 from server.service import Service, TheService, TheSession
-from server.session.edit_size import SIZE_MULTIPLE, nearest_size
 from server.session.limits import SessionLimits
 from server.session.session import Session
 from server.session.sessions import ServerFullError

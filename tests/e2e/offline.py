@@ -9,8 +9,8 @@ import numpy as np
 from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
+from engines.edit_size import SHORT_SIDE, edit_size
 from engines.editor import Editor, EditRequest, load_editor
-from server.session.edit_size import SHORT_SIDE, edit_size
 from server.settings import Settings
 
 Picture = NDArray[np.uint8]

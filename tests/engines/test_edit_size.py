@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.session.edit_size import edit_size
+from engines.edit_size import edit_size
 
 
 @pytest.mark.parametrize(

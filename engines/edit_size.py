@@ -12,6 +12,10 @@ LONGEST_ASPECT = 4
 """A wider or taller picture is squeezed to this aspect: one banner must not cost as much as four pictures."""
 
 
+USUAL_CAMERAS = ((640, 480), (1280, 720))
+"""(width, height) of what visitors most often bring: made ready before the first of them."""
+
+
 def edit_size(width: int, height: int, short_side: int, multiple: int = SIZE_MULTIPLE) -> tuple[int, int]:
     """The (width, height) to edit a camera's picture at: its aspect, as near as whole multiples allow.
 
