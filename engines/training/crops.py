@@ -1,8 +1,7 @@
 """Batches of moving crops, what every part of the network is trained on."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import count
 
 import torch
 from torch import Tensor
@@ -41,7 +40,7 @@ class Footage:
 
 @dataclass(frozen=True)
 class CropSampler:
-    """Endless batches of moving crops; clips and photos in fixed shares so that faces at webcams are well met.
+    """Batches of moving crops; clips and photos in fixed shares so that faces at webcams are well met.
 
     Every fifth batch is of people, and larger, because a person is told from the background by what is around. About
     half of all batches have ``frames`` ordered frames, the others one, since a stream's first frame, made without a
@@ -69,39 +68,36 @@ class CropSampler:
     backdrop_share: float = 0.5
     together_share: float = 0.2
 
-    def batches(self, seed: int) -> Iterator[Footage]:
-        """Yield batches without end; those of people are left out where no scene has mattes."""
-        generator = torch.Generator().manual_seed(seed)
-        people = any(scene.mattes is not None for scene in self.scenes)
-        for turn in count():
-            yield self._anything(self.frames, generator)
-            yield self._anything(1, generator)
-            if people:
-                yield self._people((1, self.frames)[turn % 2], generator)
-            yield self._anything(self.frames, generator)
-            yield self._anything(1, generator)
+    @property
+    def has_people(self) -> bool:
+        """Whether any scene has mattes."""
+        return any(scene.mattes is not None for scene in self.scenes)
 
-    def people_batches(self, seed: int) -> Iterator[Footage]:
-        """Yield batches of people alone, of one frame each, of two sizes in turn.
+    def mixed(self, step: int, generator: torch.Generator) -> Footage:
+        """The batch of a step of the whole network; nobody is in it where no scene has mattes."""
+        round_, turn = divmod(step, 5 if self.has_people else 4)
+        if turn == 4:
+            return self._people((1, self.frames)[round_ % 2], generator)
+        return self._anything((self.frames, 1)[turn % 2], generator)
+
+    def people(self, step: int, generator: torch.Generator) -> Footage:
+        """People alone, one frame each, of two sizes in turn.
 
         A network that has seen crops of one size alone takes larger pictures for closer ones (Touvron et al. 2019).
 
         Raises:
             ValueError: No scene has mattes.
         """
-        if all(scene.mattes is None for scene in self.scenes):
+        if not self.has_people:
             raise ValueError("no scene has mattes")
-        generator = torch.Generator().manual_seed(seed)
+        if step % 2 == 0:
+            return self._people(1, generator)
         larger = replace(self, batch=max(1, self.batch * 9 // 16), people_size=self.people_size * 4 // 3)
-        while True:
-            yield self._people(1, generator)
-            yield larger._people(1, generator)
+        return larger._people(1, generator)
 
-    def plain_batches(self, seed: int) -> Iterator[Footage]:
-        """Yield batches of anything, of one frame each."""
-        generator = torch.Generator().manual_seed(seed)
-        while True:
-            yield self._anything(1, generator)
+    def anything(self, generator: torch.Generator) -> Footage:
+        """Any scenes, one frame each."""
+        return self._anything(1, generator)
 
     def _anything(self, frames: int, generator: torch.Generator) -> Footage:
         lag = self._lag(generator)

@@ -1,20 +1,16 @@
 """Training the part of the network that takes balloons out of the source, before the rest and on composites alone."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from engines.backbones.tiny import Eraser
 from engines.codecs import PatchCodec
-from engines.training.crops import Footage
+from engines.training.crops import CropSampler
 from engines.training.figure import figure_loss
-from engines.training.parts import PartPlan, PartProgress, train_part
+from engines.training.parts import PartPlan
 from engines.training.weather import Balloons
 
-PLAN = PartPlan("eraser", minutes=10, filter_rate=0.05, fall_share=0.5)
 _PLAIN_SHARE = 0.15
 """Pictures without a balloon, in which nothing is to be found."""
 
@@ -51,33 +47,16 @@ def eraser_loss(found: Tensor, fill: Tensor, covers: Tensor, pictures: Tensor) -
     return figure_loss(found, covers) + error.mean()
 
 
-def train_eraser(
-    eraser: Eraser,
-    batches: Iterator[Footage],
-    plan: PartPlan,
-    run: Path,
-    seed: int,
-    progress: Callable[[PartProgress], None],
-) -> None:
-    """Train in place, or go on where ``eraser.pt`` in the run folder was left.
+def _draw(sampler: CropSampler, step: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    pictures = sampler.anything(generator).pictures[0]
+    return pictures, *with_balloons(pictures, generator)
 
-    Args:
-        eraser: Of normalised convolutions, on the device to train on.
-        batches: Footage of anything; only its first frames are used.
-        plan: How long and at which rates.
-        run: Folder of the run.
-        seed: Of the balloons.
-        progress: Called after each step.
-    """
-    device = next(eraser.parameters()).device
-    generator, codec = torch.Generator().manual_seed(seed), PatchCodec(2)
 
-    def loss() -> Tensor:
-        pictures = next(batches).pictures[0]
-        sources, covers = with_balloons(pictures, generator)
-        x = codec.encode(sources.to(device) * 2 - 1).to(memory_format=torch.channels_last)
-        with torch.autocast(device.type, torch.bfloat16):
-            found, fill = eraser(x)
-        return eraser_loss(found, fill, covers.to(device), pictures.to(device))
+def _loss(eraser: Eraser, pictures: Tensor, sources: Tensor, covers: Tensor) -> Tensor:
+    x = PatchCodec(2).encode(sources * 2 - 1).to(memory_format=torch.channels_last)
+    with torch.autocast(x.device.type, torch.bfloat16):
+        found, fill = eraser(x)
+    return eraser_loss(found, fill, covers, pictures)
 
-    train_part(eraser, plan, run, loss, progress)
+
+PLAN = PartPlan("eraser", "removal", _draw, _loss, steps=7700, filter_rate=0.05, fall_share=0.5)

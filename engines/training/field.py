@@ -1,18 +1,15 @@
 """Training the part of the network that draws snow, rain and balloons, before all else and from noise alone."""
 
-from collections.abc import Callable
-from pathlib import Path
-
 import torch
 from torch import Tensor
 
 from engines.backbones.tiny import Field
 from engines.codecs import PatchCodec
 from engines.families import FAMILIES
-from engines.training.parts import PartPlan, PartProgress, train_part
+from engines.training.crops import CropSampler
+from engines.training.parts import PartPlan
 from engines.training.weather import LAYERS, peak_noise
 
-PLAN = PartPlan("field", minutes=25, filter_rate=0.04, fall_share=0.5)
 _BATCH, _SIZE = 16, 128
 _ODDS = (1.0, 1.0, 4.0)
 """Of snow, rain and balloons, which are rare in a picture and need the widest view."""
@@ -66,24 +63,14 @@ def field_loss(drawn: tuple[Tensor, Tensor], cover: Tensor, colour: Tensor) -> T
     return (error.mean((1, 2, 3)) + 1e-6).sqrt().mean()
 
 
-def train_field(
-    field: Field, plan: PartPlan, run: Path, seed: int, progress: Callable[[PartProgress], None]
-) -> None:
-    """Train in place, or go on where ``field.pt`` in the run folder was left.
+def _draw(sampler: CropSampler, step: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+    return draw_layers(generator, _BATCH, _SIZE)
 
-    Args:
-        field: Of normalised convolutions, on the device to train on.
-        plan: How long and at which rates.
-        run: Folder of the run.
-        seed: Of the noise.
-        progress: Called after each step.
-    """
-    device, generator = next(field.parameters()).device, torch.Generator().manual_seed(seed)
 
-    def loss() -> Tensor:
-        noise, code, cover, colour = (value.to(device) for value in draw_layers(generator, _BATCH, _SIZE))
-        with torch.autocast(device.type, torch.bfloat16):
-            drawn = field(noise.to(memory_format=torch.channels_last), code)
-        return field_loss(drawn, cover, colour)
+def _loss(field: Field, noise: Tensor, code: Tensor, cover: Tensor, colour: Tensor) -> Tensor:
+    with torch.autocast(noise.device.type, torch.bfloat16):
+        drawn = field(noise.to(memory_format=torch.channels_last), code)
+    return field_loss(drawn, cover, colour)
 
-    train_part(field, plan, run, loss, progress)
+
+PLAN = PartPlan("field", "weather", _draw, _loss, steps=16_000, filter_rate=0.04, fall_share=0.5)

@@ -1,18 +1,13 @@
 """Training the part of the network that tells people from the background, before all else and on mattes alone."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from engines.backbones.tiny import Figure
 from engines.codecs import PatchCodec
-from engines.training.crops import Footage
-from engines.training.parts import PartPlan, PartProgress, train_part
-
-PLAN = PartPlan("figure", minutes=26, filter_rate=0.05, fall_share=0.4)
+from engines.training.crops import CropSampler
+from engines.training.parts import PartPlan
 
 
 def figure_loss(logits: Tensor, mattes: Tensor) -> Tensor:
@@ -35,29 +30,18 @@ def figure_loss(logits: Tensor, mattes: Tensor) -> Tensor:
     return (entropy * counted).mean() + (1 - overlap / total).mean()
 
 
-def train_figure(
-    figure: Figure,
-    batches: Iterator[Footage],
-    plan: PartPlan,
-    run: Path,
-    progress: Callable[[PartProgress], None],
-) -> None:
-    """Train in place, or go on where ``figure.pt`` in the run folder was left.
+def _draw(sampler: CropSampler, step: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    footage = sampler.people(step, generator)
+    return footage.pictures[0], footage.mattes[0]
 
-    Args:
-        figure: Of normalised convolutions, on the device to train on.
-        batches: Footage with mattes; only its first frames are used.
-        plan: How long and at which rates.
-        run: Folder of the run.
-        progress: Called after each step.
-    """
-    device, codec = next(figure.parameters()).device, PatchCodec(2)
 
-    def loss() -> Tensor:
-        footage = next(batches)
-        x = codec.encode(footage.pictures[0].to(device) * 2 - 1).to(memory_format=torch.channels_last)
-        with torch.autocast(device.type, torch.bfloat16):
-            logits = figure(x)
-        return figure_loss(logits, footage.mattes[0].to(device))
+def _loss(figure: Figure, pictures: Tensor, mattes: Tensor) -> Tensor:
+    x = PatchCodec(2).encode(pictures * 2 - 1).to(memory_format=torch.channels_last)
+    with torch.autocast(x.device.type, torch.bfloat16):
+        logits = figure(x)
+    return figure_loss(logits, mattes)
 
-    train_part(figure, plan, run, loss, progress)
+
+PLAN = PartPlan(
+    "figure", "people", _draw, _loss, steps=4000, filter_rate=0.05, fall_share=0.4, needs_people=True
+)

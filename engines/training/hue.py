@@ -1,19 +1,14 @@
 """Training the part of the network that goes by a named colour, on pictures of anything."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-
 import torch
 from torch import Tensor
 
 from engines.backbones.regions import Hue
 from engines.codecs import PatchCodec
-from engines.training.crops import Footage
-from engines.training.parts import PartPlan, PartProgress, train_part
+from engines.training.crops import CropSampler
+from engines.training.parts import PartPlan
 from engines.training.regions import colour_pop, recolour
 from engines.training.tasks import colours_to_give, named_colour_in
-
-PLAN = PartPlan("hue", minutes=3, filter_rate=0.0, fall_share=0.75, learning_rate=0.02)
 
 
 def hue_loss(
@@ -36,33 +31,17 @@ def hue_loss(
     return sum((error.square().mean((1, 2, 3)) + 1e-6).sqrt().mean() for error in errors) / torch.tensor(4.0)
 
 
-def train_hue(
-    hue: Hue,
-    batches: Iterator[Footage],
-    plan: PartPlan,
-    run: Path,
-    seed: int,
-    progress: Callable[[PartProgress], None],
-) -> None:
-    """Train in place, or go on where ``hue.pt`` in the run folder was left.
+def _draw(sampler: CropSampler, step: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    pictures = sampler.anything(generator).pictures[0]
+    rgb = colours_to_give(len(pictures), generator)
+    rgb_of = torch.stack([named_colour_in(picture, generator) for picture in pictures])
+    return pictures, rgb, rgb_of
 
-    Args:
-        hue: On the device to train on.
-        batches: Footage of anything; only its first frames are used.
-        plan: How long and at which rates.
-        run: Folder of the run.
-        seed: Of the colours.
-        progress: Called after each step.
-    """
-    device = next(hue.parameters()).device
-    generator, codec = torch.Generator().manual_seed(seed), PatchCodec(2)
 
-    def loss() -> Tensor:
-        pictures = next(batches).pictures[0]
-        rgb = colours_to_give(len(pictures), generator).to(device)
-        rgb_of = torch.stack([named_colour_in(picture, generator) for picture in pictures]).to(device)
-        pictures = pictures.to(device)
-        seen = hue(codec.encode(pictures * 2 - 1), torch.cat([rgb, rgb_of], 1))
-        return hue_loss(seen, pictures, rgb[:, :, None, None], rgb_of[:, :, None, None], codec)
+def _loss(hue: Hue, pictures: Tensor, rgb: Tensor, rgb_of: Tensor) -> Tensor:
+    codec = PatchCodec(2)
+    seen = hue(codec.encode(pictures * 2 - 1), torch.cat([rgb, rgb_of], 1))
+    return hue_loss(seen, pictures, rgb[:, :, None, None], rgb_of[:, :, None, None], codec)
 
-    train_part(hue, plan, run, loss, progress)
+
+PLAN = PartPlan("hue", "hues", _draw, _loss, steps=2600, filter_rate=0.0, fall_share=0.75, learning_rate=0.02)

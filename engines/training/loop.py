@@ -23,9 +23,8 @@ from engines.training.crops import Footage
 from engines.training.tasks import Task, draw_task
 from engines.training.warm_start import warm_start
 
-CHECKPOINT_VERSION = 2
+CHECKPOINT_VERSION = 3
 _PARTS = ("figure", "field", "eraser", "hue", "defocus")
-_LONGEST_STEP_S = 30.0
 _RENORMALISE_EVERY = 10
 _AVERAGE_EVERY = 4
 
@@ -44,11 +43,11 @@ class TrainSettings:
     """What a run is made of.
 
     Attributes:
-        minutes: Training time over all resumed parts together.
+        steps: Optimiser steps over all resumed parts together.
         filter_rate: Muon's peak, for normalised filters.
         learning_rate: AdamW's peak, for all else.
         warmup_steps: Steps over which the rate rises from 0.
-        fall_share: Share of the time, the last, over which the rate falls to nothing.
+        fall_share: Share of the steps, the last, over which the rate falls to nothing.
         ema_decay: Of the averaged weights that are shipped.
         memory_dropout: Share of clips whose memory is lost on the way, as after a scene cut.
         memory_swap: Share of clips that are handed another clip's memory, so that a wrong one is not believed.
@@ -57,7 +56,7 @@ class TrainSettings:
         seed: Of everything random.
     """
 
-    minutes: float = 100.0
+    steps: int = 10_000
     filter_rate: float = 0.06
     learning_rate: float = 1e-3
     warmup_steps: int = 200
@@ -66,7 +65,7 @@ class TrainSettings:
     memory_dropout: float = 0.1
     memory_swap: float = 0.05
     first_level_share: float = 0.7
-    checkpoint_every_s: float = 120.0
+    checkpoint_every_s: float = 60.0
     seed: int = 0
 
 
@@ -119,10 +118,10 @@ class Trainer:
             self._resume(run / "checkpoint.pt")
 
     def fit(self, batches: Iterator[Footage], progress: Callable[["Trainer", float], None]) -> None:
-        """Train until the time is used up.
+        """Train until all steps are made.
 
         Args:
-            batches: Footage without end.
+            batches: Footage without end, from the step on where this trainer is.
             progress: Called after each step with the loss.
 
         Raises:
@@ -130,11 +129,10 @@ class Trainer:
         """
         writer = SummaryWriter(str(self.run), purge_step=self.step)
         saved = last = time.monotonic()
-        while self.elapsed_s < self.settings.minutes * 60:
+        while self.step < self.settings.steps:
             loss = self.train_step(next(batches))
             now = time.monotonic()
-            # A laptop that slept in the middle of a step has not trained.
-            self.elapsed_s += min(now - last, _LONGEST_STEP_S)
+            self.elapsed_s += now - last
             last = now
             if not math.isfinite(loss):
                 raise TrainingError(
@@ -159,8 +157,8 @@ class Trainer:
 
     def schedule(self) -> float:
         """Share of the learning rates: warm-up, a plateau, and a linear fall."""
-        share = self.elapsed_s / (self.settings.minutes * 60)
-        fall = min(1.0, max(0.0, (1 - share) / self.settings.fall_share))
+        left = 1 - self.step / self.settings.steps
+        fall = min(1.0, max(0.0, left / self.settings.fall_share))
         rise = min(1.0, (self.step + 1) / self.settings.warmup_steps)
         return rise * (0.01 + 0.99 * fall)
 

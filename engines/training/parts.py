@@ -1,20 +1,27 @@
 """Training one part of the network alone, before the rest: the loop that people, weather and removal share."""
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
 
 from engines.backbones.tiny import NormalisedConv2d
+from engines.training.batches import generator_at
+from engines.training.crops import CropSampler
+from engines.training.loop import TrainingError
 
-PART_VERSION = 1
+PART_VERSION = 2
 _AVERAGE = 0.995
 _WARMUP_STEPS = 50
 _SAVE_EVERY_S = 60.0
-_LONGEST_STEP_S = 30.0
+_LOG_EVERY = 20
+
+PartBatch = tuple[Tensor, ...]
 
 
 @dataclass(frozen=True)
@@ -28,23 +35,31 @@ class PartProgress:
 
 @dataclass(frozen=True)
 class PartPlan:
-    """How a part is trained.
+    """What a part learns, from what and for how long.
 
     Attributes:
         name: Of the part; ``<name>.pt`` in the run folder is where it resumes.
-        minutes: Training time, resumed parts counted in.
+        job: What the part does, in a word, as options and progress call it.
+        draw: A step's batch, on the CPU, of the sampler's crops, the step's number and all its randomness.
+        loss: Of the part on such a batch.
+        steps: Optimiser steps.
         filter_rate: Muon's peak for normalised filters.
-        fall_share: Share of the time, the last, over which the rates fall.
+        fall_share: Share of the steps, the last, over which the rates fall.
         learning_rate: AdamW's peak for all else.
         new_share: How far the weights go from the first to the trained ones, in the end.
+        needs_people: Whether there is nothing to learn where no scene has mattes.
     """
 
     name: str
-    minutes: float
+    job: str
+    draw: Callable[[CropSampler, int, torch.Generator], PartBatch]
+    loss: Callable[..., Tensor]
+    steps: int
     filter_rate: float
     fall_share: float
     learning_rate: float = 1e-3
     new_share: float = 1.0
+    needs_people: bool = False
 
     def gentle(self) -> "PartPlan":
         """The plan for a part that was trained before: at fresh rates it would first forget.
@@ -60,12 +75,21 @@ class PartPlan:
             new_share=0.7,
         )
 
+    def batch(self, sampler: CropSampler, seed: int, step: int) -> PartBatch:
+        """What a step sees: the same for the same seed."""
+        return self.draw(sampler, step, generator_at(seed, step))
+
+    def schedule(self, step: int) -> float:
+        """Share of the rates at a step: warm-up, a plateau, and a linear fall."""
+        left = 1 - step / self.steps
+        return min(1.0, (step + 1) / _WARMUP_STEPS) * min(1.0, max(0.02, left / self.fall_share))
+
 
 def train_part(
     part: nn.Module,
     plan: PartPlan,
     run: Path,
-    loss_of_a_batch: Callable[[], Tensor],
+    batches_from: Callable[[int], Iterator[PartBatch]],
     progress: Callable[[PartProgress], None],
 ) -> None:
     """Train in place, or go on where the run was left; ends with the averaged weights, or on the way to them.
@@ -74,67 +98,107 @@ def train_part(
         part: On the device to train on.
         plan: How.
         run: Folder of the run.
-        loss_of_a_batch: Draws a batch and gives the part's loss on it.
+        batches_from: The plan's batches of a step and those that follow.
         progress: Called after each step.
+
+    Raises:
+        TrainingError: The run folder holds the part in another version, or the loss is no number; what was kept
+            last stays.
     """
-    convolutions = [module for module in part.modules() if isinstance(module, NormalisedConv2d)]
-    filters = [module.filters for module in convolutions]
-    among_filters = {id(rows) for rows in filters}
-    others = [weight for weight in part.parameters() if id(weight) not in among_filters]
-    optimizers: list[tuple[torch.optim.Optimizer, float]] = []
-    if filters:
-        muon = torch.optim.Muon(filters, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
-        optimizers.append((muon, plan.filter_rate))
-    if others:
-        optimizers.append(
-            (torch.optim.AdamW(others, betas=(0.9, 0.99), weight_decay=0.0), plan.learning_rate)
-        )
+    device = next(part.parameters()).device
+    training = _Training(part, plan, run / f"{plan.name}.pt")
     first = {name: value.clone() for name, value in part.state_dict().items()}
-    averaged = {name: value.clone() for name, value in first.items()}
-    step, elapsed_s, level = 0, 0.0, None
-    kept = run / f"{plan.name}.pt"
-    if kept.exists():
-        state = torch.load(kept, map_location=next(part.parameters()).device, weights_only=True)
-        if state["version"] == PART_VERSION:
-            part.load_state_dict(state["weights"])
-            averaged, step, elapsed_s = state["averaged"], state["step"], state["elapsed_s"]
-
-    def save() -> None:
-        state = {"version": PART_VERSION, "weights": part.state_dict(), "averaged": averaged}
-        torch.save({**state, "step": step, "elapsed_s": elapsed_s}, kept.with_suffix(".new"))
-        kept.with_suffix(".new").replace(kept)
-
-    run.mkdir(parents=True, exist_ok=True)
+    training.resume()
+    writer = SummaryWriter(str(run / plan.name), purge_step=training.step)
     last = saved = time.monotonic()
-    while elapsed_s < plan.minutes * 60:
-        left = 1 - elapsed_s / (plan.minutes * 60)
-        schedule = min(1.0, (step + 1) / _WARMUP_STEPS) * min(1.0, max(0.02, left / plan.fall_share))
-        for optimizer, rate in optimizers:
-            optimizer.param_groups[0]["lr"] = rate * schedule
-            optimizer.zero_grad(set_to_none=True)
-        loss = loss_of_a_batch()
-        torch.autograd.backward(loss)
-        for optimizer, _ in optimizers:
-            optimizer.step()
-        if step % 10 == 0:
-            for module in convolutions:
-                module.renormalise()
-        _average(averaged, part, min(_AVERAGE, (1 + step) / (10 + step)))
-        step += 1
-        latest = float(loss.detach())
-        level = latest if level is None else level + 0.02 * (latest - level)
+    batches = batches_from(training.step)
+    while training.step < plan.steps:
+        training.take_step([value.to(device) for value in next(batches)])
         now = time.monotonic()
-        elapsed_s += min(now - last, _LONGEST_STEP_S)
+        training.elapsed_s += now - last
         last = now
         if now - saved > _SAVE_EVERY_S:
-            save()
+            training.save()
             saved = now
-        progress(PartProgress(step, elapsed_s, level))
-    save()
-    part.load_state_dict({name: value.lerp(averaged[name], plan.new_share) for name, value in first.items()})
+        if training.step % _LOG_EVERY == 0:
+            writer.add_scalar("loss", training.loss, training.step)
+        progress(PartProgress(training.step, training.elapsed_s, training.loss))
+    training.save()
+    writer.close()
+    part.load_state_dict(
+        {name: value.lerp(training.averaged[name], plan.new_share) for name, value in first.items()}
+    )
 
 
-@torch.no_grad()
-def _average(averaged: dict[str, Tensor], part: nn.Module, decay: float) -> None:
-    for name, value in part.state_dict().items():
-        averaged[name].lerp_(value, 1 - decay)
+class _Training:
+    """A part in training; holds what its checkpoint holds."""
+
+    def __init__(self, part: nn.Module, plan: PartPlan, kept: Path) -> None:
+        self._part, self._plan, self._kept = part, plan, kept
+        self._convolutions = [module for module in part.modules() if isinstance(module, NormalisedConv2d)]
+        filters = [module.filters for module in self._convolutions]
+        among_filters = {id(rows) for rows in filters}
+        others = [weight for weight in part.parameters() if id(weight) not in among_filters]
+        self._optimizers: list[tuple[torch.optim.Optimizer, float]] = []
+        if filters:
+            muon = torch.optim.Muon(filters, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
+            self._optimizers.append((muon, plan.filter_rate))
+        if others:
+            adamw = torch.optim.AdamW(others, betas=(0.9, 0.99), weight_decay=0.0)
+            self._optimizers.append((adamw, plan.learning_rate))
+        self.averaged = {name: value.clone() for name, value in part.state_dict().items()}
+        self.step, self.elapsed_s, self.loss = 0, 0.0, 0.0
+
+    def take_step(self, batch: list[Tensor]) -> None:
+        for optimizer, rate in self._optimizers:
+            optimizer.param_groups[0]["lr"] = rate * self._plan.schedule(self.step)
+            optimizer.zero_grad(set_to_none=True)
+        loss = self._plan.loss(self._part, *batch)
+        torch.autograd.backward(loss)
+        latest = float(loss.detach())
+        if not math.isfinite(latest):
+            kept = f"{self._kept} is the last good one" if self._kept.exists() else "nothing was kept yet"
+            raise TrainingError(f"the loss of {self._plan.job} became {latest} at step {self.step}; {kept}")
+        for optimizer, _ in self._optimizers:
+            optimizer.step()
+        if self.step % 10 == 0:
+            for module in self._convolutions:
+                module.renormalise()
+        self._average(min(_AVERAGE, (1 + self.step) / (10 + self.step)))
+        self.loss = latest if self.step == 0 else self.loss + 0.02 * (latest - self.loss)
+        self.step += 1
+
+    @torch.no_grad()
+    def _average(self, decay: float) -> None:
+        for name, value in self._part.state_dict().items():
+            self.averaged[name].lerp_(value, 1 - decay)
+
+    def save(self) -> None:
+        """Write the checkpoint beside the last one and put it in its place."""
+        state = {
+            "version": PART_VERSION,
+            "weights": self._part.state_dict(),
+            "averaged": self.averaged,
+            "optimizers": [optimizer.state_dict() for optimizer, _ in self._optimizers],
+            "step": self.step,
+            "elapsed_s": self.elapsed_s,
+            "loss": self.loss,
+        }
+        self._kept.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(state, self._kept.with_suffix(".new"))
+        self._kept.with_suffix(".new").replace(self._kept)
+
+    def resume(self) -> None:
+        if not self._kept.exists():
+            return
+        device = next(self._part.parameters()).device
+        state = torch.load(self._kept, map_location=device, weights_only=True)
+        if state["version"] != PART_VERSION:
+            raise TrainingError(
+                f"{self._kept} is of version {state['version']}, this code reads {PART_VERSION}"
+            )
+        self._part.load_state_dict(state["weights"])
+        for (optimizer, _), stored in zip(self._optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(stored)
+        self.averaged, self.step = state["averaged"], state["step"]
+        self.elapsed_s, self.loss = state["elapsed_s"], state["loss"]

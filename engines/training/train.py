@@ -1,20 +1,19 @@
 """``afterimage train``: from a folder of photos and clips to a model folder, with one line.
 
 The run folder holds what makes it resume: start the same command again after a kill and it goes on. The instruction
-encoder is trained first, in minutes; then the denoiser, for as long as it is given.
+parts of the denoiser are trained first, each alone; then the rest of it; the instruction encoder last, in minutes.
+Everything is counted in optimiser steps, so that a busy or a faster machine makes the same model.
 """
 
 import argparse
 import math
 import sys
-from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import islice
+from functools import partial
 from pathlib import Path
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from engines import flow
 from engines.backbones.tiny import (
@@ -28,10 +27,12 @@ from engines.compilers.calibrate import calibrate
 from engines.families import FAMILIES, LABELS
 from engines.model import SHIPPED_MODELS, write_index
 from engines.training import defocus, eraser, field, figure, hue
+from engines.training.batches import batches_from, generator_at
 from engines.training.crops import CropSampler, Footage
 from engines.training.loop import Trainer, TrainingError, TrainSettings, parts_of
 from engines.training.media import load_media, training_files
-from engines.training.parts import PartPlan, PartProgress
+from engines.training.parts import PartProgress, train_part
+from engines.training.progress import TrainingProgress, progress_bar
 from engines.training.sheets import family_sheet
 from engines.training.tasks import Task
 from engines.training.text import train_text
@@ -41,22 +42,11 @@ from engines.training.weather import Balloons
 MODEL_VERSION = "3"
 KEY_FRAME_INTERVAL = 3
 HALVINGS = 2
+PART_PLANS = (figure.PLAN, defocus.PLAN, hue.PLAN, field.PLAN, eraser.PLAN)
 SCRATCH = TrainSettings()
 WARM = TrainSettings(filter_rate=0.02, learning_rate=4e-4, warmup_steps=100, fall_share=0.75)
-"""At the rates of a fresh start a trained network forgets within minutes what it knew."""
+"""At the rates of a fresh start a trained network soon forgets what it knew."""
 _SHEET_EVERY_STEPS = 1000
-_ROUND = 5
-
-
-class _CropDataset(torch.utils.data.IterableDataset[Footage]):
-    """The sampler's batches, from worker processes where a GPU would wait for one."""
-
-    def __init__(self, sampler: CropSampler, seed: int) -> None:
-        self._sampler, self._seed = sampler, seed
-
-    def __iter__(self) -> Iterator[Footage]:
-        worker = torch.utils.data.get_worker_info()
-        return self._sampler.batches(self._seed * 1000 + (worker.id if worker else 0))
 
 
 def train(options: argparse.Namespace, console: Console) -> None:
@@ -67,11 +57,11 @@ def train(options: argparse.Namespace, console: Console) -> None:
         FileNotFoundError: There is nothing to train on.
     """
     device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    settings = replace(SCRATCH if options.start is None else WARM, minutes=options.minutes, seed=options.seed)
+    settings = replace(SCRATCH if options.start is None else WARM, steps=options.steps, seed=options.seed)
     trainer = Trainer(TinyConfig(), settings, device, options.run, options.start)
     if trainer.step:
         console.print(f"resuming at step {trainer.step}, {trainer.elapsed_s / 60:.1f} min done")
-    if trainer.step == 0 or trainer.elapsed_s < settings.minutes * 60:
+    if trainer.step == 0 or trainer.step < settings.steps:
         _fit(trainer, options, console)
     encoder = options.out / "instruction_encoder"
     if not (encoder / "config.json").exists():
@@ -99,16 +89,20 @@ def _fit(trainer: Trainer, options: argparse.Namespace, console: Console) -> Non
     sampler = CropSampler(media.scenes, options.batch, options.frames, options.crop, options.crop * 3 // 2)
     if trainer.step == 0:
         _fit_parts(trainer, sampler, options, console)
-    # A resumed run must not see the first part's crops again.
-    dataset = _CropDataset(sampler, options.seed + trainer.step)
-    workers = 0 if trainer.device.type == "cpu" else options.workers
-    batches: Iterator[Footage] = iter(
-        torch.utils.data.DataLoader(dataset, batch_size=None, num_workers=workers)
-    )
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as bar:
-        shown = bar.add_task("training", total=trainer.settings.minutes * 60)
-        trainer.fit(batches, lambda trainer, loss: _after_step(trainer, loss, bar, shown, batches))
+    draw = partial(_mixed, sampler, options.seed)
+    batches = batches_from(draw, _workers(trainer.device, options), trainer.step)
+    with progress_bar(console) as bar:
+        shown = TrainingProgress(bar, "all edits")
+        trainer.fit(batches, lambda trainer, loss: _after_step(trainer, loss, shown, sampler))
+
+
+def _mixed(sampler: CropSampler, seed: int, step: int) -> Footage:
+    return sampler.mixed(step, generator_at(seed, step))
+
+
+def _workers(device: torch.device, options: argparse.Namespace) -> int:
+    """Processes that draw ahead: a GPU would wait for crops, a CPU has nothing to draw them with but itself."""
+    return 0 if device.type == "cpu" else options.workers
 
 
 def _fit_parts(trainer: Trainer, sampler: CropSampler, options: argparse.Namespace, console: Console) -> None:
@@ -120,63 +114,46 @@ def _fit_parts(trainer: Trainer, sampler: CropSampler, options: argparse.Namespa
     whole = TinyDenoiser(trainer.denoiser.config, NormalisedConv2d)
     untaught = warm_start(whole, options.start) if options.start is not None else tuple(whole.state_dict())
     whole.to(trainer.device)
-    larger, run, seed = replace(sampler, batch=2 * sampler.batch), options.run, options.seed
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as bar:
-
-        def shown(name: str, plan: PartPlan) -> Callable[[PartProgress], None]:
-            task = bar.add_task(name, total=plan.minutes * 60)
-            return lambda now: bar.update(
-                task, completed=now.elapsed_s, description=f"{name}  step {now.step}  loss {now.loss:.4f}"
-            )
-
-        def planned(plan: PartPlan, minutes: float) -> PartPlan:
+    larger = replace(sampler, batch=2 * sampler.batch)
+    with progress_bar(console) as bar:
+        for plan in PART_PLANS:
+            if plan.name not in parts_of(whole) or (plan.needs_people and not sampler.has_people):
+                continue
             known = not any(name.startswith(f"{plan.name}.") for name in untaught)
-            return replace(plan.gentle() if known else plan, minutes=minutes)
-
-        people = any(scene.mattes is not None for scene in sampler.scenes)
-        if people:
-            plan = planned(figure.PLAN, options.people_minutes)
-            batches = larger.people_batches(seed)
-            figure.train_figure(whole.figure, batches, plan, run, shown("people", plan))
-        if people and whole.defocus is not None:
-            plan = planned(defocus.PLAN, options.focus_minutes)
-            batches = larger.people_batches(seed)
-            defocus.train_defocus(whole.defocus, batches, plan, run, seed, shown("focus", plan))
-        if whole.hue is not None:
-            plan = planned(hue.PLAN, options.hues_minutes)
-            hue.train_hue(whole.hue, larger.plain_batches(seed), plan, run, seed, shown("hues", plan))
-        plan = planned(field.PLAN, options.weather_minutes)
-        field.train_field(whole.field, plan, run, seed, shown("weather", plan))
-        plan = planned(eraser.PLAN, options.removal_minutes)
-        batches = larger.plain_batches(seed)
-        eraser.train_eraser(whole.eraser, batches, plan, run, seed, shown("removal", plan))
+            planned = replace(plan.gentle() if known else plan, steps=getattr(options, f"{plan.job}_steps"))
+            draw = partial(planned.batch, larger, options.seed)
+            batches = partial(batches_from, draw, _workers(trainer.device, options))
+            shown = partial(_after_part_step, TrainingProgress(bar, plan.job), planned.steps)
+            train_part(whole.get_submodule(plan.name), planned, options.run, batches, shown)
     for part in parts_of(whole):
         trainer.take_part(part, whole.get_submodule(part).state_dict())
     trainer.save()
 
 
+def _after_part_step(shown: TrainingProgress, steps: int, now: PartProgress) -> None:
+    shown.at(now.step, steps, f"loss {now.loss:.4f}")
+
+
 def _fit_text(encoder: Path, seed: int, console: Console) -> None:
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as bar:
-        shown = bar.add_task("instructions")
+    with progress_bar(console) as bar:
+        shown = TrainingProgress(bar, "instructions")
+        train_text(
+            encoder,
+            seed=seed,
+            progress=lambda step, steps, loss: shown.at(step, steps, f"loss {loss:.4f}"),
+        )
 
-        def after_step(step: int, steps: int, loss: float) -> None:
-            bar.update(shown, completed=step, total=steps, description=f"instructions  loss {loss:.4f}")
 
-        train_text(encoder, seed=seed, progress=after_step)
-
-
-def _after_step(
-    trainer: Trainer, loss: float, bar: Progress, shown: TaskID, batches: Iterator[Footage]
-) -> None:
+def _after_step(trainer: Trainer, loss: float, shown: TrainingProgress, sampler: CropSampler) -> None:
     scores = trainer.family_psnr
     mean = sum(scores.values()) / len(scores)
-    description = f"step {trainer.step}  loss {loss:.4f}  mean {mean:.1f} dB"
-    bar.update(shown, completed=trainer.elapsed_s, description=description)
+    shown.at(trainer.step, trainer.settings.steps, f"loss {loss:.4f}, mean {mean:.1f} dB")
     if trainer.step % _SHEET_EVERY_STEPS == 0:
-        # One with people, if there are any: their edits have nothing to show without.
-        write_sheet(trainer, max(islice(batches, _ROUND), key=lambda footage: bool(footage.has_matte.all())))
+        # With people, if there are any: their edits have nothing to show without.
+        generator = generator_at(trainer.settings.seed, trainer.step)
+        write_sheet(
+            trainer, sampler.people(0, generator) if sampler.has_people else sampler.anything(generator)
+        )
 
 
 @torch.no_grad()
@@ -210,6 +187,13 @@ def write_sheet(trainer: Trainer, footage: Footage) -> Path:
         [LABELS[family] for family in FAMILIES], list(torch.stack([sources, targets, outputs.cpu()], 1)), path
     )
     return path
+
+
+def _count(text: str) -> int:
+    """A number of steps on the command line."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text} is no number of steps")
+    return int(text)
 
 
 def main(arguments: list[str]) -> int:
@@ -249,15 +233,19 @@ def main(arguments: list[str]) -> int:
         metavar="FOLDER",
         help="start from the weights of a model folder; families it lacks start fresh",
     )
-    parser.add_argument("--minutes", type=float, default=100, help="training time, resumed parts counted in")
-    plans = {
-        **{"people": figure.PLAN, "focus": defocus.PLAN, "hues": hue.PLAN},
-        **{"weather": field.PLAN, "removal": eraser.PLAN},
-    }
-    for part, plan in plans.items():
-        text = f"before that, for the part that does {part} (default: {plan.minutes:g})"
+    parser.add_argument(
+        "--steps",
+        type=_count,
+        default=SCRATCH.steps,
+        help="optimiser steps of the whole (default: %(default)s)",
+    )
+    for plan in PART_PLANS:
         parser.add_argument(
-            f"--{part}-minutes", type=float, default=plan.minutes, metavar="MINUTES", help=text
+            f"--{plan.job}-steps",
+            type=_count,
+            default=plan.steps,
+            metavar="STEPS",
+            help=f"before that, for the part that does {plan.job} (default: %(default)s)",
         )
     parser.add_argument("--device", help="cpu or cuda (default: the GPU where there is one)")
     parser.add_argument("--batch", type=int, default=8, help="clips in a step")

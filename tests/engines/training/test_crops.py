@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from engines.training.batches import generator_at
 from engines.training.crops import CropSampler
 from engines.training.media import Scene
 from tests.engines.training.test_people import person_scene
@@ -9,7 +10,7 @@ from tests.engines.training.test_people import person_scene
 def test_the_same_seed_gives_the_same_batches() -> None:
     scenes = [Scene("photo", torch.randint(0, 255, (1, 3, 256, 256), dtype=torch.uint8))]
     sampler = CropSampler(scenes, batch=2, frames=3, size=64)
-    first, again, other = (next(sampler.batches(seed)) for seed in (5, 5, 6))
+    first, again, other = (sampler.mixed(0, generator_at(seed, 0)) for seed in (5, 5, 6))
 
     assert first.pictures.shape == (3, 2, 3, 64, 64)
     assert torch.equal(first.pictures, again.pictures)
@@ -18,29 +19,30 @@ def test_the_same_seed_gives_the_same_batches() -> None:
 
 def test_every_second_batch_is_of_first_frames() -> None:
     scenes = [Scene("photo", torch.randint(0, 255, (1, 3, 256, 256), dtype=torch.uint8))]
-    batches = CropSampler(scenes, batch=2, frames=3, size=64).batches(0)
+    sampler = CropSampler(scenes, batch=2, frames=3, size=64)
+    drawn = [sampler.mixed(step, generator_at(0, step)) for step in range(5)]
 
-    assert [len(next(batches).pictures) for _ in range(4)] == [3, 1, 3, 1]
+    assert [len(each.pictures) for each in drawn] == [3, 1, 3, 1, 3]
 
 
 def test_every_fifth_batch_is_of_people_where_there_are_any() -> None:
     nobody = Scene("photo", torch.randint(0, 255, (1, 3, 256, 256), dtype=torch.uint8))
-    batches = CropSampler([person_scene(), nobody], batch=2, frames=3, size=64, people_size=96).batches(0)
-    drawn = [next(batches) for _ in range(10)]
+    sampler = CropSampler([person_scene(), nobody], batch=2, frames=3, size=64, people_size=96)
+    drawn = [sampler.mixed(step, generator_at(0, step)) for step in range(10)]
 
-    assert [bool(each.has_matte.all()) for each in drawn] == [False, False, True, False, False] * 2
-    assert drawn[2].pictures.shape == (1, 2, 3, 96, 96)
-    assert drawn[7].mattes.shape == (3, 1, 1, 96, 96)
+    assert [bool(each.has_matte.all()) for each in drawn] == [False, False, False, False, True] * 2
+    assert drawn[4].pictures.shape == (1, 2, 3, 96, 96)
+    assert drawn[9].mattes.shape == (3, 1, 1, 96, 96)
 
 
 def test_people_alone_come_in_two_sizes() -> None:
-    batches = CropSampler([person_scene()], batch=4, frames=3, size=64, people_size=96).people_batches(0)
+    sampler = CropSampler([person_scene()], batch=4, frames=3, size=64, people_size=96)
 
-    assert next(batches).pictures.shape == (1, 4, 3, 96, 96)
-    assert next(batches).pictures.shape == (1, 2, 3, 128, 128)
+    assert sampler.people(0, torch.Generator()).pictures.shape == (1, 4, 3, 96, 96)
+    assert sampler.people(1, torch.Generator()).pictures.shape == (1, 2, 3, 128, 128)
 
 
 def test_without_mattes_there_are_no_people_to_crop() -> None:
     scene = Scene("photo", torch.zeros(1, 3, 256, 256, dtype=torch.uint8))
     with pytest.raises(ValueError, match="no scene has mattes"):
-        next(CropSampler([scene], batch=2, frames=3, size=64).people_batches(0))
+        CropSampler([scene], batch=2, frames=3, size=64).people(0, torch.Generator())

@@ -1,14 +1,8 @@
-from collections.abc import Iterator
-from dataclasses import replace
-from pathlib import Path
-
 import torch
 
 from engines.backbones.tiny import Eraser, NormalisedConv2d
 from engines.codecs import PatchCodec
-from engines.training.crops import Footage
-from engines.training.eraser import PLAN, eraser_loss, train_eraser, with_balloons
-from engines.training.parts import PartProgress
+from engines.training.eraser import eraser_loss, with_balloons
 
 GREY = torch.full((12, 3, 64, 64), 0.4)
 
@@ -48,16 +42,3 @@ def test_the_eraser_gives_logits_and_a_latent_of_the_sources_size() -> None:
 
     assert found.shape == (1, 4, 12, 20)
     assert fill.shape == (1, 48, 12, 20)
-
-
-def test_a_killed_run_goes_on(tmp_path: Path) -> None:
-    def batches() -> Iterator[Footage]:
-        while True:
-            yield Footage.without_mattes(GREY[None, :2])
-
-    seen: list[PartProgress] = []
-    eraser = Eraser(48, (16, 16, 16), NormalisedConv2d)
-    train_eraser(eraser, batches(), replace(PLAN, minutes=0.005), tmp_path, 0, seen.append)
-    train_eraser(eraser, batches(), replace(PLAN, minutes=0.02), tmp_path, 0, seen.append)
-
-    assert [now.step for now in seen] == list(range(1, len(seen) + 1))

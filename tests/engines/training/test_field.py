@@ -1,24 +1,12 @@
-import itertools
-from dataclasses import replace
-from pathlib import Path
-
 import pytest
 import torch
 
-from engines.backbones.tiny import Field, NormalisedConv2d
 from engines.codecs import PatchCodec
-from engines.conditioning import AMOUNT_INDEX, CODE_LENGTH
+from engines.conditioning import AMOUNT_INDEX
 from engines.families import FAMILIES
-from engines.training import field as training
-from engines.training.field import PLAN, draw_layers, field_loss, train_field
-from engines.training.parts import PartProgress
+from engines.training.field import draw_layers, field_loss
 from engines.training.targets import edit
 from engines.training.weather import LAYERS
-
-
-def field() -> Field:
-    torch.manual_seed(0)
-    return Field(48, CODE_LENGTH, 16, NormalisedConv2d)
 
 
 @pytest.mark.parametrize("family", LAYERS)
@@ -42,21 +30,3 @@ def test_the_loss_is_nothing_for_the_right_field() -> None:
 
     assert field_loss((cover, colour), cover, colour) < 2e-3
     assert field_loss((1 - cover, colour), cover, colour) > 0.3
-
-
-def test_a_killed_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "_BATCH", 4)
-    monkeypatch.setattr(training, "_SIZE", 64)
-    ticks = itertools.count()
-    monkeypatch.setattr("engines.training.parts.time.monotonic", lambda: next(ticks) / 10)
-    seen: list[int] = []
-
-    def note(now: PartProgress) -> None:
-        seen.append(now.step)
-
-    train_field(field(), replace(PLAN, minutes=0.05), tmp_path, 0, note)
-    train_field(field(), replace(PLAN, minutes=0.1), tmp_path, 0, note)
-
-    assert seen == list(range(1, len(seen) + 1))
-    assert len(seen) > 40
-    assert torch.load(tmp_path / "field.pt", weights_only=True)["step"] == len(seen)

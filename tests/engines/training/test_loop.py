@@ -33,7 +33,7 @@ def batch_of_people() -> Footage:
 
 
 def trainer(run: Path, **settings: Any) -> Trainer:  # noqa: ANN401 - of TrainSettings
-    return Trainer(SMALL, TrainSettings(**{"minutes": 1.0, "warmup_steps": 1, **settings}), CPU, run)
+    return Trainer(SMALL, TrainSettings(**{"steps": 200, "warmup_steps": 1, **settings}), CPU, run)
 
 
 def test_the_loss_falls_on_a_clip_seen_again_and_again(
@@ -78,7 +78,7 @@ def test_a_checkpoint_of_another_version_is_refused_with_both_named(
     trainer(tmp_path).save()
     monkeypatch.setattr(loop, "CHECKPOINT_VERSION", 99)
 
-    with pytest.raises(TrainingError, match=r"version 2.*99"):
+    with pytest.raises(TrainingError, match=r"version 3.*99"):
         trainer(tmp_path)
 
 
@@ -97,8 +97,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(tmp_p
 def test_the_learning_rate_rises_stays_and_falls(tmp_path: Path) -> None:
     subject = trainer(tmp_path, warmup_steps=10)
     rates = []
-    for step, elapsed_s in ((0, 0.0), (9, 10.0), (100, 42.0), (200, 51.0), (300, 60.0)):
-        subject.step, subject.elapsed_s = step, elapsed_s
+    for subject.step in (0, 9, 140, 170, 200):
         rates.append(subject.schedule())
 
     assert rates == pytest.approx([0.1, 1.0, 1.0, 0.505, 0.01])

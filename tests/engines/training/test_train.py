@@ -10,6 +10,7 @@ from engines.editor import load_editor
 from engines.model import SHIPPED_MODELS
 from engines.training import train as training
 from engines.training.train import main
+from tests.engines.training.test_loop import SMALL
 from tests.engines.training.test_media import write_photo
 
 
@@ -23,25 +24,26 @@ def media(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run(media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """A run of seconds; the instruction encoder, trained elsewhere, is there already."""
-    monkeypatch.setattr(training, "_SHEET_EVERY_STEPS", 1)
+    """A run of seconds with a narrow network; the instruction encoder, trained elsewhere, is there already."""
+    monkeypatch.setattr(training, "_SHEET_EVERY_STEPS", 2)
+    monkeypatch.setattr(training, "TinyConfig", lambda: SMALL)
     encoder = Path("instruction_encoder")
     shutil.copytree(SHIPPED_MODELS / "rfdm-tiny" / encoder, tmp_path / "out" / encoder)
     options = {"media": media, "run": tmp_path / "run", "out": tmp_path / "out", "batch": 1, "crop": 64}
-    options |= {f"{part}-minutes": 0.001 for part in ("people", "focus", "hues", "weather", "removal")}
+    options |= {f"{part}-steps": 1 for part in ("people", "focus", "hues", "weather", "removal")}
     return [word for name, value in options.items() for word in (f"--{name}", str(value))]
 
 
 def test_one_line_trains_resumes_and_writes_a_model_folder(
     run: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([*run, "--minutes", "0.02"]) == 0
+    assert main([*run, "--steps", "1"]) == 0
     first = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=False)["step"]
-    assert main([*run, "--minutes", "0.1"]) == 0
+    assert main([*run, "--steps", "2"]) == 0
     second = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=False)["step"]
     said = capsys.readouterr().err
 
-    assert 0 < first < second
+    assert (first, second) == (1, 2)
     assert f"resuming at step {first}" in said
     assert "skipped train/broken.jpg" in said
     assert "0 clips, 1 photos" in said
@@ -56,8 +58,8 @@ def test_a_finished_run_only_writes_its_model(
     run: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training, "calibrate", lambda folder, scenes: None)
-    assert main([*run, "--minutes", "0.02"]) == 0
-    assert main([*run, "--minutes", "0.01"]) == 0
+    assert main([*run, "--steps", "0"]) == 0
+    assert main([*run, "--steps", "0"]) == 0
     assert (tmp_path / "out" / "model_index.json").exists()
 
 
@@ -74,5 +76,5 @@ def test_a_folder_with_nothing_to_train_on_is_one_line_and_status_2(
         str(tmp_path / "out"),
     ]
 
-    assert main([*options, "--minutes", "0.01"]) == 2
+    assert main(options) == 2
     assert capsys.readouterr().err.startswith("afterimage train: no usable photo or clip")
