@@ -1,5 +1,6 @@
 """Training one part of the network alone, before the rest: the loop that people, weather and removal share."""
 
+import copy
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -20,17 +21,28 @@ _AVERAGE = 0.995
 _WARMUP_STEPS = 50
 _SAVE_EVERY_S = 60.0
 _LOG_EVERY = 20
+_LOOKS = 20
 
 PartBatch = tuple[Tensor, ...]
+Weights = dict[str, Tensor]
+Score = Callable[[nn.Module], float]
 
 
 @dataclass(frozen=True)
 class PartProgress:
-    """Where the training is: steps, seconds spent, and the mean of the late losses."""
+    """Where the training is.
+
+    Attributes:
+        step: Steps made.
+        elapsed_s: Seconds spent, resumed parts counted in.
+        loss: Mean of the late losses.
+        score: Of the averaged weights where they were best, None where nothing is held out to score them.
+    """
 
     step: int
     elapsed_s: float
     loss: float
+    score: float | None
 
 
 @dataclass(frozen=True)
@@ -46,7 +58,8 @@ class PartPlan:
         filter_rate: Muon's peak for normalised filters.
         fall_share: Share of the steps, the last, over which the rates fall.
         learning_rate: AdamW's peak for all else.
-        new_share: How far the weights go from the first to the trained ones, in the end.
+        new_share: How far the weights go from the first to the trained ones, in the end; where that is part of the
+            way and there is a score, the share that scores best is taken instead.
         needs_people: Whether there is nothing to learn where no scene has mattes.
     """
 
@@ -85,14 +98,33 @@ class PartPlan:
         return min(1.0, (step + 1) / _WARMUP_STEPS) * min(1.0, max(0.02, left / self.fall_share))
 
 
+@dataclass(frozen=True)
+class PartResult:
+    """What a training ended with.
+
+    Attributes:
+        step: Where the averaged weights were taken: the last one, or the one with the best score.
+        new_share: How far the part went from its first weights to those.
+        score: Of what it has now, None where nothing is held out to score it.
+    """
+
+    step: int
+    new_share: float
+    score: float | None
+
+
 def train_part(
     part: nn.Module,
     plan: PartPlan,
     run: Path,
     batches_from: Callable[[int], Iterator[PartBatch]],
     progress: Callable[[PartProgress], None],
-) -> None:
+    score: Score | None = None,
+) -> PartResult:
     """Train in place, or go on where the run was left; ends with the averaged weights, or on the way to them.
+
+    With a score the averaged weights are those of the best of 21 looks, from before the first step to after
+    the last.
 
     Args:
         part: On the device to train on.
@@ -100,6 +132,7 @@ def train_part(
         run: Folder of the run.
         batches_from: The plan's batches of a step and those that follow.
         progress: Called after each step.
+        score: How good a part with such weights is on what is held out from training; more is better.
 
     Raises:
         TrainingError: The run folder holds the part in another version, or the loss is no number; what was kept
@@ -112,8 +145,12 @@ def train_part(
     writer = SummaryWriter(str(run / plan.name), purge_step=training.step)
     last = saved = time.monotonic()
     batches = batches_from(training.step)
+    if score is not None and training.step == 0:
+        writer.add_scalar("score", training.look(score), 0)
     while training.step < plan.steps:
         training.take_step([value.to(device) for value in next(batches)])
+        if score is not None and _is_looked_at(training.step, plan.steps):
+            writer.add_scalar("score", training.look(score), training.step)
         now = time.monotonic()
         training.elapsed_s += now - last
         last = now
@@ -122,12 +159,48 @@ def train_part(
             saved = now
         if training.step % _LOG_EVERY == 0:
             writer.add_scalar("loss", training.loss, training.step)
-        progress(PartProgress(training.step, training.elapsed_s, training.loss))
+        best_score = None if training.best is None else training.best.score
+        progress(PartProgress(training.step, training.elapsed_s, training.loss, best_score))
     training.save()
     writer.close()
-    part.load_state_dict(
-        {name: value.lerp(training.averaged[name], plan.new_share) for name, value in first.items()}
-    )
+    if training.best is None:
+        return _settle(part, first, training.averaged, training.step, plan, score)
+    return _settle(part, first, training.best.weights, training.best.step, plan, score)
+
+
+def _is_looked_at(step: int, steps: int) -> bool:
+    return step * _LOOKS // steps > (step - 1) * _LOOKS // steps
+
+
+def _settle(
+    part: nn.Module, first: Weights, last: Weights, step: int, plan: PartPlan, score: Score | None
+) -> PartResult:
+    """Give the part weights from the first to the last ones, which were those of a step."""
+    if score is None:
+        part.load_state_dict(_between(first, last, plan.new_share))
+        return PartResult(step, plan.new_share, None)
+    shares = [1.0] if plan.new_share == 1 else [tenths / 10 for tenths in range(11)]
+    scores = [_score(score, part, _between(first, last, share)) for share in shares]
+    best = max(range(len(shares)), key=scores.__getitem__)
+    part.load_state_dict(_between(first, last, shares[best]))
+    return PartResult(step, shares[best], scores[best])
+
+
+def _between(first: Weights, last: Weights, share: float) -> Weights:
+    return {name: value.lerp(last[name], share) for name, value in first.items()}
+
+
+def _score(score: Score, part: nn.Module, weights: Weights) -> float:
+    shown = copy.deepcopy(part)
+    shown.load_state_dict(weights)
+    return score(shown)
+
+
+@dataclass(frozen=True)
+class _Best:
+    step: int
+    score: float
+    weights: Weights
 
 
 class _Training:
@@ -147,6 +220,7 @@ class _Training:
             adamw = torch.optim.AdamW(others, betas=(0.9, 0.99), weight_decay=0.0)
             self._optimizers.append((adamw, plan.learning_rate))
         self.averaged = {name: value.clone() for name, value in part.state_dict().items()}
+        self.best: _Best | None = None
         self.step, self.elapsed_s, self.loss = 0, 0.0, 0.0
 
     def take_step(self, batch: list[Tensor]) -> None:
@@ -173,12 +247,21 @@ class _Training:
         for name, value in self._part.state_dict().items():
             self.averaged[name].lerp_(value, 1 - decay)
 
+    def look(self, score: Score) -> float:
+        """Score the averaged weights, and keep them if none were better."""
+        latest = _score(score, self._part, self.averaged)
+        if self.best is None or latest > self.best.score:
+            weights = {name: value.clone() for name, value in self.averaged.items()}
+            self.best = _Best(self.step, latest, weights)
+        return latest
+
     def save(self) -> None:
         """Write the checkpoint beside the last one and put it in its place."""
         state = {
             "version": PART_VERSION,
             "weights": self._part.state_dict(),
             "averaged": self.averaged,
+            "best": None if self.best is None else vars(self.best),
             "optimizers": [optimizer.state_dict() for optimizer, _ in self._optimizers],
             "step": self.step,
             "elapsed_s": self.elapsed_s,
@@ -201,4 +284,5 @@ class _Training:
         for (optimizer, _), stored in zip(self._optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(stored)
         self.averaged, self.step = state["averaged"], state["step"]
+        self.best = None if state["best"] is None else _Best(**state["best"])
         self.elapsed_s, self.loss = state["elapsed_s"], state["loss"]

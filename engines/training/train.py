@@ -36,6 +36,7 @@ from engines.training.progress import TrainingProgress, progress_bar
 from engines.training.sheets import family_sheet
 from engines.training.tasks import Task
 from engines.training.text import train_text
+from engines.training.validation import Overlap, split
 from engines.training.warm_start import warm_start
 from engines.training.weather import Balloons
 
@@ -86,9 +87,17 @@ def _fit(trainer: Trainer, options: argparse.Namespace, console: Console) -> Non
         console.print(f"skipped {line}")
     clips = sum(not scene.is_photo for scene in media.scenes)
     console.print(f"{clips} clips, {len(media.scenes) - clips} photos, on {trainer.device}")
-    sampler = CropSampler(media.scenes, options.batch, options.frames, options.crop, options.crop * 3 // 2)
+    scenes = split(media.scenes)
+    if scenes.validation:
+        console.print(
+            f"{len(scenes.validation)} with people are held out from training, which decides by them"
+        )
+    else:
+        console.print("too few with people to hold some out: all are trained on, and all steps are made")
+    sampler = CropSampler(scenes.training, options.batch, options.frames, options.crop, options.crop * 3 // 2)
     if trainer.step == 0:
-        _fit_parts(trainer, sampler, options, console)
+        overlap = Overlap(scenes.validation, trainer.device) if scenes.validation else None
+        _fit_parts(trainer, sampler, overlap, options, console)
     draw = partial(_mixed, sampler, options.seed)
     batches = batches_from(draw, _workers(trainer.device, options), trainer.step)
     with progress_bar(console) as bar:
@@ -105,10 +114,17 @@ def _workers(device: torch.device, options: argparse.Namespace) -> int:
     return 0 if device.type == "cpu" else options.workers
 
 
-def _fit_parts(trainer: Trainer, sampler: CropSampler, options: argparse.Namespace, console: Console) -> None:
+def _fit_parts(
+    trainer: Trainer,
+    sampler: CropSampler,
+    overlap: Overlap | None,
+    options: argparse.Namespace,
+    console: Console,
+) -> None:
     """Train what has features of its own, from people to removal, and put each in its place.
 
-    From the weights of a model each part goes on where that has it, gently.
+    From the weights of a model each part goes on where that has it, gently. How well people are told from the
+    background is held against what was held out.
     """
     torch.manual_seed(options.seed)
     whole = TinyDenoiser(trainer.denoiser.config, NormalisedConv2d)
@@ -124,14 +140,21 @@ def _fit_parts(trainer: Trainer, sampler: CropSampler, options: argparse.Namespa
             draw = partial(planned.batch, larger, options.seed)
             batches = partial(batches_from, draw, _workers(trainer.device, options))
             shown = partial(_after_part_step, TrainingProgress(bar, plan.job), planned.steps)
-            train_part(whole.get_submodule(plan.name), planned, options.run, batches, shown)
+            score = overlap if plan is figure.PLAN else None
+            result = train_part(whole.get_submodule(plan.name), planned, options.run, batches, shown, score)
+            if result.score is not None:
+                console.print(
+                    f"{plan.job}: the mattes overlap those held out by {result.score:.3f}, with"
+                    f" {result.new_share:.0%} of the weights of step {result.step}"
+                )
     for part in parts_of(whole):
         trainer.take_part(part, whole.get_submodule(part).state_dict())
     trainer.save()
 
 
 def _after_part_step(shown: TrainingProgress, steps: int, now: PartProgress) -> None:
-    shown.at(now.step, steps, f"loss {now.loss:.4f}")
+    scored = "" if now.score is None else f", best overlap {now.score:.3f}"
+    shown.at(now.step, steps, f"loss {now.loss:.4f}{scored}")
 
 
 def _fit_text(encoder: Path, seed: int, console: Console) -> None:

@@ -18,7 +18,7 @@ from engines.training.batches import batches_from
 from engines.training.crops import CropSampler
 from engines.training.loop import TrainingError
 from engines.training.media import Scene
-from engines.training.parts import PartBatch, PartPlan, PartProgress, train_part
+from engines.training.parts import PartBatch, PartPlan, PartProgress, Score, train_part
 from engines.training.train import PART_PLANS
 from tests.engines.training.test_people import figure_scene, person_scene
 
@@ -50,10 +50,23 @@ def batches_of(plan: PartPlan) -> Callable[[int], Iterator[PartBatch]]:
     return partial(batches_from, partial(plan.batch, sampler(), 0), 0)
 
 
-def trained(plan: PartPlan, run: Path, progress: Callable[[PartProgress], None]) -> dict[str, Tensor]:
+def trained(
+    plan: PartPlan, run: Path, progress: Callable[[PartProgress], None], score: Score | None = None
+) -> dict[str, Tensor]:
     part = new(plan.name)
-    train_part(part, plan, run, batches_of(plan), progress)
+    train_part(part, plan, run, batches_of(plan), progress, score)
     return cast(dict[str, Tensor], part.state_dict())
+
+
+def trained_alone(plan: PartPlan, run: Path) -> nn.Module:
+    part = new(plan.name)
+    train_part(part, plan, run, batches_of(plan), nothing)
+    return part
+
+
+def at(part: nn.Module) -> float:
+    """One number of a part, to see where it is."""
+    return float(part.state_dict()["direction"][0])
 
 
 def nothing(now: PartProgress) -> None:
@@ -73,14 +86,19 @@ def test_a_killed_run_ends_where_an_unbroken_one_does(
         if now.step == 2:
             raise KeyboardInterrupt
 
+    start = new(name).state_dict()
+
+    def moved(part: nn.Module) -> float:
+        return sum(float((value - start[key]).square().sum()) for key, value in part.state_dict().items())
+
     with pytest.raises(KeyboardInterrupt):
-        trained(plan, tmp_path / "killed", killed_after_two)
-    resumed = trained(plan, tmp_path / "killed", seen.append)
-    unbroken = trained(plan, tmp_path / "unbroken", nothing)
+        trained(plan, tmp_path / "killed", killed_after_two, moved)
+    resumed = trained(plan, tmp_path / "killed", seen.append, moved)
+    unbroken = trained(plan, tmp_path / "unbroken", nothing, moved)
 
     assert [now.step for now in seen] == [3, 4]
     assert all(torch.equal(value, unbroken[key]) for key, value in resumed.items())
-    assert any(not torch.equal(value, unbroken[key]) for key, value in new(name).state_dict().items())
+    assert any(not torch.equal(value, unbroken[key]) for key, value in start.items())
     assert list((tmp_path / "killed" / name).glob("events.out.tfevents.*"))
 
 
@@ -115,6 +133,47 @@ def test_a_part_that_was_known_goes_part_of_the_way(tmp_path: Path) -> None:
 
     for key, value in before.items():
         torch.testing.assert_close(after[key], value.lerp(whole_way[key], 0.25))
+
+
+def test_what_scored_best_on_the_way_is_kept(tmp_path: Path) -> None:
+    """A score that is highest where a weight is nearest to what it was at the fifth of ten steps."""
+    plan, on_the_way = replace(PLANS["hue"], steps=10), list[float]()
+
+    def note(part: nn.Module) -> float:
+        on_the_way.append(at(part))
+        return 0.0
+
+    train_part(new("hue"), plan, tmp_path / "a", batches_of(plan), nothing, note)
+    wanted, part = on_the_way[5], new("hue")
+    result = train_part(
+        part, plan, tmp_path / "b", batches_of(plan), nothing, lambda part: -abs(at(part) - wanted)
+    )
+
+    assert (result.step, result.new_share) == (5, 1.0)
+    assert result.score == pytest.approx(0.0)
+    assert at(part) == pytest.approx(wanted)
+
+
+def test_a_known_part_goes_as_far_as_scores_best(tmp_path: Path) -> None:
+    plan, part = replace(PLANS["hue"], steps=5, new_share=0.7), new("hue")
+    first = at(part)
+    last = at(trained_alone(replace(plan, new_share=1.0), tmp_path / "a"))
+    wanted = first + 0.4 * (last - first)
+    result = train_part(
+        part, plan, tmp_path / "b", batches_of(plan), nothing, lambda part: -abs(at(part) - wanted)
+    )
+
+    assert at(part) == pytest.approx(wanted, abs=abs(last - first) / 10)
+    assert result.score == pytest.approx(-abs(at(part) - wanted))
+
+
+def test_a_known_part_that_got_worse_stays_as_it_was(tmp_path: Path) -> None:
+    plan, part = replace(PLANS["hue"], steps=5, new_share=0.7), new("hue")
+    first = at(part)
+    result = train_part(part, plan, tmp_path, batches_of(plan), nothing, lambda part: -abs(at(part) - first))
+
+    assert result.step == 0
+    assert at(part) == first
 
 
 def test_the_rates_rise_stay_and_fall() -> None:

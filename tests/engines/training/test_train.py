@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from engines.compilers.quantisation import RANGES_FILE
 from engines.editor import load_editor
 from engines.model import SHIPPED_MODELS
 from engines.training import train as training
+from engines.training import validation
 from engines.training.train import main
 from tests.engines.training.test_loop import SMALL
 from tests.engines.training.test_media import write_photo
@@ -47,6 +49,7 @@ def test_one_line_trains_resumes_and_writes_a_model_folder(
     assert f"resuming at step {first}" in said
     assert "skipped train/broken.jpg" in said
     assert "0 clips, 1 photos" in said
+    assert "too few with people to hold some out" in said
     assert json.loads((tmp_path / "out" / "model_index.json").read_text())["name"] == "out"
     assert load_editor(tmp_path / "out").description.name == "out"
     assert (tmp_path / "out" / "denoiser" / RANGES_FILE).exists()
@@ -61,6 +64,30 @@ def test_a_finished_run_only_writes_its_model(
     assert main([*run, "--steps", "0"]) == 0
     assert main([*run, "--steps", "0"]) == 0
     assert (tmp_path / "out" / "model_index.json").exists()
+
+
+def test_people_are_held_out_and_the_run_says_how_well_they_are_told(
+    run: list[str], media: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "calibrate", lambda folder, scenes: None)
+    monkeypatch.setattr(validation, "SHARE", 0.7)
+    for who in range(10):
+        write_photo(media / "train" / f"talk_{who}.png")
+        write_photo(media / "masks" / "train" / f"talk_{who}.png", mode="L")
+    assert main([*run, "--steps", "0"]) == 0
+    said = capsys.readouterr().err
+
+    assert re.search(r"\d with people are held out from training", said)
+    assert re.search(r"people: the mattes overlap those held out by \d\.\d{3}", said)
+
+
+@pytest.mark.parametrize("steps", ["-1", "many"])
+def test_a_wrong_number_of_steps_is_one_line(
+    run: list[str], steps: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([*run, f"--people-steps={steps}"])
+    assert f"{steps} is no number of steps" in capsys.readouterr().err
 
 
 def test_a_folder_with_nothing_to_train_on_is_one_line_and_status_2(
