@@ -88,7 +88,15 @@ class PingAck(Ack):
 
 
 ControlErrorCode = Literal[
-    "bad_json", "binary", "unknown_type", "bad_field", "too_large", "too_many", "unavailable", "refused"
+    "bad_json",
+    "binary",
+    "unknown_type",
+    "bad_field",
+    "too_large",
+    "too_many",
+    "unavailable",
+    "refused",
+    "unknown_instruction",
 ]
 
 
@@ -100,6 +108,8 @@ class ControlErrorMessage(Message):
     type: Literal["error"] = "error"
     code: ControlErrorCode
     detail: str
+    nearest: tuple[str, ...] | None = None
+    """Of an unknown instruction: what the model does know."""
 
 
 class ReceiptMessage(Message):

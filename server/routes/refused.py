@@ -10,7 +10,7 @@ from server.problems import Problem
 from server.recording.quota import QuotaExceededError
 from server.recording.store import NoSuchRecordingError
 from server.routes.signalling import RETRY_AFTER_S
-from server.session.errors import SessionClosedError
+from server.session.errors import SessionClosedError, UnknownInstructionError
 from server.session.refusals import REFUSALS, why_refused
 from server.session.stack import NoSuchLayerError
 
@@ -26,6 +26,8 @@ def refused() -> Iterator[None]:
         raise Problem(503, str(error), {"Retry-After": str(RETRY_AFTER_S)}) from error
     except REFUSALS as error:
         raise Problem(_status(error), why_refused(error)) from error
+    except UnknownInstructionError as error:
+        raise Problem(422, str(error), nearest=error.nearest) from error
     except ValueError as error:
         raise Problem(422, f"text: {error}") from error
 

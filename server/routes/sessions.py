@@ -18,6 +18,7 @@ from server.routes.refused import refused
 from server.routes.signalling import RETRY_AFTER_S, SDP_TYPE, read_offer, refusals
 from server.rtc.ice import GrantedIceServer
 from server.service import Service, TheService, TheSession
+from server.session.errors import UnknownInstructionError
 from server.session.limits import SessionLimits
 from server.session.session import Session
 from server.session.sessions import ServerFullError
@@ -203,7 +204,7 @@ async def open_instructed(
     """A new session with its first instruction.
 
     Raises:
-        Problem: 503 when every place is taken, 422 for an instruction that is none.
+        Problem: 503 when every place is taken, 422 for an instruction that is none, or none the model was taught.
     """
     try:
         session = service.sessions.open(seed, limits)
@@ -217,9 +218,10 @@ async def open_instructed(
         return session
     try:
         await session.instructions.take(InstructionFields(text=instruction))
-    except ValueError as error:
+    except (ValueError, UnknownInstructionError) as error:
         session.end("its first instruction was refused")
-        raise Problem(422, f"instruction: {error}") from error
+        more = {} if isinstance(error, ValueError) else {"nearest": error.nearest}
+        raise Problem(422, f"instruction: {error}", None, **more) from error
     return session
 
 

@@ -21,6 +21,7 @@ from server.asks import (
 from server.engine import EditorUnavailableError
 from server.messages import Ack, ControlErrorMessage, InstructionAck, Message, PingAck, RecordAck
 from server.presets.store import PresetsUnavailableError
+from server.session.errors import UnknownInstructionError
 from server.session.refusals import REFUSALS, why_refused
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ async def follow(session: "Session", message: ControlMessage) -> Message:
         return ControlErrorMessage(id=message.id, code="unavailable", detail=str(error))
     except REFUSALS as error:
         return ControlErrorMessage(id=message.id, code="refused", detail=why_refused(error))
+    except UnknownInstructionError as error:
+        return ControlErrorMessage(
+            id=message.id, code="unknown_instruction", detail=str(error), nearest=error.nearest
+        )
     except ValueError as error:
         return ControlErrorMessage(id=message.id, code="bad_field", detail=f"text: {error}")
 

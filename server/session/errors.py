@@ -17,5 +17,18 @@ class NotRecordingError(Exception):
     """The session is not being recorded."""
 
 
+class UnknownInstructionError(Exception):
+    """The model was taught nothing like the instruction, which changes nothing.
+
+    Args:
+        text: Of the instruction.
+        nearest: What it does know, the nearest first.
+    """
+
+    def __init__(self, text: str, nearest: tuple[str, ...]) -> None:
+        super().__init__(f"“{text}” is unlike anything the model was taught, so it changes nothing")
+        self.nearest = nearest
+
+
 class SessionClosedError(Exception):
     """The session has ended."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from server.asks import InstructionFields, LayerChangeFields, LayerFields
 from server.engine import EditorUnavailableError, Engine
 from server.messages import EditsMessage, EditsSummary, InstructionTaken, LayerSummary, WarningMessage
+from server.session.errors import UnknownInstructionError
 from server.session.layer import Layer
 from server.session.receipts import Awaited, Receipts
 from server.session.stack import Stack
@@ -81,11 +82,15 @@ class Instructions:
 
         Raises:
             ValueError: The text cannot be an instruction.
+            UnknownInstructionError: The model was taught nothing like it: what showed goes on.
             EditorUnavailableError: The model could not be loaded.
             StackFullError: There is no room on top.
         """
 
         def put(layers: Sequence[Layer]) -> None:
+            conditioning = layers[0].conditioning
+            if _is_unknown(conditioning):
+                raise UnknownInstructionError(conditioning.text, conditioning.nearest)
             self._stack.put(layers[0], asked.place, asked.transition_ms / 1000.0)
 
         return (await self._understand([LayerFields(text=asked.text, strength=asked.strength)], put))[0]
@@ -94,6 +99,8 @@ class Instructions:
         """Take an instruction as soon as the model is loaded; a warning says why it could not be."""
         try:
             await self.take(InstructionFields(text=text))
+        except UnknownInstructionError as error:
+            self._say(_warning(error))
         except (ValueError, EditorUnavailableError) as error:
             self._say(WarningMessage(code="instruction_failed", detail=str(error)))
 
@@ -182,10 +189,10 @@ class Instructions:
         finally:
             self._worker.instruction_waits = False
         for conditioning in understood:
-            if not conditioning.known:
-                self._say(
-                    _half_known(conditioning, self._labels) if conditioning.edits else _unknown(conditioning)
-                )
+            if _is_unknown(conditioning):
+                self._say(_warning(UnknownInstructionError(conditioning.text, conditioning.nearest)))
+            elif not conditioning.known:
+                self._say(_half_known(conditioning, self._labels))
         return [_taken(layer) for layer in layers]
 
     @property
@@ -213,12 +220,13 @@ def _taken(layer: Layer) -> InstructionTaken:
     )
 
 
-def _unknown(conditioning: "Conditioning") -> WarningMessage:
-    return WarningMessage(
-        code="unknown_instruction",
-        detail=f"“{conditioning.text}” is unlike anything the model was taught.",
-        nearest=conditioning.nearest,
-    )
+def _is_unknown(conditioning: "Conditioning") -> bool:
+    """Whether nothing would be done at all; of what is half known, half is."""
+    return not conditioning.known and not conditioning.edits
+
+
+def _warning(unknown: UnknownInstructionError) -> WarningMessage:
+    return WarningMessage(code="unknown_instruction", detail=f"{unknown}.", nearest=unknown.nearest)
 
 
 def _half_known(conditioning: "Conditioning", labels: Mapping[str, str]) -> WarningMessage:

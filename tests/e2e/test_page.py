@@ -128,6 +128,10 @@ async def test_an_unknown_instruction_offers_the_nearest_known(server: ServerPro
     await visitor.type("xqv zzbl wrrk")
 
     await visitor.shown("unknown-instruction")
+    seen = (await visitor.now())["stats"]["frames"]["edited"]
+    await visitor.until(lambda now: now["stats"]["frames"]["edited"] > seen + 5)
+    assert is_grey(await visitor.sees())
+    assert [layer["text"] for layer in (await visitor.now())["edits"]["layers"]] == [GREY]
     nearest = visitor.page.get_by_test_id("unknown-instruction").get_by_role("button").first
     text = await nearest.inner_text()
     await nearest.click()

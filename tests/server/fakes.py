@@ -19,9 +19,9 @@ from engines.model import Family, ModelDescription
 
 @dataclass
 class InvertingEditor:
-    """Whatever the instruction: the negative. Texts with "gibberish" in them are unlike anything it knows.
+    """Whatever the instruction: the negative. Texts with "gibberish" or a hat in them are unlike anything it knows.
 
-    What "gibberish" is joined to by "and" is known. "a third edit" is one too many.
+    What that is joined to by "and" is known. "a third edit" is one too many.
     """
 
     step_s: float = 0.0
@@ -52,7 +52,7 @@ class InvertingEditor:
         if not text.strip():
             raise InstructionError("an instruction needs words")
         third = "a third edit" in text
-        known = "gibberish" not in text and not third
+        known = not third and not any(word in text for word in ("gibberish", " hat "))
         half = not known and " and " in text
         return Conditioning(
             text,

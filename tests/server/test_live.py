@@ -120,16 +120,20 @@ async def test_an_instruction_is_acknowledged_and_its_first_frame_gets_a_receipt
         assert (await visitor.stats())["instruction_apply_ms"] == receipt["elapsed_ms"]
 
 
-async def test_an_unknown_instruction_is_followed_with_a_warning_of_the_nearest(
-    server: RunningServer,
+@pytest.mark.parametrize("place", ["alone", "top"])
+async def test_an_unknown_instruction_is_refused_with_the_nearest_and_what_shows_goes_on(
+    server: RunningServer, place: str
 ) -> None:
-    async with server.visitor() as visitor:
-        await visitor.connect()
-        ack = await visitor.say(type="instruction", text="gibberish")
-        assert (ack["known"], ack["edits"]) == (False, [])
-        warning = await visitor.heard(lambda said: said["type"] == "warning")
-        assert warning["code"] == "unknown_instruction"
-        assert warning["nearest"] == ["invert the colours"]
+    async with server.visitor(colour=RED) as visitor:
+        await visitor.connect(instruction="invert")
+        await visitor.sees_colour(CYAN)
+        error = await visitor.say(type="instruction", text="gibberish", place=place)
+        assert (error["type"], error["code"]) == ("error", "unknown_instruction")
+        assert "gibberish" in error["detail"]
+        assert error["nearest"] == ["invert the colours"]
+        stack = await visitor.http.get(f"{visitor.url}/instructions", headers=visitor.authorization)
+        assert [layer["text"] for layer in stack.json()["layers"]] == ["invert"]
+        await visitor.sees_colour(CYAN)
 
 
 async def test_of_a_half_known_instruction_the_half_that_is_done_is_named(server: RunningServer) -> None:
@@ -221,6 +225,24 @@ async def test_a_session_begun_before_the_model_is_warm_sees_itself_and_then_the
         assert (await visitor.http.get("/readyz")).status_code == 200
         states = [said["state"] for said in visitor.said if said["type"] == "state"]
         assert states[-2:] == ["degraded", "live"]
+
+
+async def test_a_first_instruction_turns_out_to_be_unknown_once_the_model_is_warm(
+    start_server: StartServer,
+) -> None:
+    warm = threading.Event()
+
+    def load() -> LiveEditor:
+        warm.wait(10)
+        return InvertingEditor()
+
+    server = await start_server(load=load)
+    async with server.visitor(colour=RED) as visitor:
+        await visitor.connect(instruction="gibberish")
+        await visitor.sees_colour(RED)
+        warm.set()
+        warning = await visitor.heard(lambda said: said.get("code") == "unknown_instruction")
+        assert warning["nearest"] == ["invert the colours"]
 
 
 async def test_a_model_that_cannot_be_loaded_is_said(start_server: StartServer) -> None:

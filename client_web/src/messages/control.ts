@@ -57,6 +57,8 @@ export interface Refusal {
   readonly id: string | null;
   readonly code: string;
   readonly detail: string;
+  /** Of an unknown instruction: what the model does know. */
+  readonly nearest: readonly string[];
 }
 
 export interface Receipt {
@@ -183,6 +185,7 @@ export function parseControl(raw: unknown): ControlMessage | null {
         id: text(message["id"]),
         code: text(message["code"]) ?? "unknown",
         detail: text(message["detail"]) ?? "",
+        nearest: texts(message["nearest"]),
       };
     case "receipt": {
       const instructionId = text(message["instruction_id"]);

@@ -14,6 +14,7 @@ export class Refused extends Error {
   constructor(
     readonly code: string,
     readonly detail: string,
+    readonly nearest: readonly string[] = [],
   ) {
     super(detail || code);
   }
@@ -81,7 +82,9 @@ export class Control {
         return;
       case "error":
         if (message.id !== null) {
-          this.settle(message.id)?.reject(new Refused(message.code, message.detail));
+          this.settle(message.id)?.reject(
+            new Refused(message.code, message.detail, message.nearest),
+          );
         }
         return;
       default:

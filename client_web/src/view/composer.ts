@@ -1,6 +1,6 @@
 import type { Ack, Place } from "../messages/control";
 import { type Family, tour } from "../server/suggestions";
-import type { Entry } from "../visit/instructions";
+import { type Entry, isUnknown } from "../visit/instructions";
 import type { Visit } from "../visit/visit";
 import { byId, create, write } from "./dom";
 import { count, milliseconds } from "./format";
@@ -96,9 +96,11 @@ export class Composer {
 
   private showUnknown(visit: Visit): void {
     const { current } = visit.instructions;
-    const unknownToAck = current?.ack?.known === false;
-    const unknown = unknownToAck || visit.warning?.code === "unknown_instruction";
-    const nearest = (unknownToAck ? current.ack?.nearest : visit.warning?.nearest) ?? [];
+    const halfKnown = current?.ack?.known === false;
+    const warned = visit.warning?.code === "unknown_instruction" ? visit.warning.nearest : [];
+    const refused = current !== null && isUnknown(current) ? current.nearest : warned;
+    const nearest = halfKnown ? (current.ack?.nearest ?? []) : refused;
+    const unknown = halfKnown || nearest.length > 0;
     const words = unknownWords(current?.ack ?? null, this.families);
     this.unknown.hidden = !unknown;
     this.ideas.hidden = unknown;
@@ -135,6 +137,7 @@ export class Composer {
         return `${this.understood(entry)}Applied in ${milliseconds(receipt?.elapsed_ms ?? null)} ms${frame}${shown}`;
       }
       case "refused":
+        if (isUnknown(entry)) return "Not known, so nothing changes.";
         return entry.problem ?? "The server refused it.";
       case "replaced":
         return "";
@@ -142,7 +145,6 @@ export class Composer {
   }
 
   private understood({ ack }: Entry): string {
-    if (ack?.known === false && ack.edits.length === 0) return "Not known, so nothing changes. ";
     const done = doneWords(ack, this.families);
     return done === "" ? "" : `${done}. `;
   }
@@ -162,6 +164,6 @@ export function doneWords(ack: Ack | null, families: readonly Family[]): string 
 export function unknownWords(ack: Ack | null, families: readonly Family[]): string {
   const done = doneWords(ack, families);
   return done === ""
-    ? "The model was taught nothing like this, so the picture stays as it is. Nearest:"
+    ? "The model was taught nothing like this. Nearest:"
     : `Only half of this is done: ${done}. The rest is unlike anything the model was taught. What it knows:`;
 }

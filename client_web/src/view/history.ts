@@ -1,4 +1,4 @@
-import type { Entry } from "../visit/instructions";
+import { type Entry, isUnknown } from "../visit/instructions";
 import { byId, create } from "./dom";
 import { milliseconds } from "./format";
 
@@ -13,6 +13,7 @@ const STATUS: Readonly<Record<Entry["status"], string>> = {
 
 /** What one line of the history says beside the instruction. */
 export function entryWords(entry: Entry): string {
+  if (isUnknown(entry)) return "not known";
   if (entry.status === "refused") return entry.problem ?? STATUS.refused;
   if (entry.status !== "applied" || entry.receipt === null) return STATUS[entry.status];
   return `${milliseconds(entry.receipt.elapsed_ms)} ms`;
@@ -39,6 +40,7 @@ export class HistoryView {
     this.empty.hidden = entries.length > 0;
     const focused = document.activeElement instanceof HTMLElement ? document.activeElement : null;
     const focusedText = this.list.contains(focused) ? focused?.dataset["text"] : undefined;
+    const inForce = entries.findIndex((entry) => entry.status !== "refused");
     this.list.replaceChildren(
       ...entries.map((entry, index) =>
         create(
@@ -50,7 +52,7 @@ export class HistoryView {
               type: "button",
               "data-text": entry.text,
               "data-testid": "history-entry",
-              ...(index === 0 ? { "aria-current": "true" } : {}),
+              ...(index === inForce ? { "aria-current": "true" } : {}),
             },
             create("span", {}, entry.text),
             create("small", {}, entryWords(entry)),

@@ -17,6 +17,13 @@ export interface Entry {
   /** From Enter to the display, measured on this machine; null where the browser gives no RTP timestamps. */
   shownAfterMs: number | null;
   problem: string | null;
+  /** Of one that was refused because the model was taught nothing like it: what it does know. */
+  nearest: readonly string[];
+}
+
+/** Whether it was refused because the model was taught nothing like it. */
+export function isUnknown(entry: Entry): boolean {
+  return entry.status === "refused" && entry.nearest.length > 0;
 }
 
 export type TimedReceipt = Receipt & { readonly shown_after_ms: number | null };
@@ -63,6 +70,7 @@ export class Instructions {
     entry.askedAt = performance.now();
     entry.ack = null;
     entry.problem = null;
+    entry.nearest = [];
     entry.receipt = null;
     entry.shownAfterMs = null;
     entry.status = control === null ? "queued" : "sending";
@@ -76,6 +84,7 @@ export class Instructions {
       if (error instanceof Refused) {
         entry.status = "refused";
         entry.problem = sentence(error.detail || error.code);
+        entry.nearest = error.nearest;
       } else if (error instanceof Unanswered) {
         if (entry.status === "sending") entry.status = "queued";
       } else {
@@ -131,6 +140,7 @@ function newEntry(text: string): Entry {
     receipt: null,
     shownAfterMs: null,
     problem: null,
+    nearest: [],
   };
 }
 

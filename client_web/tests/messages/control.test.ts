@@ -53,12 +53,14 @@ describe("control messages", () => {
   });
 
   it("keeps an error without an id", () => {
-    const raw = '{"v":1,"id":null,"type":"error","code":"bad_json","detail":"not JSON"}';
+    const raw =
+      '{"v":1,"id":"c1","type":"error","code":"unknown_instruction","detail":"no","nearest":["a"]}';
     expect(parseControl(raw)).toEqual({
       type: "error",
-      id: null,
-      code: "bad_json",
-      detail: "not JSON",
+      id: "c1",
+      code: "unknown_instruction",
+      detail: "no",
+      nearest: ["a"],
     });
   });
 

@@ -198,6 +198,24 @@ async def test_an_empty_or_endless_instruction_is_refused(visitor: Visitor, text
     assert is_problem(response, 422).startswith("text: ")
 
 
+async def test_an_unknown_instruction_is_a_problem_that_names_the_nearest(visitor: Visitor) -> None:
+    response = await visitor.http.post(
+        f"{visitor.url}/instructions", json={"text": "gibberish"}, headers=visitor.authorization
+    )
+    assert "unlike anything" in is_problem(response, 422)
+    assert response.json()["nearest"] == ["invert the colours"]
+    stack = await visitor.http.get(f"{visitor.url}/instructions", headers=visitor.authorization)
+    assert (stack.json()["layers"], stack.json()["can_undo"]) == ([], False)
+
+
+async def test_no_session_opens_with_an_instruction_that_is_unknown(server: RunningServer) -> None:
+    async with server.visitor() as visitor:
+        response = await visitor.http.post("/v1/sessions", json={"instruction": "gibberish"})
+        assert "unlike anything" in is_problem(response, 422)
+        assert response.json()["nearest"] == ["invert the colours"]
+        assert (await visitor.http.get("/v1/sessions")).json() == []
+
+
 async def test_an_instruction_over_rest_gets_a_receipt_on_the_event_stream(visitor: Visitor) -> None:
     await visitor.connect()
     await visitor.sees()
@@ -218,7 +236,7 @@ async def test_an_instruction_over_rest_gets_a_receipt_on_the_event_stream(visit
     assert events[0] == ("state", {"v": 1, "type": "state", "state": "live", "reason": None})
     taken = await visitor.http.post(
         f"{visitor.url}/instructions",
-        json={"text": "gibberish", "strength": 0.5},
+        json={"text": "invert it and gibberish", "strength": 0.5},
         headers=visitor.authorization,
     )
     assert taken.status_code == 202
