@@ -15,7 +15,7 @@ class Subcommand(Protocol):
 
 SUBCOMMANDS = {
     "serve": ("server.serve", "serve the page and the live path"),
-    "edit": ("server.files.edit", "edit a video file by typed instruction"),
+    "edit": ("server.files.command", "edit a video file by typed instruction"),
     "camera": ("server.camera.command", "show a session as a virtual camera on this machine"),
     "models": ("server.models", "list the installed models and what they were taught"),
     "convert": ("engines.pretrained.convert", "make an RFDM folder of a stock checkpoint"),

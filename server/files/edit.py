@@ -1,24 +1,19 @@
-"""`afterimage edit IN OUT --instruction "…"`: the live editor on a video file."""
+"""The live editor on a video file: decoding, editing and encoding side by side."""
 
-import signal
 import sys
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from engines.edit_size import edit_size
 from server.engine import LiveEditor
-from server.files.progress import ShowProgress, progress_for
+from server.files.progress import ShowProgress
 from server.files.relay import Relay, RelayClosedError
-from server.files.replay import RecordedTake, Score, open_take, replayed, take_ticks
-from server.files.sink import CONTAINERS, whole_or_nothing, write_file
+from server.files.replay import RecordedTake, Score, replayed, take_ticks
+from server.files.sink import whole_or_nothing, write_file
 from server.files.source import FileError, Item, Picture, VideoSource
-from server.recording.take import ORIGINAL
 
 if TYPE_CHECKING:
     from engines.conditioning import Conditioning
@@ -26,7 +21,6 @@ if TYPE_CHECKING:
 
 # Enough that neither neighbour of the editor makes it wait over one slow frame, few enough to stay in memory.
 FRAMES_AHEAD = 8
-DEFAULT_MODEL = "rfdm-tiny"
 
 
 @dataclass(frozen=True)
@@ -47,89 +41,23 @@ class FileEdit:
     overwrite: bool = False
 
 
-def main(arguments: list[str], load: Callable[[Namespace], LiveEditor] | None = None) -> int:
-    """Run the command.
-
-    Args:
-        arguments: What follows `afterimage edit`.
-        load: Loads the editor that the parsed arguments name.
-
-    Returns:
-        0 when the edit was written, 2 when something given cannot be used, 130 when interrupted.
-    """
-    options = _parser().parse_args(arguments)
-    edit = FileEdit(
-        source=options.source / ORIGINAL if options.replay else options.source,
-        target=options.target,
-        instruction=options.instruction or "",
-        short_side=options.short_side,
-        seed=options.seed,
-        strength=options.strength,
-        overwrite=options.overwrite,
-    )
-    try:
-        take = open_take(options.source) if options.replay else None
-        check_names(edit)
-        # Imported after the command line has been read: PyTorch takes a second or two.
-        from engines.conditioning import InstructionError
-        from engines.model import ModelError
-
-        try:
-            with _terminated_as_interrupted():
-                if take is not None:
-                    _load_as_recorded(options, take)
-                editor = (load or _load)(options)
-                progress = progress_for(quiet=options.quiet)
-                if take is None:
-                    edit_file(edit, editor, progress)
-                else:
-                    replay_take(edit, take, editor, progress)
-        except (InstructionError, ModelError) as error:
-            raise FileError(str(error)) from error
-    except FileError as error:
-        print(f"afterimage edit: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"afterimage edit: interrupted, {edit.target} was not written", file=sys.stderr)
-        return 130
-    return 0
-
-
-def check_names(edit: FileEdit) -> None:
-    """See that the files named can be read and written, before anything takes time.
-
-    Raises:
-        FileError: They cannot.
-    """
-    source, target = edit.source, edit.target
-    if not source.exists():
-        raise FileError(f"{source} does not exist")
-    if target.suffix.lower() not in CONTAINERS:
-        raise FileError(f"cannot write {target}: its name must end with one of {', '.join(CONTAINERS)}")
-    if target.is_dir():
-        raise FileError(f"{target} is a folder")
-    if not target.parent.is_dir():
-        raise FileError(f"cannot write {target}: the folder {target.parent} does not exist")
-    if target.exists() and target.samefile(source):
-        raise FileError(f"{source} and {target} are the same file")
-    if target.exists() and not edit.overwrite:
-        raise FileError(f"{target} exists already; --overwrite replaces it")
-
-
 def edit_file(edit: FileEdit, editor: LiveEditor, show_progress: ShowProgress) -> None:
     """Edit every frame of a file in order, while the next ones are decoded and the last ones encoded.
 
     The target is either written whole or left as it was.
 
     Raises:
-        FileError: The source cannot be read or the target not be written.
+        FileError: The source cannot be read or the target not be written, or nothing of the instruction is known.
         InstructionError: The instruction is empty or too long.
     """
     conditioning = editor.encode(edit.instruction)
+    doubt = None if conditioning.known else _doubt(conditioning, editor.description)
+    if doubt is not None and not conditioning.edits:
+        raise FileError(doubt)
 
     def edited(items: Iterable[Item], source: VideoSource) -> Iterator[Item]:
-        if not conditioning.known:
-            _warn_of_unknown(conditioning, editor.description)
+        if doubt is not None:
+            print(f"afterimage edit: {doubt}", file=sys.stderr)
         return _edited(items, editor, conditioning, edit)
 
     _render(edit, editor, edited, show_progress)
@@ -229,7 +157,8 @@ def _edited(
             yield item
 
 
-def _warn_of_unknown(conditioning: "Conditioning", model: "ModelDescription") -> None:
+def _doubt(conditioning: "Conditioning", model: "ModelDescription") -> str:
+    """What of an instruction is not done, and why."""
     labels = {family.name: family.label for family in model.families}
     done, left_out = (
         " and ".join(labels.get(family, family) for family in families)
@@ -241,95 +170,4 @@ def _warn_of_unknown(conditioning: "Conditioning", model: "ModelDescription") ->
     why = f"is unlike anything {model.name} was taught; nearest: {nearest}"
     if left_out:
         said, why = f'of "{text}" only this is done: {done};', f"{left_out} cannot be done beside it"
-    print(f"afterimage edit: {said} {why}", file=sys.stderr)
-
-
-def _load_as_recorded(options: Namespace, take: RecordedTake) -> None:
-    """Ask for the model and the steps of a take where no others are given."""
-    if options.model is None:
-        options.model = take.header.model
-        options.steps = options.steps or take.header.steps
-
-
-def _load(options: Namespace) -> LiveEditor:
-    from engines.editor import load_editor
-
-    return load_editor(
-        options.model or DEFAULT_MODEL, compiler=options.compiler, device=options.device, steps=options.steps
-    )
-
-
-@contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """Let a terminating signal clean up as Ctrl-C does."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _parser() -> ArgumentParser:
-    parser = ArgumentParser(
-        prog="afterimage edit",
-        description="Edit a video file by typed instruction. Duration, frame times and sound stay as they are.",
-    )
-    parser.add_argument(
-        "source", type=Path, metavar="IN", help="the video to edit, or with --replay a recording"
-    )
-    parser.add_argument("target", type=Path, metavar="OUT", help=f"written: {', '.join(CONTAINERS)}")
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--instruction", help='for example "turn it into a pencil sketch"')
-    what.add_argument(
-        "--replay",
-        action="store_true",
-        help="IN is a recording's folder: render it again from its original, by the instructions of its log",
-    )
-    parser.add_argument(
-        "--strength", type=_share, default=1.0, help="0 shows the source, 1 the edit (%(default)s)"
-    )
-    parser.add_argument(
-        "--short-side",
-        type=_short_side,
-        metavar="PIXELS",
-        help="edit at this size, a multiple of 16, and scale up to the source's "
-        "(the model's own, 256 or 512; a recording's where that is larger)",
-    )
-    parser.add_argument(
-        "--model",
-        help=f"name, folder or id on the hub ({DEFAULT_MODEL}, or what the recording was made with)",
-    )
-    parser.add_argument(
-        "--steps", type=_positive, help="sampler steps for a frame (the model's own, or the recording's)"
-    )
-    parser.add_argument("--seed", type=int, help="of the noise (0, or as the take was recorded)")
-    parser.add_argument("--device", default="auto", help="cpu, cuda or auto (%(default)s)")
-    parser.add_argument("--compiler", default="auto", help="what runs the model (%(default)s)")
-    parser.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
-    parser.add_argument("--quiet", action="store_true", help="no progress, only errors")
-    return parser
-
-
-def _share(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise ArgumentTypeError("must be within 0 and 1")
-    return value
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ArgumentTypeError("must be at least 1")
-    return value
-
-
-def _short_side(text: str) -> int:
-    value = int(text)
-    if value < 64 or value % 16:
-        raise ArgumentTypeError("must be a multiple of 16, at least 64")
-    return value
+    return f"{said} {why}"

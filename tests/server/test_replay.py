@@ -20,7 +20,7 @@ from benchmarks.upsampling import exact_edit
 from engines.conditioning import Conditioning
 from engines.model import SHIPPED_MODELS
 from server.engine import LiveEditor
-from server.files.edit import main
+from server.files.command import main
 from server.files.replay import Score, replayed
 from server.files.source import Picture as Shown
 from server.recording.log import EditsLine, LoggedLayer, TakeLine, edits_line, now, write_line
