@@ -175,6 +175,22 @@ TAKES_NEUTRALS = frozenset({"recolour", "background_replace", "add_balloons"})
 TAKES_RGB_OF = frozenset({"recolour", "colour_pop"})
 """Families meant for the things of a named colour: the code's ``rgb_of``."""
 
+OPPOSITES: Mapping[str, str] = MappingProxyType(
+    {
+        one: other
+        for pair in (
+            ("brighter", "darker"),
+            ("more_contrast", "less_contrast"),
+            ("more_saturated", "less_saturated"),
+            ("warmer", "cooler"),
+            ("blur", "sharpen"),
+            ("add_balloons", "remove_balloons"),
+        )
+        for one, other in (pair, pair[::-1])
+    }
+)
+"""Family name -> the family that asks for the contrary."""
+
 PEOPLE = frozenset(_STAGES[2])
 """Families that tell a person from the background."""
 

@@ -5,9 +5,8 @@ reading means.
 """
 
 import json
-import re
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from engines.clauses import clauses
 from engines.colours import COLOURS, NAMED_COLOURS
 from engines.conditioning import (
     MOST_EDITS,
@@ -27,6 +27,8 @@ from engines.conditioning import (
 )
 from engines.families import EXAMPLES, FAMILIES, TAKES_NEUTRALS, TAKES_RGB, TAKES_RGB_OF
 from engines.model import ModelError
+from engines.named_edits import named_edits
+from engines.opinions import Opinion, joined_opinion, named_opinion, read_opinion
 from engines.reader import FORMAT_VERSION, NOTHING, READ_EDITS, STRANGER, Reader, ReaderConfig, Reading
 from engines.tokenizer import Tokenizer, Vocabulary
 
@@ -37,38 +39,8 @@ _CONFIG_NAME, _WEIGHTS_NAME = "config.json", "model.safetensors"
 _VOCABULARY_NAME, _LEXICON_NAME = "vocab.txt", "lexicon.txt"
 # The network was taught 1 for everything said without a degree, so an answer this close to 1 means 1.
 _PLAIN_WITHIN = 0.15
-# Where a sentence may be cut: no cut of "black and white" reads better than the whole.
-_JOIN = re.compile(
-    r"\s*[,;.+/&]\s*(?:(?:and|then|also|but|plus)\s+)*"
-    r"|\s+(?:and then|and also|and|n|then|plus|with|but|while|also|as well as)\s+",
-    re.IGNORECASE,
-)
-_MOST_CUTS = 4
 # Half an instruction is done only where it is surely meant.
 _SURE_OF_HALF = 0.9
-
-
-@dataclass(frozen=True, eq=False)
-class Opinion:
-    """One way to read a text."""
-
-    edits: Tensor
-    """(READ_EDITS, families + 2) probabilities, as :class:`engines.reader.Reading` orders them."""
-    amounts: Tensor
-    """(READ_EDITS,)"""
-    colour: Tensor
-    """(NAMED_COLOURS,) logits."""
-    colour_of: Tensor
-    """(COLOURS,) logits."""
-    sureness: float
-    """Probability of the likeliest answer: of two ways to read a text the surer one is taken."""
-    left_out: tuple[str, ...] = ()
-    """Families read that there is no place for in ``edits``."""
-
-    @property
-    def known_probability(self) -> float:
-        """0 to 1: all that is asked for is known, the first edit and whatever others there are."""
-        return float(self.edits[0, :STRANGER].sum() * (1 - self.edits[1:, STRANGER]).prod())
 
 
 class TrainedInstructionEncoder:
@@ -127,10 +99,15 @@ class TrainedInstructionEncoder:
         return reading
 
     def opinion(self, text: str) -> Opinion:
-        """The surest of all ways to read ``text``: as a whole, or cut in two where a joining word stands."""
+        """What ``text`` names, else the surest of all ways to read it: as a whole, or cut in two where words join."""
+        named = named_edits(text)
+        if named:
+            return named_opinion(named)
         cuts = clauses(text)
         reading = self.read([text, *(clause for cut in cuts for clause in cut)])
-        whole, *parts = (_opinion(reading, row, self.config.temperature) for row in range(len(reading.edits)))
+        whole, *parts = (
+            read_opinion(reading, row, self.config.temperature) for row in range(len(reading.edits))
+        )
         joined = (joined_opinion(*both) for both in zip(parts[::2], parts[1::2], strict=True))
         return max(
             (whole, *(both for both in joined if both is not None)), key=lambda opinion: opinion.sureness
@@ -140,19 +117,21 @@ class TrainedInstructionEncoder:
         opinion = self.opinion(text)
         probabilities = opinion.edits
         known = opinion.known_probability >= self.config.known_threshold
-        edits: dict[str, float] = {}
-        left_out = list(opinion.left_out)
-        for slot in _known_slots(probabilities) if known else _known_part(probabilities):
-            family, amount = (
-                FAMILIES[int(probabilities[slot, :STRANGER].argmax())],
-                opinion.amounts[slot].item(),
-            )
-            # A family named twice is one edit: "darker, much darker".
-            if family in edits or len(edits) < MOST_EDITS:
-                edits[family] = 1.0 if abs(amount - 1) <= _PLAIN_WITHIN else amount
-            else:
-                left_out.append(family)
-        order = probabilities[:, :STRANGER].sum(0).argsort(descending=True).tolist()
+        # A family named twice is one edit: "darker, much darker".
+        read = {
+            FAMILIES[int(probabilities[slot, :STRANGER].argmax())]: opinion.amounts[slot].item()
+            for slot in (_known_slots(probabilities) if known else _known_part(probabilities))
+        }
+        if len(read) > 1:
+            # "Back to normal, then add snow" is snow.
+            read.pop("unchanged", None)
+        edits = {
+            family: 1.0 if abs(amount - 1) <= _PLAIN_WITHIN else amount
+            for family, amount in tuple(read.items())[:MOST_EDITS]
+        }
+        left_out = (*tuple(read)[MOST_EDITS:], *opinion.left_out)
+        likely = probabilities[:, :STRANGER].sum(0)
+        order = (index for index in likely.argsort(descending=True).tolist() if likely[index] > 0)
         nearest = tuple(dict.fromkeys((*edits, *(FAMILIES[index] for index in order))))
         share = probabilities[0, :STRANGER].max() / probabilities[0, :STRANGER].sum()
         return Conditioning(
@@ -168,7 +147,7 @@ class TrainedInstructionEncoder:
             known=known and not left_out,
             nearest=tuple(EXAMPLES[family][0] for family in nearest[:3]),
             edits=tuple(edits.items()),
-            left_out=tuple(left_out),
+            left_out=left_out,
         )
 
 
@@ -194,70 +173,6 @@ def load_instruction_encoder(folder: Path) -> TrainedInstructionEncoder:
         reason = " ".join(str(error).split())
         raise ModelError(f"{folder / _WEIGHTS_NAME} does not fit {_CONFIG_NAME}: {reason}") from error
     return TrainedInstructionEncoder(config, reader, vocabulary)
-
-
-def clauses(text: str) -> list[tuple[str, str]]:
-    """``text`` cut in two at each of its first _MOST_CUTS joining words or signs."""
-    cuts = ((text[: join.start()], text[join.end() :]) for join in _JOIN.finditer(text))
-    return [(left, right) for left, right in cuts if left.strip() and right.strip()][:_MOST_CUTS]
-
-
-def _opinion(reading: Reading, row: int, temperature: float) -> Opinion:
-    edits = (reading.edits[row] / temperature).softmax(-1)
-    return Opinion(
-        _padded(edits),
-        torch.cat((reading.amounts[row], torch.ones(READ_EDITS)))[:READ_EDITS],
-        reading.colour[row],
-        reading.colour_of[row],
-        float(edits.amax(-1).prod()),
-    )
-
-
-def _padded(edits: Tensor) -> Tensor:
-    """As many rows as are told apart; what the network has no place for is no edit."""
-    nothing = torch.eye(NOTHING + 1)[NOTHING].expand(READ_EDITS, -1)
-    return torch.cat((edits, nothing))[:READ_EDITS]
-
-
-def joined_opinion(left: Opinion, right: Opinion) -> Opinion | None:
-    """Two clauses that ask for edits, as one text; None where they do not, or for the same.
-
-    The code holds one colour, so where they name different ones the second is none the model can do beside the first.
-    """
-    one, two = _asked(left), _asked(right)
-    if not one or not two or not set(one).isdisjoint(two):
-        return None
-    beyond = torch.eye(NOTHING + 1)[STRANGER]
-    clash = (TAKES_RGB if _clash(TAKES_RGB, one, two, left.colour, right.colour) else frozenset()) | (
-        TAKES_RGB_OF if _clash(TAKES_RGB_OF, one, two, left.colour_of, right.colour_of) else frozenset()
-    )
-    rows = [
-        *left.edits[: len(one)],
-        *(beyond if family in clash else row for family, row in zip(two, right.edits, strict=False)),
-    ]
-    amounts = torch.cat((left.amounts[: len(one)], right.amounts[: len(two)], torch.ones(READ_EDITS)))
-    return Opinion(
-        _padded(torch.stack(rows)),
-        amounts[:READ_EDITS],
-        left.colour if TAKES_RGB.intersection(one) else right.colour,
-        left.colour_of if TAKES_RGB_OF.intersection(one) else right.colour_of,
-        left.sureness * right.sureness,
-        tuple(family for family in two if family in clash) + (*one, *two)[READ_EDITS:],
-    )
-
-
-def _asked(opinion: Opinion) -> tuple[str, ...]:
-    """Families of the edits a clause asks for; none where one of them is strange."""
-    answers = [answer for answer in opinion.edits.argmax(-1).tolist() if answer != NOTHING]
-    return () if STRANGER in answers else tuple(dict.fromkeys(FAMILIES[answer] for answer in answers))
-
-
-def _clash(
-    takers: Collection[str], one: Collection[str], two: Collection[str], first: Tensor, second: Tensor
-) -> bool:
-    """Whether both clauses name a colour, and not the same."""
-    named = all(any(family in takers for family in families) for families in (one, two))
-    return named and bool(first.argmax() != second.argmax())
 
 
 def _known_slots(probabilities: Tensor) -> tuple[int, ...]:

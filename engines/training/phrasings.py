@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from engines.families import FAMILIES
+from engines.families import FAMILIES, OPPOSITES
 from engines.training.held_back import Phrasing, held_back
 from engines.training.keyboard import as_typed
 from engines.training.sentences import (
@@ -36,13 +36,6 @@ _SECOND_EDITS = (
     "brighter", "brighter", "darker", "darker", "darker", "more_contrast", "less_contrast", "more_saturated",
     "less_saturated", "warmer", "cooler", "blur", "sharpen", "fog", "snow", "rain", "background_blur",
     "black_and_white", "glow", "tint", "background_dark",
-)  # fmt: skip
-_OPPOSITES = frozenset(
-    frozenset(pair)
-    for pair in (
-        ("brighter", "darker"), ("more_contrast", "less_contrast"), ("more_saturated", "less_saturated"),
-        ("warmer", "cooler"), ("blur", "sharpen"), ("add_balloons", "remove_balloons"),
-    )
 )  # fmt: skip
 # What can be called off: "no more rain", "turn the fog off". Colour and light cannot, "no contrast" is less of it.
 _CALLED_OFF = (
@@ -137,7 +130,7 @@ class Phrasebook:
         while True:
             first = rng.choice(FAMILIES[1:])
             second = rng.choice(_SECOND_EDITS if rng.random() < 0.4 else FAMILIES[1:])
-            if first != second and {first, second} not in _OPPOSITES:
+            if first != second and OPPOSITES.get(first) != second:
                 return (second, first) if rng.random() < 0.25 else (first, second)
 
     def _half_known(self, rng: random.Random) -> Phrasing:

@@ -1,7 +1,7 @@
 """One edit in words: the wordings of each family, with degrees and colours filled in.
 
-The wordings lie beside this file as TOML, degrees and the names of colours in ``engines``. A wording is split off for validation whole, with every sentence it could
-appear in, so that validation asks for wordings never read.
+The wordings lie beside this file as TOML, degrees and the names of colours in ``engines``. A wording is split off for
+validation whole, with every sentence it could appear in, so that validation asks for wordings never read.
 """
 
 import random

@@ -78,6 +78,7 @@ PLAIN = {
     "deep teal and orange": {"teal_orange": 1.5},
     "dreamy glow": {"glow": 1.0},
     "faded film": {"faded": 1.0},
+    "sharpen": {"sharpen": 1.0},
     "sharpen it": {"sharpen": 1.0},
     "sharper": {"sharpen": 1.0},
     "blur it": {"blur": 1.0},
@@ -131,11 +132,6 @@ def test_what_is_plainly_said_is_read_right(
         assert conditioning.code[FAMILIES.index(family)] == 1.0
         assert amount_of(conditioning, family) == pytest.approx(amount, abs=0.2)
     assert conditioning.code[:AMOUNT_INDEX].sum() == len(edits)
-
-
-@pytest.mark.xfail(reason="the bare word is taken for a stranger by the shipped weights", strict=True)
-def test_the_bare_word_sharpen_is_known(encoder: TrainedInstructionEncoder) -> None:
-    assert encoder.encode("sharpen").known
 
 
 def test_a_clear_instruction_gives_an_exact_code(encoder: TrainedInstructionEncoder) -> None:
@@ -353,6 +349,14 @@ def test_a_long_instruction_is_refused_at_the_first_character_too_many(
 
 def test_a_text_of_signs_alone_is_read(encoder: TrainedInstructionEncoder) -> None:
     assert not encoder.encode("\N{COMBINING ACUTE ACCENT}").known
+
+
+def test_back_to_normal_and_another_edit_is_the_other_edit(encoder: TrainedInstructionEncoder) -> None:
+    assert encoder.encode("go back to normal and add snow").edits == (("snow", 1.0),)
+
+
+def test_what_is_named_is_near_to_nothing_else(encoder: TrainedInstructionEncoder) -> None:
+    assert encoder.encode("sharpen").nearest == (EXAMPLES["sharpen"][0],)
 
 
 def test_the_same_text_is_encoded_once(encoder: TrainedInstructionEncoder) -> None:

@@ -58,6 +58,8 @@ async def test_the_shipped_model_makes_a_live_picture_black_and_white(start_serv
         await visitor.heard(lambda said: said["type"] == "receipt")
         picture = await visitor.sees(5)
         assert np.ptp(picture.mean((0, 1))) < 20
+        ack = await visitor.say(type="instruction", text="sharpen")
+        assert (ack["known"], ack["edits"]) == (True, ["sharpen"])
 
 
 async def test_a_build_behind_the_frames_is_told_and_its_swap_shows(start_server: StartServer) -> None:
