@@ -4,8 +4,10 @@ from pathlib import Path
 
 from engines.families import LABELS
 from engines.training.evaluation import Evaluation, TrialResult
+from engines.training.text_report import FamilyReading, TextReport
 
 BEGIN, END = "<!-- measured by afterimage evaluate --card -->", "<!-- end of measured figures -->"
+TEXT_BEGIN = "<!-- measured by afterimage evaluate --text --card -->"
 
 
 def figures(evaluation: Evaluation) -> str:
@@ -34,6 +36,37 @@ def figures(evaluation: Evaluation) -> str:
     return "\n".join(lines)
 
 
+def text_figures(report: TextReport) -> str:
+    """How instructions are read, in Markdown: shares, and what each family that is misread is taken for."""
+    lines = [
+        f"Measured on {report.instructions} phrasings and {report.strangers} texts that ask for nothing it knows,"
+        f" none of which training draws, through the same call as the live path; {report.named} of the phrasings are"
+        " made of the catalogue's own names, which are looked up:",
+        "",
+        f"- the edits asked for: **{report.top1:.1%}**, of {report.joined} joined ones both"
+        f" **{report.joined_top1:.1%}**",
+        f"- with amounts and colours: **{report.parameters:.1%}**",
+        f"- strangers recognised: **{report.unknown_detected:.1%}**, false alarms **{report.false_alarms:.1%}**",
+    ]
+    misread = {family: reading for family, reading in report.families.items() if reading.read < 1}
+    if misread:
+        lines += ["", "| family | phrasings | read | taken for |", "|---|---|---|---|"]
+        lines += [
+            f"| {_label(family)} | {reading.asked} | {reading.read:.0%} | {confused(reading)} |"
+            for family, reading in misread.items()
+        ]
+        lines += ["", "All phrasings of the other families are read as such."]
+    return "\n".join(lines)
+
+
+def confused(reading: FamilyReading) -> str:
+    """What a family is taken for, the commonest first."""
+    return ", ".join(
+        f"{LABELS[name].lower() if name in LABELS else name} {count}"
+        for name, count in reading.taken_for.items()
+    )
+
+
 def write_card(evaluation: Evaluation, card: Path) -> None:
     """Put the figures between the two marks of a model card.
 
@@ -41,12 +74,26 @@ def write_card(evaluation: Evaluation, card: Path) -> None:
         OSError: The card cannot be read or written.
         ValueError: It lacks a mark.
     """
+    _write(figures(evaluation), card, BEGIN)
+
+
+def write_text_card(report: TextReport, card: Path) -> None:
+    """Put the figures of how instructions are read between theirs.
+
+    Raises:
+        OSError: The card cannot be read or written.
+        ValueError: It lacks a mark.
+    """
+    _write(text_figures(report), card, TEXT_BEGIN)
+
+
+def _write(figures: str, card: Path, mark: str) -> None:
     text = card.read_text()
-    before, begin, rest = text.partition(BEGIN)
+    before, begin, rest = text.partition(mark)
     _, end, after = rest.partition(END)
     if not (begin and end):
-        raise ValueError(f"{card} has no place for figures, between {BEGIN!r} and {END!r}")
-    card.write_text(f"{before}{begin}\n\n{figures(evaluation)}\n\n{end}{after}")
+        raise ValueError(f"{card} has no place for figures, between {mark!r} and {END!r}")
+    card.write_text(f"{before}{begin}\n\n{figures}\n\n{end}{after}")
 
 
 def _worst(evaluation: Evaluation) -> str:

@@ -3,7 +3,7 @@
 Every family edits the first frames of every scene through the same ``Editor`` as the live path, memory and all, and
 is compared with its computed target frame by frame; what falls or rises is drawn from the stream's own noise, so its
 target is as exact. Families are asked for by their exact code; how well typed instructions are read is measured
-apart, by the text encoder that ships with the model.
+apart, by the text encoder that ships with the model (``--text``).
 """
 
 import argparse
@@ -23,6 +23,7 @@ from engines.editor import Editor, load_editor
 from engines.families import FAMILIES, PEOPLE
 from engines.metrics import psnr_db
 from engines.model import ModelError
+from engines.training import evaluate_text
 from engines.training.card import write_card
 from engines.training.evaluation import Evaluation, TrialResult
 from engines.training.held_back import Phrasing, held_back
@@ -215,9 +216,13 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--media",
         type=Path,
-        required=True,
         metavar="DIR",
         help="folder of photos and clips; only its eval folders, where it has any",
+    )
+    parser.add_argument(
+        "--text",
+        action="store_true",
+        help="only measure how typed instructions are read, on the phrasings kept for it",
     )
     parser.add_argument("--model", default="rfdm-tiny", help="shipped model or model folder")
     parser.add_argument("--compiler", default="auto", help="what runs it (default: auto)")
@@ -247,8 +252,13 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--json", action="store_true", help="print JSON alone on standard output")
     options = parser.parse_args(arguments)
+    if options.text == (options.media is not None):
+        parser.error("give either --media DIR or --text")
     console = Console(stderr=True)
     try:
+        if options.text:
+            evaluate_text.run(options.model, options.card, as_json=options.json)
+            return 0
         editor = load_editor(options.model, compiler=options.compiler, steps=options.steps)
         media = load_media(options.media, evaluation_files(options.media), max_frames=FRAMES)
         scenes = media.scenes if options.scenes is None else pick(media.scenes, options.scenes)

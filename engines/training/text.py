@@ -1,4 +1,4 @@
-"""Training of the instruction encoder, and what it is worth on phrasings it never read.
+"""Training of the instruction encoder; :mod:`engines.training.text_report` says what it is worth.
 
 The word-piece table is made once from a public sentence encoder (all-MiniLM-L6-v2 as packaged on PyPI): each piece
 goes through it alone, the sentence vectors are reduced to their main directions and kept as int8 (the static
@@ -18,12 +18,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engines.colours import COLOURS, NAMED_COLOURS
-from engines.conditioning import MOST_EDITS, NO_COLOUR, RGB, RGB_INDEX, RGB_OF_INDEX, Conditioning
+from engines.conditioning import MOST_EDITS, RGB
 from engines.families import FAMILIES
 from engines.instructions import TrainedInstructionEncoder
 from engines.reader import NOTHING, STRANGER, Reader, ReaderConfig
 from engines.tokenizer import Tokenizer, Vocabulary, Words, split_words
-from engines.training.held_back import HELD_BACK_PATH, Phrasing, held_back
+from engines.training.held_back import Phrasing
 from engines.training.phrasings import Phrasebook, draws
 from engines.training.wordings import Split
 
@@ -34,28 +34,6 @@ _BATCH = 64
 _STRANGER_SHARE = 0.22
 _LEARNING_RATE = 1.5e-3
 _IGNORED = -100
-
-
-@dataclass(frozen=True)
-class TextReport:
-    """What an encoder is worth on phrasings it never read; shares in [0, 1]."""
-
-    instructions: int
-    strangers: int
-    joined: int
-    """Instructions that join two edits."""
-    top1: float
-    """Instructions whose family is right, of two joined edits both."""
-    joined_top1: float
-    """The same of the joined ones alone."""
-    parameters: float
-    """Instructions whose families, amounts (within 0.25) and colours are right."""
-    unknown_detected: float
-    """Strangers recognised as such."""
-    false_alarms: float
-    """Instructions taken for strangers."""
-    mistakes: tuple[str, ...]
-    """A line for every wrong answer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,69 +98,6 @@ def calibrated(trial: TrainedInstructionEncoder, phrasings: Sequence[Phrasing]) 
 def validation_phrasings(seed: int, count: int = 2000) -> list[Phrasing]:
     """Phrasings of wordings left out of the trial training, for every decision but the final test."""
     return list(itertools.islice(draws(Split.VALIDATION, seed + 1, _STRANGER_SHARE), count))
-
-
-def evaluate_text(encoder: TrainedInstructionEncoder, held_back_path: Path = HELD_BACK_PATH) -> TextReport:
-    """Measure ``encoder`` on the held-back phrasings."""
-    return measure(encoder, held_back(held_back_path))
-
-
-def measure(encoder: TrainedInstructionEncoder, phrasings: Sequence[Phrasing]) -> TextReport:
-    """Measure ``encoder`` on labelled phrasings, through the same call the server makes."""
-    asked = [phrasing for phrasing in phrasings if phrasing.family is not None]
-    strangers = [phrasing for phrasing in phrasings if phrasing.family is None]
-    right = joined = joined_right = parameters = alarms = detected = 0
-    mistakes = []
-    for phrasing in asked:
-        answer = encoder.encode(phrasing.text)
-        same = dict(answer.edits).keys() == dict(phrasing.edits).keys()
-        exact = same and _same_parameters(answer, phrasing)
-        right += same
-        parameters += exact
-        alarms += not answer.known
-        joined += phrasing.joined is not None
-        joined_right += same and phrasing.joined is not None
-        if not exact or not answer.known:
-            mistakes.append(f"{_told(phrasing)} read as {_answered(answer)}")
-    for phrasing in strangers:
-        answer = encoder.encode(phrasing.text)
-        detected += not answer.known
-        if answer.known:
-            mistakes.append(f"{phrasing.text!r}: a stranger read as {_answered(answer)}")
-    return TextReport(
-        len(asked), len(strangers), joined, right / max(1, len(asked)), joined_right / max(1, joined),
-        parameters / max(1, len(asked)), detected / max(1, len(strangers)), alarms / max(1, len(asked)),
-        tuple(mistakes),
-    )  # fmt: skip
-
-
-def _same_parameters(answer: Conditioning, phrasing: Phrasing) -> bool:
-    amounts = dict(answer.edits)
-    rgb, rgb_of = answer.code[RGB_INDEX:RGB_OF_INDEX], answer.code[RGB_OF_INDEX:]
-    wanted = NAMED_COLOURS[phrasing.colour] if phrasing.colour else NO_COLOUR
-    wanted_of = COLOURS[phrasing.colour_of] if phrasing.colour_of else NO_COLOUR
-    return (
-        all(
-            family == "unchanged" or abs(amounts[family] - amount) <= 0.25
-            for family, amount in phrasing.edits
-        )
-        and torch.allclose(rgb, torch.tensor(wanted), atol=1e-3)
-        and torch.allclose(rgb_of, torch.tensor(wanted_of), atol=1e-3)
-    )
-
-
-def _told(phrasing: Phrasing) -> str:
-    edits = " + ".join(f"{family} {amount:g}" for family, amount in phrasing.edits)
-    return f"{phrasing.text!r}: {edits} {phrasing.colour or ''} {phrasing.colour_of or ''}"
-
-
-def _answered(answer: Conditioning) -> str:
-    edits = (
-        " + ".join(f"{family} {amount:.2f}" for family, amount in answer.edits)
-        or f"no edit, near {answer.family}"
-    )
-    colours = [round(value, 2) for value in answer.code[RGB_INDEX:].tolist()]
-    return f"{edits} {colours} known={answer.known} {answer.confidence:.2f}"
 
 
 def distil_pieces(width: int) -> PieceTable:

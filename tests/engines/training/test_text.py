@@ -3,8 +3,7 @@ from dataclasses import replace
 import torch
 
 from engines.families import FAMILIES
-from engines.instructions import TrainedInstructionEncoder, load_instruction_encoder
-from engines.model import SHIPPED_MODELS
+from engines.instructions import TrainedInstructionEncoder
 from engines.reader import NOTHING, STRANGER, ReaderConfig
 from engines.training.held_back import Phrasing
 from engines.training.text import (
@@ -12,46 +11,10 @@ from engines.training.text import (
     _amounts,
     _labels,
     calibrated,
-    evaluate_text,
     fit,
-    measure,
     validation_phrasings,
 )
 from engines.training.wordings import Split
-
-SHIPPED = SHIPPED_MODELS / "rfdm-tiny" / "instruction_encoder"
-
-
-def test_the_shipped_encoder_understands_the_held_back_phrasings() -> None:
-    report = evaluate_text(load_instruction_encoder(SHIPPED))
-
-    assert report.top1 >= 0.95, report.mistakes
-    assert report.joined_top1 >= 0.85, report.mistakes
-    assert report.parameters >= 0.85, report.mistakes
-    assert report.unknown_detected >= 0.85, report.mistakes
-    assert report.false_alarms <= 0.05, report.mistakes
-
-
-def test_measuring_counts_families_parameters_and_strangers_apart() -> None:
-    phrasings = (
-        Phrasing("blur it", "blur"),
-        Phrasing("blur it very strongly", "blur", 0.5),
-        Phrasing("tint it blue", "tint", 1.0, "red"),
-        Phrasing("blur it now", "fog"),
-        Phrasing("blur it and add fog", "fog", joined=("blur", 1.0)),
-        Phrasing("put a hat on the dog", None),
-        Phrasing("make it foggy", None),
-    )
-
-    report = measure(load_instruction_encoder(SHIPPED), phrasings)
-
-    assert (report.instructions, report.joined, report.strangers) == (5, 1, 2)
-    assert report.top1 == 0.8
-    assert report.joined_top1 == 1.0
-    assert report.parameters == 0.4
-    assert report.unknown_detected == 0.5
-    assert report.false_alarms == 0.0
-    assert len(report.mistakes) == 4
 
 
 def test_what_each_edit_is_and_how_much_of_it_is_taught_in_the_order_they_are_named() -> None:
