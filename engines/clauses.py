@@ -4,8 +4,8 @@ import re
 
 # No cut of "black and white" reads better than the whole: whoever cuts weighs both.
 _JOIN = re.compile(
-    r"\s*[,;.+/&]\s*(?:(?:and|then|also|but|plus)\s+)*"
-    r"|\s+(?:and then|and also|and|n|then|plus|with|but|while|also|as well as)\s+",
+    r"\s*[,;.+/&]\s*(?:(?:and|then|also|but|plus|after that|afterwards)\s+)*"
+    r"|\s+(?:(?:and )?after that|afterwards|and then|and also|and|n|then|plus|with|but|while|also|as well as)\s+",
     re.IGNORECASE,
 )
 _MOST_CUTS = 4

@@ -18,14 +18,15 @@ from engines.names import NAMES
 from engines.tokenizer import split_words
 
 _MOST_WORDS, _MOST_NAMES = 14, 5
+_SHORT = {"n": "and", "bg": "background"}
 _ARTICLES = frozenset({"a", "an", "the", "some"})
 _THINGS = frozenset(("video", "picture", "image", "frame", "scene", "stream", "webcam", "camera", "screen"))
 _BEFORE = _THINGS | frozenset((
     "make", "turn", "change", "convert", "transform", "set", "put", "show", "give", "add", "apply", "use", "enable",
-    "try", "do", "get", "go", "switch", "let", "lets", "have", "want", "would", "like", "id", "i", "we", "can",
-    "could", "you", "u", "please", "pls", "plz", "kindly", "hey", "hi", "ok", "now", "just", "then", "also", "first",
-    "it", "this", "that", "me", "us", "my", "everything", "all", "whole", "into", "to", "2", "in", "as", "with",
-    "look", "be", "should",
+    "try", "do", "get", "go", "switch", "let", "lets", "have", "want", "wanna", "need", "see", "would", "like",
+    "id", "i", "we", "can", "could", "you", "u", "please", "pls", "plz", "kindly", "hey", "hi", "ok", "now", "just",
+    "then", "also", "first", "it", "this", "that", "me", "us", "my", "everything", "all", "whole", "into", "to", "2",
+    "in", "as", "with", "look", "be", "should",
 ))  # fmt: skip
 _AFTER = _THINGS | frozenset((
     "please", "pls", "plz", "thanks", "thank", "you", "thx", "now", "for", "my", "me", "us", "it", "this",
@@ -218,7 +219,7 @@ def _words(text: str) -> tuple[str, ...]:
         if word in ("%", "percent") and words and words[-1].isdecimal() and len(words[-1]) <= _PERCENT_DIGITS:
             words[-1] += "%"
         elif word.isalnum() and word not in _ARTICLES:
-            words.append("and" if word == "n" else word.replace("color", "colour").replace("gray", "grey"))
+            words.append(_SHORT.get(word) or word.replace("color", "colour").replace("gray", "grey"))
     return tuple(words)
 
 

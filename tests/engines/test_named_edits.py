@@ -137,6 +137,8 @@ def test_degrees_comparisons_and_denials(text: str, family: str, amount: float) 
         ("sharpen, then a touch of sepia", {"sharpen": 1.0, "sepia": 0.5}),
         ("cartoon + fog", {"cartoon": 1.0, "fog": 1.0}),
         ("black and white and snow", {"black_and_white": 1.0, "snow": 1.0}),
+        ("bg blur", {"background_blur": 1.0}),
+        ("first pencil, after that more dark", {"pencil_sketch": 1.0, "darker": 1.0}),
         ("teal n orange", {"teal_orange": 1.0}),
         ("teal & orange & rain", {"teal_orange": 1.0, "rain": 1.0}),
         ("make it sunset and put balloons", {"sunset": 1.0, "add_balloons": 1.0}),
