@@ -8,6 +8,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import psutil
@@ -15,16 +16,20 @@ from rich.console import Console
 
 from engines.compilers.availability import Availability, compilers_here, version
 from engines.compilers.cpu import cpu_flags, cpu_name, has_bfloat16, has_int8
+from engines.compilers.interface import CompilerName
 from server.hardware_codecs import CodecCheck, check_codecs
 
 NOT_USABLE = 1
 LIBRARIES = (
     "torch",
+    "triton",
     "openvino",
     "onnx",
     "onnxruntime",
     "diffusers",
     "transformers",
+    "accelerate",
+    "peft",
     "tensorrt",
     "torch-tensorrt",
     "tensorrt_rtx_cu13_libs",
@@ -45,7 +50,7 @@ class Device:
         bfloat16: Whether it multiplies bfloat16.
         int8: Whether it adds up products of bytes without overflow.
         memory_bytes: Of the machine.
-        gpus: Names of its NVIDIA GPUs, as the driver gives them.
+        gpus: Names of its NVIDIA GPUs, as the driver gives them, each with its memory.
         gpu_usable: Whether PyTorch can use one.
         driver: Version of the NVIDIA driver, None without one.
         cuda: Newest CUDA version that the driver runs, None without one.
@@ -70,6 +75,7 @@ class Diagnosis:
         device: The machine.
         libraries: Versions by package, None where it is not installed.
         compilers: Each tried.
+        usual_compiler: What runs a model unless another is asked for.
         codecs: Each tried.
         install: What would help, best first.
         usable: Whether Afterimage can edit live video here.
@@ -78,6 +84,7 @@ class Diagnosis:
     device: Device
     libraries: dict[str, str | None]
     compilers: tuple[Availability, ...]
+    usual_compiler: CompilerName
     codecs: tuple[CodecCheck, ...]
     install: tuple[str, ...]
     usable: bool
@@ -98,11 +105,16 @@ def main(arguments: list[str]) -> int:
 
 def diagnose() -> Diagnosis:
     """Look at everything; takes some seconds."""
+    # Imported here: they take a while, which reading the command line need not wait for.
+    from engines.compilers.choose import usual_compiler
+    from engines.editor import choose_device
+
     device, compilers, codecs = _device(), compilers_here(), check_codecs()
     return Diagnosis(
         device=device,
         libraries={package: version(package) for package in LIBRARIES},
         compilers=compilers,
+        usual_compiler=usual_compiler(choose_device("auto")),
         codecs=codecs,
         install=advice(device, compilers, codecs),
         usable=is_usable(compilers, codecs),
@@ -123,6 +135,8 @@ def advice(
     if device.gpus and not device.gpu_usable:
         wanted.append(
             "a PyTorch build with CUDA, and a driver it accepts: the GPU is there but cannot be used"
+            f" (driver {device.driver or 'unknown'} runs CUDA {device.cuda or 'unknown'}, PyTorch is"
+            f" {version('torch')}; without .venv, make setup takes the build for it)"
         )
     working = {(codec.format, codec.kind) for codec in codecs if codec.works}
     wanted += [
@@ -160,7 +174,7 @@ def _nvidia() -> tuple[tuple[str, ...], str | None]:
     """Names of the GPUs and the driver's version; empty and None where there is no driver."""
     if shutil.which("nvidia-smi") is None:
         return (), None
-    query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
     try:
         answer = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True).stdout
     except (OSError, subprocess.SubprocessError):
@@ -187,8 +201,8 @@ def _print(found: Diagnosis) -> None:
     natively = [name for name, has in (("bfloat16", device.bfloat16), ("int8", device.int8)) if has]
     console.print("[bold]Device[/bold]")
     console.print(
-        f"  {device.processor}, {device.cores} cores, {device.memory_bytes / 2**30:.0f} GiB,"
-        f" computes {' and '.join(natively) or 'float32 only'} natively"
+        f"  {device.processor}, {device.cores} core{'s' * (device.cores != 1)},"
+        f" {device.memory_bytes / 2**30:.0f} GiB, computes {' and '.join(natively) or 'float32 only'} natively"
     )
     console.print(f"  GPU: {', '.join(device.gpus) or 'no NVIDIA GPU'}")
     console.print(f"  driver: {device.driver or 'none'}, CUDA of the driver: {device.cuda or 'none'}")
@@ -200,11 +214,10 @@ def _print(found: Diagnosis) -> None:
         state = "runs here" if compiler.runs else f"does not run here: {compiler.reason}"
         builds = f"; builds engines for {', '.join(compiler.builds)}" if compiler.builds else ""
         console.print(f"  {compiler.compiler:16}{state}{builds}", markup=False)
+    console.print(f"  unless another is asked for: {found.usual_compiler}", markup=False)
     console.print("[bold]Codecs[/bold], each tried on pictures")
-    for codec in found.codecs:
-        state = "works" if codec.works else f"does not work: {codec.reason}"
-        where = codec.hardware or "software"
-        console.print(f"  {codec.name:16}{codec.kind:8}{where:18}{state}", markup=False)
+    for line in codec_lines(found.codecs, device):
+        console.print(f"  {line}", markup=False)
     if found.install:
         console.print("[bold]To install[/bold]")
         for line in found.install:
@@ -214,6 +227,26 @@ def _print(found: Diagnosis) -> None:
         if found.usable
         else "Afterimage cannot edit live video here: see what to install."
     )
+
+
+def codec_lines(codecs: Sequence[CodecCheck], device: Device) -> list[str]:
+    """What works by name; of hardware that is not here one line and no list, since a driver's reasons say little."""
+    lines = [
+        f"{codec.name:16}{codec.kind:8}{codec.hardware or 'software':18}"
+        + ("works" if codec.works else f"does not work: {codec.reason}")
+        for codec in codecs
+        if codec.works or codec.hardware is None
+    ]
+    for maker in dict.fromkeys(codec.hardware for codec in codecs if codec.hardware is not None):
+        lacking = [codec for codec in codecs if codec.hardware == maker and not codec.works]
+        if not lacking:
+            continue
+        every = all(not codec.works for codec in codecs if codec.hardware == maker)
+        reasons = ", ".join(dict.fromkeys(str(codec.reason) for codec in lacking))
+        why = "there is no NVIDIA driver" if maker == "NVIDIA" and device.driver is None else reasons
+        what = "nothing of it works" if every else f"{', '.join(codec.name for codec in lacking)} do not work"
+        lines.append(f"{maker}: {what} ({why})")
+    return lines
 
 
 if __name__ == "__main__":

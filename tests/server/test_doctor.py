@@ -1,10 +1,11 @@
 import json
+from dataclasses import replace
 
 import pytest
 
 from engines.compilers.availability import Availability
 from server import doctor
-from server.doctor import Device, advice, is_usable, main
+from server.doctor import Device, advice, codec_lines, is_usable, main
 from server.hardware_codecs import CodecCheck, check_codecs
 
 DEVICE = Device("a processor", 2, True, True, 2**34, (), False, None, None)
@@ -70,6 +71,19 @@ def test_a_machine_that_cannot_edit_exits_1_and_says_so(
     shown = capsys.readouterr().out
     assert "cannot edit live video here" in shown
     assert "a PyAV build that can decode vp8" in shown
+
+
+def test_hardware_that_is_not_here_is_one_line() -> None:
+    nvenc = CodecCheck("h264_nvenc", "h264", "encode", "NVIDIA", works=False, reason="Unknown error")
+    cuvid = CodecCheck("h264_cuvid", "h264", "decode", "NVIDIA", works=False, reason="Unknown error")
+    x264 = CodecCheck("libx264", "h264", "encode", None, works=True)
+    without = replace(DEVICE, gpus=(), driver=None)
+    *_, told = codec_lines((x264, nvenc, cuvid), without)
+    assert told == "NVIDIA: nothing of it works (there is no NVIDIA driver)"
+
+    works = replace(nvenc, works=True, reason=None)
+    *_, told = codec_lines((x264, works, cuvid), replace(DEVICE, driver="575.1"))
+    assert told == "NVIDIA: h264_cuvid do not work (Unknown error)"
 
 
 def test_live_video_needs_a_compiler_and_four_codecs() -> None:
