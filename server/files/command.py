@@ -99,7 +99,11 @@ def _load(options: Namespace) -> LiveEditor:
     from engines.editor import load_editor
 
     return load_editor(
-        options.model or DEFAULT_MODEL, compiler=options.compiler, device=options.device, steps=options.steps
+        options.model or DEFAULT_MODEL,
+        compiler=options.compiler,
+        device=options.device,
+        steps=options.steps,
+        engines=options.engines,
     )
 
 
@@ -153,6 +157,12 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--seed", type=int, help="of the noise (0, or as the take was recorded)")
     parser.add_argument("--device", default="auto", help="cpu, cuda or auto (%(default)s)")
     parser.add_argument("--compiler", default="auto", help="what runs the model (%(default)s)")
+    parser.add_argument(
+        "--engines",
+        type=Path,
+        metavar="DIR",
+        help="those of afterimage compile --out (default: the user's cache)",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
     parser.add_argument("--quiet", action="store_true", help="no progress, only errors")
     return parser
