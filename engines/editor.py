@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engines.codecs import PatchCodec
-from engines.compilers.choose import ENGINE_COMPILERS, choose_compiler, eager_compiler, usual_compiler
+from engines.compilers.choose import choose_compiler, eager_compiler, home_of, usual_compiler
 from engines.compilers.interface import Compiler, CompilerName, Footprint, FrameShape, Precision
 from engines.compilers.programs import Build, Programs
 from engines.compilers.quantisation import denoiser_folder, load_ranges
 from engines.compilers.store import EngineStore, default_folder
 from engines.conditioning import Conditioning, InstructionEncoder
 from engines.device_codes import DeviceCodes
+from engines.edit_size import edit_size
 from engines.memory import EditState
 from engines.model import ModelDescription, ModelError, ModelParts, find_model, load_parts
 from engines.program import FrameProgram, frame_program
@@ -244,6 +245,8 @@ def load_editor(
     steps: int | None = None,
     precision: Precision | Literal["auto"] = "auto",
     engines: Path | None = None,
+    cameras: Sequence[tuple[int, int]] = (),
+    short_side: int | None = None,
 ) -> Editor:
     """Load a model and make it ready to edit.
 
@@ -254,17 +257,16 @@ def load_editor(
         steps: Sampler steps for a frame; the model's own where it is None.
         precision: What it computes in; "auto" takes the compiler's usual one for the device.
         engines: Folder of compiled engines, those of ``afterimage compile`` among them; the user's cache if None.
+        cameras: (width, height) of pictures to come: one TensorRT engine then runs all their sizes, where each size
+            would hold the weights again.
+        short_side: At which they will be edited, in pixels; the model's own where it is None.
 
     Raises:
         ModelError: The model, compiler or device cannot be used; one line says why.
     """
     chosen_device = choose_device(device)
     name = usual_compiler(chosen_device) if compiler == "auto" else compiler
-    # Engines hold the weights themselves, and must be made of the very ones that `afterimage compile` reads.
-    home = torch.device("cpu") if name in ENGINE_COMPILERS else chosen_device
-    # A large model in float32 would not fit beside its own half-precision copy.
-    dtype = torch.bfloat16 if home.type == "cuda" else torch.float32
-    parts = load_parts(model, home, dtype)
+    parts = load_parts(model, *home_of(name, precision, chosen_device), runs_on=chosen_device)
     try:
         program = frame_program(parts, steps)
     except ValueError as error:
@@ -276,8 +278,17 @@ def load_editor(
         lambda: load_ranges(denoiser_folder(find_model(model))),
         EngineStore(engines or default_folder()),
         precision=precision,
+        sizes=served_sizes(parts, cameras, short_side),
     )
     return Editor(parts, program, chosen, str(chosen_device))
+
+
+def served_sizes(
+    parts: ModelParts, cameras: Sequence[tuple[int, int]], short_side: int | None = None
+) -> tuple[tuple[int, int], ...]:
+    """(height, width) that pictures of some cameras are edited at by a model, each once."""
+    sizes = (edit_size(*camera, short_side or parts.short_side, parts.size_multiple) for camera in cameras)
+    return tuple(dict.fromkeys((height, width) for width, height in sizes))
 
 
 def choose_device(device: str) -> torch.device:

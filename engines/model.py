@@ -20,7 +20,7 @@ from engines.schedules import PlainFlow, Schedule
 
 FORMAT_VERSION = 1
 SHIPPED_MODELS = Path(__file__).parent / "models"
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 class ModelError(RuntimeError):
@@ -126,7 +126,7 @@ def find_model(name: str | Path) -> Path:
             return folder
     if Path(name).is_dir():
         raise ModelError(f"{name} is no model folder: it has no model_index.json")
-    if not Path(name).exists() and _HUB_ID.fullmatch(str(name)):
+    if not Path(name).exists() and HUB_ID.fullmatch(str(name)):
         # Imported here: the embedded model needs no hub.
         from engines.pretrained.hub import download
 
@@ -160,29 +160,59 @@ def write_index(folder: Path, *, name: str, version: str, key_frame_interval: in
 
 
 def load_parts(
-    name: str | Path, device: torch.device | None = None, dtype: torch.dtype = torch.float32
+    name: str | Path,
+    device: torch.device | None = None,
+    dtype: torch.dtype = torch.float32,
+    *,
+    runs_on: torch.device | None = None,
 ) -> ModelParts:
     """Load a model folder.
 
     Args:
         name: As :func:`find_model` takes it.
-        device: Where a large model is to run, the CPU where it is None; the embedded one is always loaded there.
+        device: Where a large model's weights go, the CPU where it is None; the embedded one's always go there.
         dtype: What a large model's weights are kept in; the embedded one's are float32.
+        runs_on: Where a large model's text encoders compute, and engines of its weights run; ``device`` where None.
 
     Raises:
         ModelError: It does not exist, is of another format or version, or its weights do not fit.
     """
     folder = find_model(name)
-    try:
-        index = json.loads((folder / "model_index.json").read_text())
-        embedded = index["_class_name"] == "RFDMEditor" and "backbone" not in index
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"{folder} cannot be loaded: {_first_line(error)}") from error
+    index, embedded = _read_index(folder)
     if embedded:
         return _load_embedded(folder, index)
     from engines.pretrained.loading import load_large
 
-    return load_large(folder, str(name), device or torch.device("cpu"), dtype)
+    home = device or torch.device("cpu")
+    return load_large(folder, str(name), home, dtype, runs_on or home)
+
+
+def load_networks(name: str | Path, dtype: torch.dtype) -> ModelParts:
+    """Load what engines are made of into main memory: of a large model no text encoder, so it takes no instruction.
+
+    Args:
+        name: As :func:`find_model` takes it.
+        dtype: What a large model's weights are kept in; the embedded one's are float32.
+
+    Raises:
+        ModelError: As for :func:`load_parts`.
+    """
+    folder = find_model(name)
+    index, embedded = _read_index(folder)
+    if embedded:
+        return _load_embedded(folder, index)
+    from engines.pretrained.loading import load_large_networks
+
+    return load_large_networks(folder, str(name), dtype)
+
+
+def _read_index(folder: Path) -> tuple[dict[str, Any], bool]:
+    """``model_index.json``, and whether it is the embedded model's."""
+    try:
+        index = json.loads((folder / "model_index.json").read_text())
+        return index, index["_class_name"] == "RFDMEditor" and "backbone" not in index
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{folder} cannot be loaded: {_first_line(error)}") from error
 
 
 def _load_embedded(folder: Path, index: dict[str, Any]) -> ModelParts:

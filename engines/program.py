@@ -71,10 +71,19 @@ class ThreeBranch(nn.Module):
         self.source_scale, self.instruction_scale = source_scale, instruction_scale
         self.register_buffer("silence", silence)
 
-    def forward(self, noisy: Tensor, source: Tensor, memory: Tensor, sigma: Tensor, code: Tensor) -> Tensor:
-        """What the network predicts, guided, (B, C, h, w); the empty source is zero."""
+    def forward(
+        self,
+        noisy: Tensor,
+        source: Tensor,
+        memory: Tensor,
+        sigma: Tensor,
+        code: Tensor,
+        silence: Tensor | None = None,
+    ) -> Tensor:
+        """What the network predicts, guided, (B, C, h, w); the empty source is zero, ``silence`` its own if None."""
         nothing = torch.zeros_like(source)
-        silence = torch.zeros_like(code) if self.silence is None else self.silence.expand_as(code)
+        silence = self.silence if silence is None else silence
+        silence = torch.zeros_like(code) if silence is None else silence.expand_as(code)
         predicted: Tensor = self.denoiser(
             noisy.repeat(3, 1, 1, 1),
             torch.cat([nothing, source, source]),

@@ -46,6 +46,7 @@ def create_app(settings: Settings, load: Callable[[], LiveEditor] | None = None)
         settings.steps,
         settings.edit_short_side,
         settings.engine_dir,
+        settings.precision,
     )
 
     @asynccontextmanager

@@ -80,17 +80,25 @@ def load_warm_editor(
     steps: int | None,
     short_side: int | None,
     engine_dir: Path | None = None,
+    precision: str = "auto",
 ) -> LiveEditor:
     """Load the editor and have it edit a picture of the usual sizes once, so that no visitor waits for that.
 
     Raises:
         engines.model.ModelError: It cannot be used; one line says why.
     """
-    from engines.compilers.interface import CompilerName
+    from engines.compilers.interface import CompilerName, Precision
     from engines.editor import EditRequest, load_editor
 
     editor = load_editor(
-        model, compiler=cast(CompilerName, compiler), device=device, steps=steps, engines=engine_dir
+        model,
+        compiler=cast(CompilerName, compiler),
+        device=device,
+        steps=steps,
+        precision=cast(Precision, precision),
+        engines=engine_dir,
+        cameras=USUAL_CAMERAS,
+        short_side=short_side,
     )
     conditioning = editor.encode("make it black and white")
     for camera in USUAL_CAMERAS:
@@ -239,7 +247,7 @@ class Engine:
             self._editor = await loop.run_in_executor(self._thread, self._load)
         except Exception as error:
             # Whatever keeps a model from loading (files, a compiler, a device) is for a person to read.
-            logger.error("the model could not be loaded: %s", error)
+            # The command says it to whoever started it; here is where it happened.
             logger.debug("where the model could not be loaded", exc_info=error)
             self._failure = str(error) or type(error).__name__
         finally:

@@ -3,7 +3,7 @@
 import os
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -36,6 +36,8 @@ class Settings(BaseSettings):
     model: str = "rfdm-tiny"
     device: str = "auto"
     compiler: str = "auto"
+    precision: Literal["auto", "float32", "bfloat16", "float16", "int8", "fp8"] = "auto"
+    """What the compiler computes in, as `afterimage compile --precision` was told; its usual one otherwise."""
     engine_dir: Path | None = None
     """Compiled engines, those of `afterimage compile --out` among them; otherwise in the user's cache."""
     steps: PositiveInt | None = None

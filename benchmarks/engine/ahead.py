@@ -19,15 +19,17 @@ import torch
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from safetensors.torch import load_file, save_file
 
 from benchmarks.engine.models import CPU, SUBJECTS, CodecName, Subject, frame_program
 from engines.compilers.compile import picture_size
-from engines.compilers.interface import FrameShape, Precision
+from engines.compilers.interface import ENGINE_DTYPES, FrameShape, Precision
 from engines.compilers.manifest import EnginePart
 from engines.compilers.store import EngineStore
-from engines.compilers.tensorrt import DTYPES, ENGINE_FILE, TensorRtCompiler
+from engines.compilers.tensorrt import ENGINE_FILE, TensorRtCompiler
 from engines.compilers.tensorrt_library import FLAVOURS
 from engines.model import ModelError
+from engines.program import FrameProgram
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,8 @@ def main(arguments: list[str]) -> int:
     codec: CodecName = options.codec if options.codec in subject.codecs else subject.codecs[0]
     with tempfile.TemporaryDirectory(dir=options.scratch) as folder:
         try:
-            program = frame_program(subject, codec, 1, CPU, DTYPES[options.precision])
+            program = frame_program(subject, codec, 1, CPU, ENGINE_DTYPES[options.precision])
+            _map_weights(program, Path(folder))
             compiler = TensorRtCompiler(
                 program,
                 FLAVOURS[options.compiler],
@@ -154,6 +157,13 @@ def main(arguments: list[str]) -> int:
         console.print("  ".join(f"{name} {value}" for name, value in conditions.items()))
         console.print(table(built))
     return 0
+
+
+def _map_weights(program: FrameProgram, folder: Path) -> None:
+    """Put the weights into a file and map it, as a model's own files are: they take no main memory of the process."""
+    path = folder / "weights.safetensors"
+    save_file({name: value.contiguous() for name, value in program.state_dict().items()}, path)
+    program.load_state_dict(load_file(path), assign=True)
 
 
 def _shortened(subject: Subject, layers: int | None) -> Subject:

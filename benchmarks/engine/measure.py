@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from benchmarks.engine.baseline import baseline_step
 from benchmarks.engine.floor import operations
-from benchmarks.engine.models import CPU, META, PAPER_EVALUATIONS, CodecName, Subject, frame_program
+from benchmarks.engine.models import META, PAPER_EVALUATIONS, CodecName, Subject, frame_program
 from benchmarks.engine.parts import PartTimes, time_parts
-from engines.compilers.choose import ENGINE_COMPILERS, choose_compiler
+from engines.compilers.choose import choose_compiler, home_of
 from engines.compilers.cpu import cpu_flags, has_bfloat16
 from engines.compilers.interface import (
     CompiledProgram,
@@ -259,8 +259,7 @@ def _compiled(setting: Setting, name: CompilerName, device: torch.device, store:
 
 def _program(setting: Setting, name: CompilerName, device: torch.device) -> FrameProgram:
     """The weights where and as the server has them for this compiler, so that the memory is its own too."""
-    home = CPU if name in ENGINE_COMPILERS else device
-    dtype = torch.bfloat16 if home.type == "cuda" else torch.float32
+    home, dtype = home_of(name, "auto", device)
     return frame_program(setting.subject, setting.codec, setting.evaluations, home, dtype)
 
 

@@ -8,7 +8,7 @@ import torch
 
 from engines.compilers.cpu import cpu_flags, has_bfloat16, has_int8
 from engines.compilers.eager import EagerCompiler
-from engines.compilers.interface import Compiler, CompilerName, Precision
+from engines.compilers.interface import ENGINE_DTYPES, Compiler, CompilerName, Precision
 from engines.compilers.quantisation import ActivationRanges
 from engines.compilers.store import EngineStore
 from engines.model import ModelError
@@ -38,7 +38,7 @@ def choose_compiler(
 
     Args:
         name: A compiler's name, or "auto" for :func:`usual_compiler`.
-        program: In float32 on the CPU.
+        program: With its weights as :func:`home_of` says.
         device: Where it is to run.
         ranges: Reads the model's activation ranges, for eight bits; None where it was never calibrated.
         store: Where compiled engines are kept.
@@ -95,6 +95,26 @@ def choose_compiler(
         target=target,
         ranges=measured,
     )
+
+
+def home_of(
+    name: CompilerName, precision: Precision | Literal["auto"], device: torch.device
+) -> tuple[torch.device, torch.dtype]:
+    """Where, and in what type, the weights of a large model are loaded for a compiler.
+
+    Engines hold the weights themselves and are made of those in main memory, in the type that they compute in: in
+    float32 they would take twice the room, and the copy to make engines of would lie beside them.
+
+    Args:
+        name: Of the compiler.
+        precision: It is told to compute in.
+        device: Where it is to run.
+    """
+    if name in ENGINE_COMPILERS:
+        return torch.device("cpu"), ENGINE_DTYPES["float16" if precision == "auto" else precision]
+    if device.type == "cpu":
+        return device, torch.float32
+    return device, torch.bfloat16 if precision == "auto" else ENGINE_DTYPES[precision]
 
 
 def usual_compiler(device: torch.device) -> CompilerName:

@@ -4,6 +4,7 @@ import argparse
 import json
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,44 +13,72 @@ from typing import get_args
 
 import torch
 
-from engines.compilers.choose import choose_compiler
+from engines.compilers.choose import ENGINE_COMPILERS, choose_compiler, home_of
+from engines.compilers.eager import weights_bytes
 from engines.compilers.interface import Compiler, CompilerName, FrameShape, Precision
+from engines.compilers.placement import is_in, program_in
 from engines.compilers.quantisation import denoiser_folder, load_ranges
 from engines.compilers.store import EngineStore, default_folder
-from engines.compilers.tensorrt import TensorRtCompiler
-from engines.compilers.tensorrt_library import FLAVOURS, present_target
-from engines.compilers.verify import LIMIT, Check, verify_networks, verify_program
-from engines.editor import choose_device
-from engines.model import ModelError, ModelParts, find_model, load_parts
+from engines.compilers.tensorrt import TensorRtCompiler, engine_target
+from engines.compilers.tensorrt_library import FLAVOURS, TensorRtLibrary, present_target
+from engines.compilers.verify import (
+    LIMIT,
+    Check,
+    parts_within,
+    verify_networks,
+    verify_parts,
+    verify_program,
+)
+from engines.edit_size import USUAL_CAMERAS
+from engines.editor import choose_device, served_sizes
+from engines.model import ModelError, find_model, load_networks, load_parts
+from engines.pretrained.needs import gigabytes
 from engines.program import FrameProgram, frame_program
 
-REFUSED, USAGE_ERROR = 1, 2
+REFUSED, USAGE_ERROR, INTERRUPTED = 1, 2, 130
 
 
 @dataclass(frozen=True)
 class _Plan:
+    model: str
     program: FrameProgram
     compiler: Compiler
     shapes: tuple[FrameShape, ...]
+    steps: int | None
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; 0 on success, 1 where an engine is too far from PyTorch, 2 where something cannot be used."""
+    """Run the command.
+
+    Returns:
+        0 on success, 1 where an engine is too far from PyTorch, 2 where something cannot be used, 130 where it was
+        interrupted.
+    """
     options = _parser().parse_args(arguments)
-    store = EngineStore(options.out or default_folder())
-    before = _entries(store)
+    store, began_s = EngineStore(options.out or default_folder()), time.time()
     try:
+        _check(options, store.folder)
         plan = _plan(options, store)
+        _check_disk(plan, store.folder)
         runs_here = _runs_here(plan.compiler)
         _build(plan, runs_here)
-        if options.verify:
-            checks = _verify(plan, runs_here)
+        checks = _verify(plan, runs_here, store.folder) if options.verify else []
     except ModelError as error:
         print(f"afterimage compile: {error}", file=sys.stderr)
         return USAGE_ERROR
-    if options.verify and not _passed(checks, store, before):
+    except KeyboardInterrupt:
+        print(
+            "\nafterimage compile: interrupted; the same command goes on from the last part built",
+            file=sys.stderr,
+        )
+        return INTERRUPTED
+    used = _used(store, began_s)
+    if not _passed(checks):
+        # Whoever starts a server on this folder would use them.
+        for folder in used:
+            shutil.rmtree(folder, ignore_errors=True)
         return REFUSED
-    for folder in sorted(_entries(store)):
+    for folder in used:
         print(_line(folder))
     return 0
 
@@ -71,8 +100,8 @@ def _parser() -> argparse.ArgumentParser:
         "--sizes",
         nargs="+",
         type=picture_size,
-        metavar="HxW",
-        help="picture sizes (default: the model's own, square and 4:3)",
+        metavar="WxH",
+        help="picture sizes (default: those a server edits 4:3 and 16:9 cameras at)",
     )
     parser.add_argument("--batches", nargs="+", type=int, metavar="N", help="frames edited in one call")
     parser.add_argument("--steps", type=int, help="sampler steps for a frame (default: the model's own)")
@@ -86,38 +115,59 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def picture_size(text: str) -> tuple[int, int]:
-    """(height, width) of a command line's HxW.
+    """(height, width) of a command line's WIDTHxHEIGHT.
 
     Raises:
         argparse.ArgumentTypeError: It is something else.
     """
-    height, _, width = text.partition("x")
+    width, _, height = text.partition("x")
     if not (height.isdigit() and width.isdigit()):
-        raise argparse.ArgumentTypeError(f"{text!r} is not HEIGHTxWIDTH, as 512x512")
+        raise argparse.ArgumentTypeError(f"{text!r} is not WIDTHxHEIGHT, as 640x512")
     return int(height), int(width)
+
+
+def _check(options: argparse.Namespace, folder: Path) -> None:
+    """Whatever can be told before a weight is read.
+
+    Raises:
+        ModelError: The command cannot be done.
+    """
+    compiler: CompilerName = options.compiler
+    if options.batches and min(options.batches) < 1:
+        raise ModelError(f"a batch of {min(options.batches)} frames cannot be edited")
+    if compiler in FLAVOURS:
+        engine_target(TensorRtLibrary(FLAVOURS[compiler]), options.target)
+    elif options.target:
+        raise ModelError(f"--target names an NVIDIA GPU, which compiler {compiler} does not build for")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ModelError(f"{folder} cannot be written: {error.strerror}") from error
 
 
 def _plan(options: argparse.Namespace, store: EngineStore) -> _Plan:
     compiler: CompilerName = options.compiler
-    if options.target and compiler not in FLAVOURS:
-        raise ModelError(f"--target names an NVIDIA GPU, which compiler {compiler} does not build for")
     batches = tuple(sorted(set(options.batches))) if options.batches else None
-    if batches and batches[0] < 1:
-        raise ModelError(f"a batch of {batches[0]} frames cannot be edited")
-    parts = load_parts(options.model)
-    sizes = tuple(dict.fromkeys(options.sizes or _usual_sizes(parts)))
+    device = choose_device("cpu" if compiler in ("openvino", "onnxruntime") else "auto")
+    home, dtype = home_of(compiler, options.precision, device)
+    if compiler in ENGINE_COMPILERS:
+        parts = load_networks(options.model, dtype)
+    else:
+        parts = load_parts(options.model, home, dtype, runs_on=device)
+    sizes = tuple(dict.fromkeys(options.sizes or served_sizes(parts, USUAL_CAMERAS)))
     for height, width in sizes:
         if min(height, width) < 1 or height % parts.size_multiple or width % parts.size_multiple:
-            raise ModelError(f"{height}x{width} is not a multiple of {parts.size_multiple} both ways")
+            raise ModelError(f"{width}x{height} is not a multiple of {parts.size_multiple} both ways")
     try:
         program = frame_program(parts, options.steps)
     except ValueError as error:
         raise ModelError(f"{parts.name}: {error}") from error
-    cpu_only = compiler in FLAVOURS or compiler in ("openvino", "onnxruntime")
     chosen = choose_compiler(
         compiler,
         program,
-        choose_device("cpu" if cpu_only else "auto"),
+        device,
         lambda: load_ranges(denoiser_folder(find_model(options.model))),
         store,
         precision=options.precision,
@@ -126,12 +176,20 @@ def _plan(options: argparse.Namespace, store: EngineStore) -> _Plan:
         target=options.target,
     )
     shapes = tuple(FrameShape(batch, *size) for size in sizes for batch in (batches or chosen.batches))
-    return _Plan(program, chosen, shapes)
+    return _Plan(options.model, program, chosen, shapes, options.steps)
 
 
-def _usual_sizes(parts: ModelParts) -> tuple[tuple[int, int], ...]:
-    side, multiple = parts.short_side, parts.size_multiple
-    return (side, side), (side, side * 4 // 3 // multiple * multiple)
+def _check_disk(plan: _Plan, folder: Path) -> None:
+    """An engine is as large as the weights, and so is the network it is built from, meanwhile.
+
+    Raises:
+        ModelError: The disk is too full.
+    """
+    needed, free = 2 * weights_bytes(plan.program), shutil.disk_usage(folder).free
+    if needed > free:
+        raise ModelError(
+            f"engines take about {gigabytes(needed)} on the disk, {gigabytes(free)} are free in {folder}"
+        )
 
 
 def _runs_here(compiler: Compiler) -> bool:
@@ -171,45 +229,54 @@ class _Progress:
             print(f"{start}{self._what}: ready after {elapsed_s:.1f} s", file=sys.stderr)
 
 
-def _verify(plan: _Plan, runs_here: bool) -> list[Check]:
-    if isinstance(plan.compiler, TensorRtCompiler) and not runs_here:
+def _verify(plan: _Plan, runs_here: bool, scratch: Path) -> list[Check]:
+    compiler = plan.compiler
+    if isinstance(compiler, TensorRtCompiler) and not runs_here:
         print(
-            f"The engines for {plan.compiler.target} cannot run on this machine and are not compared. What they were"
+            f"The engines for {compiler.target} cannot run on this machine and are not compared. What they were"
             " built from is, run by ONNX Runtime:"
         )
-        return verify_networks(plan.compiler, plan.program, plan.shapes[0])
-    name = plan.compiler.name
-    return [
-        check
-        for shape in plan.shapes
-        for check in verify_program(plan.compiler.compile(shape), plan.program, shape, name)
-    ]
+        return verify_networks(compiler, _reference(plan), plan.shapes[0], scratch)
+    reference, checks = _reference(plan), list[Check]()
+    for shape in plan.shapes:
+        compiled = compiler.compile(shape)
+        frame = parts_within(compiled)
+        if frame is None:
+            checks += verify_program(compiled, reference, shape, compiler.name)
+        else:
+            if frame.device.type != "cpu":
+                reference = program_in(reference, torch.float32, frame.device)
+            checks += verify_parts(frame, reference, shape, compiler.name)
+    return checks
 
 
-def _passed(checks: Sequence[Check], store: EngineStore, before: frozenset[Path]) -> bool:
+def _reference(plan: _Plan) -> FrameProgram:
+    """The model in float32: its stored weights, not those that were rounded for engines."""
+    if is_in(plan.program, torch.device("cpu"), torch.float32):
+        return plan.program
+    return frame_program(load_networks(plan.model, torch.float32), plan.steps).eval()
+
+
+def _passed(checks: Sequence[Check]) -> bool:
     for check in checks:
         verdict = "" if check.passed else f"  above {LIMIT:g}: refused"
         print(f"{check.what:32} {check.ran_by:14} relative error {check.relative_error:.2e}{verdict}")
-    if all(check.passed for check in checks):
-        return True
-    # Whoever starts a server on this folder would use them.
-    for folder in _entries(store) - before:
-        shutil.rmtree(folder, ignore_errors=True)
-    return False
+    return all(check.passed for check in checks)
 
 
-def _entries(store: EngineStore) -> frozenset[Path]:
-    return frozenset(path.parent for path in store.folder.glob("*/manifest.json"))
+def _used(store: EngineStore, since_s: float) -> list[Path]:
+    """Engines made or found since, which the store dates anew."""
+    folders = (path.parent for path in store.folder.glob("*/manifest.json"))
+    # File systems keep time more coarsely than the clock.
+    return sorted(folder for folder in folders if folder.stat().st_mtime >= since_s - 0.1)
 
 
 def _line(folder: Path) -> str:
     stored = json.loads((folder / "manifest.json").read_text())
     size = sum(file.stat().st_size for file in folder.iterdir())
     manifest = stored["manifest"]
-    return (
-        f"{folder}  {manifest['precision']} {manifest['device']}  {size / 2**20:.1f} MiB"
-        f"  {stored['build_s']:.1f} s"
-    )
+    built_for = manifest["device"] if manifest["device"].startswith("sm") else "this machine"
+    return f"{folder}  {manifest['precision']} for {built_for}, {gigabytes(size)}, built in {stored['build_s']:.1f} s"
 
 
 if __name__ == "__main__":

@@ -4,12 +4,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+import torch
 from torch import Tensor
 
 CompilerName = Literal[
     "eager", "inductor", "openvino", "onnxruntime", "tensorrt", "torch-tensorrt", "tensorrt-rtx"
 ]
 Precision = Literal["float32", "bfloat16", "float16", "int8", "fp8"]
+
+ENGINE_DTYPES: dict[Precision, torch.dtype] = {
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+    "int8": torch.float16,
+    "fp8": torch.float16,
+}
+"""What an engine of a precision takes, and keeps whatever it does not round."""
 
 
 @dataclass(frozen=True, order=True)

@@ -102,6 +102,7 @@ def program_digest(program: FrameProgram) -> str:
 
 
 def codec_constants(program: FrameProgram) -> list[tuple[str, object]]:
-    """What a codec is besides its weights."""
+    """What a codec is besides its weights; whether it is being trained, as exporting has it, is no part of that."""
     plain = (int, float, str, bool, tuple, type(None))
-    return sorted((name, value) for name, value in vars(program.codec).items() if isinstance(value, plain))
+    every = vars(program.codec).items()
+    return sorted((name, value) for name, value in every if isinstance(value, plain) and name != "training")

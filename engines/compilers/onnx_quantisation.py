@@ -15,6 +15,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from engines.compilers.onnx_weights import WEIGHTS_SUFFIX
 from engines.compilers.quantisation import ActivationRanges
 from engines.model import ModelError
 
@@ -56,9 +57,10 @@ def quantise_onnx(path: Path, ranges: ActivationRanges, precision: Literal["int8
         raise ModelError(f"ranges without a layer: {', '.join(sorted(left))}")
     del graph.node[:]
     graph.node.extend(nodes)
-    # Weights that lay in files beside the network were read with it; past 2 GiB they go out again.
-    large = model.ByteSize() > 2**31 - 2**20
-    onnx.save(model, path, save_as_external_data=large, location=f"{path.stem}.weights")
+    # The weights were read with it, and are written anew beside it.
+    weights_file = path.with_suffix(WEIGHTS_SUFFIX)
+    weights_file.unlink(missing_ok=True)
+    onnx.save(model, path, save_as_external_data=True, location=weights_file.name)
 
 
 class _Pair:

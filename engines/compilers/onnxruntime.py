@@ -18,8 +18,9 @@ from engines.compilers.interface import (
     unreported,
 )
 from engines.compilers.manifest import EngineManifest
-from engines.compilers.onnx_export import export_onnx, program_in
+from engines.compilers.onnx_export import export_onnx
 from engines.compilers.parts import Part, Partwise, part_digest, parts_of
+from engines.compilers.placement import program_in
 from engines.compilers.store import EngineStore, total_s
 from engines.model import ModelError
 from engines.program import FrameProgram

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from engines.compilers.interface import FrameShape
 from engines.compilers.manifest import EnginePart, codec_constants, module_digest
-from engines.program import FrameProgram, blend, to_pixels
+from engines.program import FrameProgram, ThreeBranch, blend, to_pixels
 
 
 class Encoder(nn.Module):
@@ -59,14 +59,27 @@ class Part:
 
 
 def parts_of(program: FrameProgram, dtype: torch.dtype) -> tuple[Part, Part, Part]:
-    """Encoder, denoiser and decoder of a program that computes in ``dtype``; they share its weights."""
+    """Encoder, denoiser and decoder of a program that computes in ``dtype``; they share its weights.
+
+    The silence of guidance is an input: it is computed by the text encoders, which two kinds of processor round
+    differently, and as a constant it would make an engine of every one of them.
+    """
+    predict: nn.Module = program.predict
+    inputs: tuple[str, ...] = ("noisy", "source", "memory", "timestep", "code")
+    if isinstance(predict, ThreeBranch):
+        predict = ThreeBranch(predict.denoiser, predict.source_scale, predict.instruction_scale)
+        inputs = (*inputs, "silence")
     return (
-        Part("encoder", Encoder(program, dtype), ("pictures",), "latent", 0.1),
-        Part(
-            "denoiser", program.predict, ("noisy", "source", "memory", "timestep", "code"), "predicted", 0.8
-        ),
-        Part("decoder", Decoder(program), ("latent", "pictures", "strength"), "edited", 0.1),
+        Part("encoder", Encoder(program, dtype).eval(), ("pictures",), "latent", 0.1),
+        Part("denoiser", predict.eval(), inputs, "predicted", 0.8),
+        Part("decoder", Decoder(program).eval(), ("latent", "pictures", "strength"), "edited", 0.1),
     )
+
+
+def silence_of(program: FrameProgram) -> Tensor:
+    """The code of no instruction, (code_length,); zeros where the program has none."""
+    silence: Tensor | None = getattr(program.predict, "silence", None)
+    return torch.zeros(program.code_length) if silence is None else silence
 
 
 def part_digest(part: Part, program: FrameProgram) -> str:
@@ -122,6 +135,7 @@ def part_inputs(
         "timestep": level,
         "code": code.to(dtype),
         "strength": strength.to(dtype),
+        "silence": code[0].flip(0).to(dtype),
     }
     return tuple(known[name] for name in part.inputs)
 
@@ -147,18 +161,26 @@ class Partwise:
         denoiser: Callable[..., Tensor],
         decoder: Callable[..., Tensor],
     ) -> None:
-        self._program, self.dtype, self._device = program, dtype, device
+        self._program, self.dtype, self.device = program, dtype, device
         self.encoder, self.denoiser, self.decoder = encoder, denoiser, decoder
+        guided = isinstance(program.predict, ThreeBranch)
+        # Put there once: a recorded frame goes on reading it.
+        self._silence = (silence_of(program).to(device, dtype),) if guided else ()
 
     @torch.inference_mode()
     def __call__(
         self, pictures: Tensor, memory: Tensor, noise: Tensor, code: Tensor, strength: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Edit one frame of each stream; as ``FrameProgram.forward``."""
-        shown = pictures.to(self._device)
+        shown = pictures.to(self.device)
         memory, noise, code, strength = (
-            value.to(self._device, self.dtype) for value in (memory, noise, code, strength)
+            value.to(self.device, self.dtype) for value in (memory, noise, code, strength)
         )
         x = self.encoder(shown)
-        y = self._program.sample(self.denoiser, x, memory, noise, code)
+        y = self._program.sample(self._predict, x, memory, noise, code)
         return self.decoder(y, shown, strength), y
+
+    def _predict(
+        self, noisy: Tensor, source: Tensor, memory: Tensor, timestep: Tensor, code: Tensor
+    ) -> Tensor:
+        return self.denoiser(noisy, source, memory, timestep, code, *self._silence)

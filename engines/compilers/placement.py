@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from engines.program import FrameProgram
 
+CPU = torch.device("cpu")
+
 
 def is_in(program: FrameProgram, device: torch.device, dtype: torch.dtype) -> bool:
     """Whether all weights and constants are on the device, and the floating-point ones in the type."""
@@ -14,6 +16,11 @@ def is_in(program: FrameProgram, device: torch.device, dtype: torch.dtype) -> bo
         value.device.type == device.type and (value.dtype == dtype or not value.is_floating_point())
         for value in (*program.parameters(), *program.buffers())
     )
+
+
+def program_in(program: FrameProgram, dtype: torch.dtype, device: torch.device = CPU) -> FrameProgram:
+    """A program with its weights in ``dtype`` on the device; the same one, not a copy, where it is that already."""
+    return program.eval() if is_in(program, device, dtype) else copy_in(program, device, dtype)
 
 
 def copy_in(program: FrameProgram, device: torch.device, dtype: torch.dtype) -> FrameProgram:

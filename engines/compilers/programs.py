@@ -3,9 +3,11 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+import weakref
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -16,6 +18,7 @@ from engines.model import ModelError
 logger = logging.getLogger(__name__)
 
 _WORTH_WAITING_S = 0.2
+_GIVING_UP_S = 10.0
 _TELLING_SHARE = 0.05
 """Below this a build's own progress says nothing about its length."""
 
@@ -73,7 +76,11 @@ class Programs:
     ) -> None:
         self._compiler, self._make_stand_in, self._clock = compiler, stand_in, clock
         self._stand_in: Compiler | None = None
-        self._thread = ThreadPoolExecutor(1, "compiler")
+        self._one_at_a_time = threading.Lock()
+        # Daemons: at the end of the program nobody waits the minutes that a build may still take.
+        self._threads: list[threading.Thread] = []
+        self._ended = threading.Event()
+        weakref.finalize(self, _give_up, self._ended, self._threads)
         self._compiling: dict[FrameShape, _Compiling] = {}
         self._lock = threading.Lock()
 
@@ -140,8 +147,15 @@ class Programs:
         with self._lock:
             if shape not in self._compiling:
                 compiling = _Compiling(Future(), Build(self._compiler.name, shape))
-                compiling.future = self._thread.submit(self._compile, shape, compiling)
                 self._compiling[shape] = compiling
+                thread = threading.Thread(
+                    target=_fulfil,
+                    args=(compiling.future, self._one_at_a_time, partial(self._compile, shape, compiling)),
+                    name="compiler",
+                    daemon=True,
+                )
+                self._threads.append(thread)
+                thread.start()
             return self._compiling[shape]
 
     def _compile(self, shape: FrameShape, compiling: _Compiling) -> CompiledProgram:
@@ -149,6 +163,8 @@ class Programs:
         compiling.expected_s = self._compiler.expected_s(shape)
 
         def report(phase: str, share: float) -> None:
+            if self._ended.is_set():
+                raise ModelError("the program ends")
             compiling.build = replace(compiling.build, phase=phase, progress=share)
 
         try:
@@ -156,7 +172,8 @@ class Programs:
         except Exception as error:
             failure = str(error) or type(error).__name__
             compiling.build = replace(compiling.build, phase="failed", failure=failure)
-            logger.error("%s cannot be built for %s: %s", self._compiler.name, shape, failure)
+            if not self._ended.is_set():
+                logger.error("%s cannot be built for %s: %s", self._compiler.name, shape, failure)
             if isinstance(error, ModelError):
                 raise
             raise ModelError(f"compiler {self._compiler.name} failed: {failure}") from error
@@ -181,6 +198,25 @@ class Programs:
             each.future.done() and not each.build.failure for each in self._compiling.values()
         ):
             self._stand_in = None
+
+
+def _fulfil(
+    future: "Future[CompiledProgram]", one_at_a_time: threading.Lock, task: Callable[[], CompiledProgram]
+) -> None:
+    with one_at_a_time:
+        try:
+            future.set_result(task())
+        except BaseException as error:  # whoever waits for it gets it
+            future.set_exception(error)
+
+
+def _give_up(ended: threading.Event, threads: Iterable[threading.Thread]) -> None:
+    """Have the build under way end at its next report; a library must not be unloaded below it."""
+    ended.set()
+    for thread in threads:
+        # Its last build may have been what kept the programs alive.
+        if thread is not threading.current_thread():
+            thread.join(_GIVING_UP_S)
 
 
 class Padded:

@@ -11,6 +11,8 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+import psutil
+
 from engines.compilers.interface import FrameShape
 from engines.compilers.manifest import EngineManifest
 from engines.model import ModelError
@@ -21,6 +23,7 @@ MANIFEST_FILE = "manifest.json"
 LARGEST_BYTES = 40 * 2**30
 """Above this the least recently used engines go; one of SD 3.5's is 5 GB."""
 _CHUNK = 2**24
+_BUILDING = ".building-"
 
 
 def default_folder() -> Path:
@@ -122,7 +125,8 @@ class EngineStore:
     def _scratch(self) -> Path:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            return Path(tempfile.mkdtemp(dir=self.folder, prefix=".building-"))
+            self._remove_unfinished()
+            return Path(tempfile.mkdtemp(dir=self.folder, prefix=f"{_BUILDING}{os.getpid()}-"))
         except OSError as error:
             logger.warning("compiled programs cannot be kept in %s: %s", self.folder, error)
         try:
@@ -131,6 +135,13 @@ class EngineStore:
             raise ModelError(f"there is no place to write an engine to: {error.strerror}") from error
         weakref.finalize(self, shutil.rmtree, unkept, ignore_errors=True)
         return unkept
+
+    def _remove_unfinished(self) -> None:
+        """What programs that were killed while they built have left: gigabytes."""
+        for path in self.folder.glob(f"{_BUILDING}*"):
+            process = path.name.removeprefix(_BUILDING).partition("-")[0]
+            if not (process.isdigit() and psutil.pid_exists(int(process))):
+                shutil.rmtree(path, ignore_errors=True)
 
     def _tell_nearest(self, manifest: EngineManifest) -> None:
         """Say why an engine that somebody may count on is not used."""

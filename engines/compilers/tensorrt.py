@@ -11,6 +11,7 @@ import torch
 
 from engines.compilers.cuda_graph import GraphedProgram
 from engines.compilers.interface import (
+    ENGINE_DTYPES,
     CompiledProgram,
     CompilerName,
     Footprint,
@@ -20,7 +21,7 @@ from engines.compilers.interface import (
     unreported,
 )
 from engines.compilers.manifest import EngineManifest
-from engines.compilers.onnx_export import export_onnx, program_in
+from engines.compilers.onnx_export import export_onnx
 from engines.compilers.onnx_quantisation import quantise_onnx
 from engines.compilers.parts import (
     Part,
@@ -30,6 +31,7 @@ from engines.compilers.parts import (
     parts_of,
     program_inputs,
 )
+from engines.compilers.placement import program_in
 from engines.compilers.quantisation import ActivationRanges
 from engines.compilers.store import EngineStore, manifest_of, total_s
 from engines.compilers.tensorrt_build import build_from_onnx, build_from_torch
@@ -40,20 +42,13 @@ from engines.program import FrameProgram
 
 BATCHES = (1, 2, 4, 8, 16)
 ENGINE_FILE, ONNX_FILE = "engine.plan", "model.onnx"
-DTYPES: dict[Precision, torch.dtype] = {
-    "float32": torch.float32,
-    "float16": torch.float16,
-    "bfloat16": torch.bfloat16,
-    "int8": torch.float16,
-    "fp8": torch.float16,
-}
 
 
 class TensorRtCompiler:
     """Builds and runs the engines of one program for one GPU.
 
     Args:
-        program: In float32 on the CPU.
+        program: On the CPU, best in the type the engines compute in: any other is copied.
         flavour: Which library.
         precision: "float16", "bfloat16" or "float32"; "int8" and "fp8" round the denoiser's convolutions and
             linear layers that have a range, and leave the rest in float16.
@@ -90,9 +85,9 @@ class TensorRtCompiler:
         # torch-tensorrt makes engines of one profile.
         self._sizes, self.batches = (() if flavour.front_end else sizes), batches
         self.library = TensorRtLibrary(flavour)
-        self.target = _target(self.library, target)
+        self.target = engine_target(self.library, target)
         self._store, self._ranges = store, ranges or {}
-        self.dtype = DTYPES[precision]
+        self.dtype = ENGINE_DTYPES[precision]
         self.program = program_in(program, self.dtype)
         self.parts = parts_of(self.program, self.dtype)
         self._digests = {part.name: part_digest(part, self.program) for part in self.parts}
@@ -226,6 +221,7 @@ class TensorRtCompiler:
             "timestep": (shape.batch,),
             "code": (shape.batch, self.program.code_length),
             "strength": (shape.batch,),
+            "silence": (self.program.code_length,),
         }
         return {name: known.get(name, latent) for name in part.inputs}
 
@@ -238,14 +234,14 @@ class TensorRtCompiler:
         return self._loaded[path]
 
 
-def _target(library: TensorRtLibrary, asked: str | None) -> str:
-    """The compute capability to build for.
+def engine_target(library: TensorRtLibrary, asked: str | None) -> str:
+    """The compute capability to build for: the one asked for, or this machine's GPU's.
 
     Raises:
         ModelError: The library does not build for it.
     """
     name, known, present = library.flavour.name, library.targets(), present_target()
-    target = asked or present
+    target = asked.lower() if asked else present
     if target is None:
         ways = (
             f": name one with --target ({', '.join(known)})"

@@ -1,9 +1,13 @@
 """Builds TensorRT engines: ONNX, or an exported PyTorch program, to what the runtime loads."""
 
-from collections.abc import Sequence
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import torch
 
@@ -27,10 +31,11 @@ def build_from_onnx(
         model: The ONNX file.
         profiles: For each profile the shape of every input, by name.
         target: A compute capability such as "sm89" to build for on another machine; None for this one's GPU.
-        report: Told how far the build is.
+        report: Told how far the build is; whatever it raises ends the build and is raised.
 
     Raises:
         ModelError: The library refuses the network, the profiles or the target; its first line says why.
+        KeyboardInterrupt: Ctrl-C was pressed.
     """
     trt = library.trt
     library.last_error = ""
@@ -52,10 +57,15 @@ def build_from_onnx(
     if target is not None:
         config.num_compute_capabilities = 1
         config.set_compute_capability(getattr(trt.ComputeCapability, target.upper()), 0)
-    # Kept in a name: the library does not own it.
-    monitor = _make_monitor(trt, report)
-    config.progress_monitor = monitor
-    built = builder.build_serialized_network(network, config)
+    with _interrupts() as interrupted:
+        # Kept in a name: the library does not own it.
+        monitor = _make_monitor(trt, _Watch(report, interrupted))
+        config.progress_monitor = monitor
+        built = builder.build_serialized_network(network, config)
+    if monitor.watch.failure is not None:
+        raise monitor.watch.failure
+    if interrupted.is_set():
+        raise KeyboardInterrupt
     if built is None:
         raise library.failure("cannot build the engine")
     # A view: a copy of gigabytes would be thrown away once it is written.
@@ -90,13 +100,45 @@ def build_from_torch(
         raise library.failure(f"cannot convert the {part.name}") from error
 
 
-def _make_monitor(trt: ModuleType, report: Report) -> object:
+@contextmanager
+def _interrupts() -> Iterator[threading.Event]:
+    """Set by Ctrl-C, which raises nothing meanwhile: an exception within a callback would end the whole process."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    before = signal.signal(signal.SIGINT, lambda *_: asked.set())
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class _Watch:
+    """Stands between a report and the library, which takes no exception."""
+
+    def __init__(self, report: Report, interrupted: threading.Event) -> None:
+        self._report, self._interrupted = report, interrupted
+        self.failure: BaseException | None = None
+
+    def goes_on(self, phase: str, share: float) -> bool:
+        """Tell the report; False where the build is to end."""
+        if self.failure is None:
+            try:
+                self._report(phase, share)
+            except BaseException as error:  # raised again where the library has returned
+                self.failure = error
+        return self.failure is None and not self._interrupted.is_set()
+
+
+def _make_monitor(trt: ModuleType, watch: _Watch) -> Any:  # noqa: ANN401  # its class is made here
     # A subclass can only be made once the module is there.
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc,name-defined]
         """Nested phases as one share: each phase is one step of its parent."""
 
         def __init__(self) -> None:
             trt.IProgressMonitor.__init__(self)
+            self.watch = watch
             self._spans: dict[str, tuple[float, float, int]] = {}
             self._furthest = 0.0
 
@@ -112,8 +154,7 @@ def _make_monitor(trt: ModuleType, report: Report) -> object:
             done = begin + (end - begin) * min(1.0, (step + 1) / max(steps, 1))
             # A phase may end early and steps come from several threads; progress never goes back.
             self._furthest = max(self._furthest, done)
-            report(phase, self._furthest)
-            return True
+            return watch.goes_on(phase, self._furthest)
 
         def phase_finish(self, phase: str) -> None:
             _, end, _ = self._spans.pop(phase, (0.0, 0.0, 1))

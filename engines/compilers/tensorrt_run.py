@@ -84,11 +84,12 @@ class TensorRtEngine:
             context = self.engine.create_execution_context(self._config)
         if context is None:
             raise self.library.failure("cannot run the engine")
-        context.set_device_memory(workspace.data_ptr(), workspace.numel())
         stream = torch.cuda.current_stream()
         if not context.set_optimization_profile_async(profile, stream.cuda_stream):
             raise self.library.failure("cannot take the profile")
         stream.synchronize()
+        # After the profile: another one may want more than this one's scratch memory.
+        context.set_device_memory(workspace.data_ptr(), workspace.numel())
         made: ExecutionContext = context
         return made
 

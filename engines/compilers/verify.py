@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from engines.compilers.interface import CompiledProgram, FrameShape
-from engines.compilers.onnx_export import export_onnx, program_in
+from engines.compilers.onnx_export import export_onnx
 from engines.compilers.onnxruntime import OnnxPart
-from engines.compilers.parts import part_inputs, parts_of, program_inputs
+from engines.compilers.parts import Partwise, part_inputs, parts_of, program_inputs
+from engines.compilers.placement import program_in
 from engines.compilers.tensorrt import ONNX_FILE, TensorRtCompiler
 from engines.program import FrameProgram
 
@@ -73,8 +74,39 @@ def verify_program(
     )
 
 
+def parts_within(compiled: CompiledProgram) -> Partwise | None:
+    """The parts that a compiled program runs; None where it is one whole."""
+    frame = getattr(compiled, "frame", compiled)
+    return frame if isinstance(frame, Partwise) else None
+
+
 @torch.inference_mode()
-def verify_networks(compiler: TensorRtCompiler, program: FrameProgram, shape: FrameShape) -> list[Check]:
+def verify_parts(frame: Partwise, program: FrameProgram, shape: FrameShape, ran_by: str) -> list[Check]:
+    """Compare each compiled part by itself, so that no error of one step is carried into the next.
+
+    Args:
+        frame: Compiled for ``shape``.
+        program: The reference, in float32 where the parts run.
+        shape: Of the frames.
+        ran_by: Name of the compiler.
+    """
+    device = next(program.parameters()).device
+    checks = []
+    runs = (frame.encoder, frame.denoiser, frame.decoder)
+    for part, run in zip(parts_of(program, torch.float32), runs, strict=True):
+        generator = torch.Generator().manual_seed(0)
+        inputs = part_inputs(part, program, shape, torch.float32, generator)
+        given = tuple(value.to(device) for value in inputs)
+        result = run(*_in(given, part.inputs, frame.dtype))
+        what = f"{part.name} {shape.batch} x {shape.width}x{shape.height}"
+        checks.append(Check(what, ran_by, relative_error(result, part.module(*given))))
+    return checks
+
+
+@torch.inference_mode()
+def verify_networks(
+    compiler: TensorRtCompiler, program: FrameProgram, shape: FrameShape, scratch: Path
+) -> list[Check]:
     """Compare the very networks that engines are built from, run by ONNX Runtime where the engines cannot run.
 
     ONNX Runtime has no bfloat16; such networks are compared in float32, and the rounding by PyTorch.
@@ -83,6 +115,7 @@ def verify_networks(compiler: TensorRtCompiler, program: FrameProgram, shape: Fr
         compiler: Made the engines.
         program: The reference, in float32 on the CPU.
         shape: Of the frames.
+        scratch: A folder on a disk for the networks, which are as large as the engines.
     """
     checks = []
     half = compiler.dtype == torch.bfloat16
@@ -93,7 +126,7 @@ def verify_networks(compiler: TensorRtCompiler, program: FrameProgram, shape: Fr
     ):
         inputs = part_inputs(reference, program, shape, torch.float32, torch.Generator().manual_seed(0))
         expected = reference.module(*inputs)
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(dir=scratch) as folder:
             path = Path(folder) / ONNX_FILE
             if half:
                 export_onnx(part, subject, dtype, path)

@@ -1,18 +1,21 @@
 """A checkpoint folder, stock or RFDM, as the parts of an editor."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from engines.codecs import load_autoencoder
+from engines.conditioning import Conditioning, InstructionEncoder, InstructionError
 from engines.model import ModelError, ModelParts
 from engines.pretrained.checkpoint import SD15, Checkpoint, read_checkpoint
 from engines.pretrained.index import RfdmIndex, index_of
-from engines.pretrained.needs import check_room, needs_of, room_on
+from engines.pretrained.needs import Needs, check_room, needs_of, networks_bytes, room_on, text_dtype
 from engines.pretrained.weights import load_whole
 from engines.schedules import load_schedule
 
@@ -22,14 +25,17 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def load_large(folder: Path, name: str, device: torch.device, dtype: torch.dtype) -> ModelParts:
-    """Load a checkpoint, denoiser and codec onto the device; the text encoders stay in main memory.
+def load_large(
+    folder: Path, name: str, home: torch.device, dtype: torch.dtype, device: torch.device
+) -> ModelParts:
+    """Load a checkpoint, denoiser and codec into their home; the text encoders stay in main memory.
 
     Args:
         folder: A stock checkpoint or an RFDM folder.
         name: What a stock one is called.
-        device: Where it will run.
+        home: Where its weights go: the device, or main memory if engines are made of them.
         dtype: What its weights are kept in.
+        device: Where it will run, and its text encoders with it.
 
     Raises:
         ModelError: It cannot be used here. All that headers and configurations can tell is told before any weight
@@ -38,9 +44,57 @@ def load_large(folder: Path, name: str, device: torch.device, dtype: torch.dtype
     require_libraries()
     checkpoint = read_checkpoint(folder)
     index = index_of(checkpoint, name)
-    check_room(index.name, needs_of(checkpoint, dtype, device, index.short_side), room_on(device))
+    check_room(index.name, needs_of(checkpoint, dtype, device, index.short_side, home), room_on(device))
+    with _one_line(folder):
+        # Imported here: transformers takes seconds, which the embedded model does not wait for.
+        from engines.text_encoders import FreeInstructionEncoder
+
+        encoder = FreeInstructionEncoder(load_embedder(checkpoint, index, device, text_dtype(device)))
+        missing = [part for part in ("source", "memory") if part not in index.trained_inputs]
+        if missing:
+            logger.warning("%s was never trained to use the %s", index.name, " or the ".join(missing))
+        return _parts(checkpoint, index, home, dtype, encoder, encoder.silence())
+
+
+def load_large_networks(folder: Path, name: str, dtype: torch.dtype) -> ModelParts:
+    """Load denoiser and codec into main memory, for making engines; it takes no instruction.
+
+    Args:
+        folder: A stock checkpoint or an RFDM folder.
+        name: What a stock one is called.
+        dtype: What its weights are kept in.
+
+    Raises:
+        ModelError: As for :func:`load_large`.
+    """
+    require_libraries()
+    checkpoint = read_checkpoint(folder)
+    index = index_of(checkpoint, name)
+    cpu = torch.device("cpu")
+    check_room(index.name, Needs(device=0, host=networks_bytes(checkpoint, dtype)), room_on(cpu))
+    with _one_line(folder):
+        return _parts(checkpoint, index, cpu, dtype, _NoEncoder(index.name), None)
+
+
+class _NoEncoder:
+    """In the place of text encoders that were not loaded."""
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+
+    def encode(self, text: str) -> Conditioning:
+        raise InstructionError(f"{self._model} was loaded without its text encoders")
+
+
+@contextmanager
+def _one_line(folder: Path) -> Iterator[None]:
+    """Whatever keeps a folder from loading, as one line.
+
+    Raises:
+        ModelError: It cannot be loaded.
+    """
     try:
-        return _load(checkpoint, index, device, dtype)
+        yield
     except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
         if isinstance(error, ModelError):
             raise
@@ -59,31 +113,28 @@ def require_libraries() -> None:
             raise ModelError(f"this model needs the package {library}: pip install 'afterimage[backbones]'")
 
 
-def _load(checkpoint: Checkpoint, index: RfdmIndex, device: torch.device, dtype: torch.dtype) -> ModelParts:
-    # Imported here: diffusers and transformers take seconds, which the embedded model does not wait for.
-    from transformers.utils.logging import disable_progress_bar
-
-    from engines.text_encoders import FreeInstructionEncoder
-
-    disable_progress_bar()
+def _parts(
+    checkpoint: Checkpoint,
+    index: RfdmIndex,
+    home: torch.device,
+    dtype: torch.dtype,
+    encoder: InstructionEncoder,
+    silence: Tensor | None,
+) -> ModelParts:
     schedule, prediction = load_schedule(checkpoint.folder / "scheduler")
-    encoder = FreeInstructionEncoder(load_embedder(checkpoint, index, device, dtype))
-    missing = [part for part in ("source", "memory") if part not in index.trained_inputs]
-    if missing:
-        logger.warning("%s was never trained to use the %s", index.name, " or the ".join(missing))
     codec = load_autoencoder(checkpoint.folder / "vae", dtype, checkpoint.components["vae"].variant)
     return ModelParts(
         name=index.name,
         version=index.version,
         key_frame_interval=index.key_frame_interval if "memory" in index.trained_inputs else None,
-        denoiser=load_denoiser(checkpoint, index, dtype).to(device),
-        codec=codec.to(device),
+        denoiser=load_denoiser(checkpoint, index, dtype).to(home),
+        codec=codec.to(home),
         instruction_encoder=encoder,
         schedule=schedule,
         prediction=prediction,
         steps=index.steps,
         guidance=index.guidance,
-        silence=encoder.silence(),
+        silence=silence,
         families=(),
         size_multiple=size_multiple(checkpoint, codec.downscale),
         short_side=index.short_side,
@@ -146,8 +197,11 @@ def load_embedder(
         OSError: A file is missing.
         ValueError: A weight is missing or of another shape.
     """
+    from transformers.utils.logging import disable_progress_bar
+
     from engines.text_encoders import ClipEmbedder, Sd3Embedder, load_clip, load_projected_clip, load_t5
 
+    disable_progress_bar()
     folder, parts = checkpoint.folder, checkpoint.components
     if checkpoint.kind is SD15:
         return ClipEmbedder(load_clip(parts["text_encoder"], folder / "tokenizer", dtype, device))

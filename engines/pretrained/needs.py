@@ -33,16 +33,42 @@ class Room:
     host: int
 
 
-def needs_of(checkpoint: Checkpoint, dtype: torch.dtype, device: torch.device, short_side: int) -> Needs:
-    """Weights in the given precision, and the widest layers of one picture of ``short_side`` squared."""
-    text = checkpoint.text_parameters * dtype.itemsize
-    rest = sum(component.parameters for component in checkpoint.components.values()) * dtype.itemsize - text
+def text_dtype(device: torch.device) -> torch.dtype:
+    """What text encoders compute in on a device; T5 leaves float16's range."""
+    return torch.bfloat16 if device.type == "cuda" else torch.float32
+
+
+def networks_bytes(checkpoint: Checkpoint, dtype: torch.dtype) -> int:
+    """Of the denoiser's and the codec's weights in a precision."""
+    every = sum(component.parameters for component in checkpoint.components.values())
+    return (every - checkpoint.text_parameters) * dtype.itemsize
+
+
+def needs_of(
+    checkpoint: Checkpoint,
+    dtype: torch.dtype,
+    device: torch.device,
+    short_side: int,
+    home: torch.device | None = None,
+) -> Needs:
+    """Weights in the given precision, and the widest layers of one picture of ``short_side`` squared.
+
+    Args:
+        checkpoint: Its headers.
+        dtype: Of the denoiser's and the codec's weights.
+        device: Where it runs.
+        short_side: Of the picture, in pixels.
+        home: Where those weights are loaded; the device where it is None. Engines hold them on the device as well.
+    """
+    text = checkpoint.text_parameters * text_dtype(device).itemsize
+    rest = networks_bytes(checkpoint, dtype)
     codec = checkpoint.components["vae"].config
     widths = codec.get("block_out_channels") or codec.get("decoder_block_out_channels") or [128]
     working = _LAYERS_ALIVE * 2 * widths[0] * short_side**2 * dtype.itemsize
     if device.type == "cpu":
         return Needs(device=0, host=text + rest + working)
-    return Needs(device=rest + working, host=text)
+    kept = rest if home is not None and home.type == "cpu" else 0
+    return Needs(device=rest + working, host=text + kept)
 
 
 def room_on(device: torch.device) -> Room:

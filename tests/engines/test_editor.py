@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,8 @@ from engines.codecs import PatchCodec
 from engines.compilers.eager import EagerCompiler
 from engines.conditioning import Conditioning, instruction_code
 from engines.drift import LEARN_FRAMES
-from engines.editor import Editor, EditRequest, choose_device, load_editor
+from engines.edit_size import USUAL_CAMERAS
+from engines.editor import Editor, EditRequest, choose_device, load_editor, served_sizes
 from engines.families import FAMILIES, NOISE_DRIFT
 from engines.flow import flow_levels
 from engines.model import ModelError, ModelParts
@@ -222,3 +224,10 @@ def test_joined_and_single_edits_of_several_streams_are_made_in_one_step() -> No
 
     assert [result.evaluations for result in both] == [2, 1]
     assert np.array_equal(both[1].picture, alone.picture)
+
+
+def test_the_sizes_of_usual_cameras_are_those_a_server_edits_at() -> None:
+    parts = replace(small_parts(), size_multiple=64, short_side=512)
+
+    assert served_sizes(parts, USUAL_CAMERAS) == ((512, 704), (512, 896))
+    assert served_sizes(parts, ((640, 480), (800, 600)), 256) == ((256, 320),)

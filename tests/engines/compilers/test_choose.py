@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from engines.compilers import choose
-from engines.compilers.choose import choose_compiler
+from engines.compilers.choose import choose_compiler, home_of
 from engines.compilers.interface import CompilerName
 from engines.compilers.quantisation import ActivationRange, ActivationRanges
 from engines.compilers.store import EngineStore
@@ -75,3 +75,14 @@ def test_openvino_not_installed_is_one_clear_line(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(choose, "find_spec", lambda _: None)
     with pytest.raises(ModelError, match="not installed"):
         choose_compiler("openvino", program(), CPU, never_calibrated, STORE)
+
+
+def test_engines_are_made_of_weights_in_main_memory_in_their_own_type() -> None:
+    gpu, cpu = torch.device("cuda"), torch.device("cpu")
+
+    assert home_of("tensorrt-rtx", "auto", gpu) == (cpu, torch.float16)
+    assert home_of("tensorrt", "bfloat16", gpu) == (cpu, torch.bfloat16)
+    assert home_of("tensorrt-rtx", "int8", cpu) == (cpu, torch.float16)
+    assert home_of("inductor", "auto", gpu) == (gpu, torch.bfloat16)
+    assert home_of("eager", "float32", gpu) == (gpu, torch.float32)
+    assert home_of("openvino", "int8", cpu) == (cpu, torch.float32)

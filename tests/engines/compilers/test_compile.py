@@ -1,5 +1,8 @@
+import json
+import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -8,6 +11,7 @@ from engines.backbones.tiny import save_denoiser
 from engines.compilers import compile as compile_module
 from engines.compilers.compile import main
 from engines.compilers.verify import LIMIT, Check, relative_error
+from engines.edit_size import USUAL_CAMERAS, edit_size
 from engines.model import SHIPPED_MODELS, write_index
 from tests.engines.streams import small_denoiser
 
@@ -23,7 +27,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def run(model: str, compiler: str, folder: Path, *more: str) -> int:
-    return main([model, "--compiler", compiler, "--sizes", "64x96", "--out", str(folder), *more])
+    return main([model, "--compiler", compiler, "--sizes", "96x64", "--out", str(folder), *more])
 
 
 @pytest.mark.parametrize("compiler", ["openvino", "onnxruntime"])
@@ -34,8 +38,8 @@ def test_engines_that_run_here_are_compared_with_pytorch(
     assert run(model, compiler, tmp_path, "--verify", *more) == 0
 
     shown = capsys.readouterr().out
-    assert "latent 1 x 96x64" in shown
-    assert "picture 1 x 96x64" in shown
+    compared = ("latent", "picture") if compiler == "openvino" else ("encoder", "denoiser", "decoder")
+    assert all(f"{what} 1 x 96x64" in shown for what in compared)
     assert f"{tmp_path}/{compiler}-" in shown
 
 
@@ -70,6 +74,7 @@ def test_an_engine_too_far_from_pytorch_is_refused_and_removed(
         ("onnxruntime", ["--precision", "int8"], "computes in float32, not in int8"),
         ("tensorrt-rtx", ["--target", "sm89", "--precision", "fp8"], "never calibrated for fp8"),
         ("tensorrt-rtx", ["--target", "sm89", "--batches", "0"], "a batch of 0 frames cannot be edited"),
+        ("tensorrt-rtx", ["--target", "sm90"], "does not build for sm90: sm75"),
         ("openvino", ["--sizes", "60x96"], "60x96 is not a multiple of 16 both ways"),
     ],
 )
@@ -82,6 +87,44 @@ def test_what_cannot_be_made_is_one_clear_line(
     assert len(said) == 1
     assert said[0].startswith("afterimage compile: ")
     assert line in said[0]
+
+
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_built(
+    model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(model, "openvino", Path("/proc/engines")) == 2
+    assert "/proc/engines cannot be written" in capsys.readouterr().err
+
+
+def test_too_little_disk_is_told_before_anything_is_built(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engines.compilers.compile.shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
+    assert run(model, "tensorrt-rtx", tmp_path, "--target", "sm89") == 2
+    assert "0.0 MB are free" in capsys.readouterr().err
+
+
+def test_engines_of_an_earlier_command_are_not_listed(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(model, "onnxruntime", tmp_path) == 0
+    for folder in tmp_path.iterdir():
+        os.utime(folder, (0, 0))
+    capsys.readouterr()
+    assert run(model, "tensorrt-rtx", tmp_path, "--target", "SM89", "--batches", "1") == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert all("float16 for sm89" in line for line in lines)
+
+
+def test_engines_are_made_for_the_sizes_that_are_served(model: str, tmp_path: Path) -> None:
+    options = ["--compiler", "tensorrt-rtx", "--target", "sm89", "--batches", "1", "--out", str(tmp_path)]
+    assert main([model, *options]) == 0
+
+    (manifest,) = (json.loads(path.read_text()) for path in tmp_path.glob("*-encoder-*/manifest.json"))
+    made = {(shape["width"], shape["height"]) for shape in manifest["manifest"]["shapes"]}
+    assert made == {edit_size(*camera, 256) for camera in USUAL_CAMERAS}
 
 
 def test_a_model_that_is_not_there_is_one_clear_line(

@@ -3,20 +3,22 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
 
 from engines.compilers.interface import FrameShape
-from engines.compilers.onnx_export import export_onnx, program_in
+from engines.compilers.onnx_export import export_onnx
 from engines.compilers.onnx_quantisation import layers_that_round, quantise_onnx
 from engines.compilers.onnxruntime import OnnxPart, OnnxRuntimeCompiler
-from engines.compilers.parts import Part, part_inputs, parts_of, program_inputs
+from engines.compilers.parts import Part, part_digest, part_inputs, parts_of, program_inputs
+from engines.compilers.placement import program_in
 from engines.compilers.quantisation import ActivationRange, measure_ranges
 from engines.compilers.store import EngineStore
 from engines.compilers.verify import LIMIT, relative_error
 from engines.model import ModelError
-from engines.program import FrameProgram
+from engines.program import FrameProgram, ThreeBranch
 from tests.engines.compilers.subjects import BACKBONES, subject
 
 # Neither is the shape that the export was traced with.
@@ -104,3 +106,44 @@ def test_a_file_that_is_no_network_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"ONNX Runtime cannot load model\.onnx"):
         OnnxPart(tmp_path / "model.onnx", part)
     assert onnxruntime.__version__
+
+
+def guided_by(silence: float) -> FrameProgram:
+    program = subject("sd15", guided=True)
+    assert isinstance(program.predict, ThreeBranch)
+    program.predict.silence = torch.full((program.code_length,), silence)
+    return program
+
+
+def test_a_guided_frame_takes_its_silence_and_engines_of_another_silence_serve(tmp_path: Path) -> None:
+    """The text encoders' rounding differs from processor to processor; engines made elsewhere must be found."""
+    shape, (first, second) = FrameShape(1, 64, 64), (guided_by(0.5), guided_by(0.6))
+    inputs = program_inputs(first, shape, torch.Generator().manual_seed(0))
+    store = EngineStore(tmp_path)
+    latents = [OnnxRuntimeCompiler(program, store).compile(shape)(*inputs)[1] for program in (first, second)]
+    with torch.inference_mode():
+        expected = [program(*inputs)[1] for program in (first, second)]
+
+    assert relative_error(latents[0], expected[0]) < 1e-4
+    assert relative_error(latents[1], expected[1]) < 1e-4
+    assert relative_error(expected[1], expected[0]) > 1e-3
+    assert len(list(tmp_path.glob("*/manifest.json"))) == 3
+    assert (
+        len({part_digest(parts_of(program, torch.float32)[1], program) for program in (first, second)}) == 1
+    )
+
+
+def test_weights_lie_in_a_file_beside_the_network_each_once(tmp_path: Path) -> None:
+    program = subject("sd35")
+    part = parts_of(program, torch.float32)[1]
+    path = exported(part, program, torch.float32, tmp_path)
+    weights = sum(value.nbytes for value in part.module.state_dict().values())
+
+    assert {file.name for file in tmp_path.iterdir()} == {"denoiser.onnx", "denoiser.weights"}
+    network = onnx.load(path, load_external_data=False)
+    stored = [tensor for tensor in network.graph.initializer if tensor.data_location == tensor.EXTERNAL]
+    lengths = [
+        int(place.value) for tensor in stored for place in tensor.external_data if place.key == "length"
+    ]
+    assert 0.8 * weights < sum(lengths) <= weights
+    assert [value.name for value in network.graph.input] == list(part.inputs)

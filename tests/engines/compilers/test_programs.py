@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -143,3 +145,26 @@ def test_the_result_names_what_ran_it_until_the_swap_and_after() -> None:
     compiler.gate.set()
     editor.prepare(FIRST.height, FIRST.width)
     assert editor.step([request])[0].compiler == "openvino"
+
+
+def test_the_program_ends_though_a_build_is_under_way() -> None:
+    """Ctrl-C on a server must not wait for an engine of minutes; the build is told to give up."""
+    script = """
+import time
+from engines.compilers.programs import Programs
+from tests.engines.compilers.gated import FIRST, GatedCompiler, eager
+
+class Endless(GatedCompiler):
+    patience_s = 0.0
+
+    def compile(self, shape, report):
+        while True:
+            time.sleep(0.01)
+            report("tuning", 0.5)
+
+programs = Programs(Endless(), eager)
+print(programs.now(FIRST)[1].name)
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+
+    assert (ended.returncode, ended.stdout.strip(), ended.stderr) == (0, "eager", "")

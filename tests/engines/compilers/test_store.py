@@ -1,5 +1,7 @@
 import logging
 import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -90,6 +92,21 @@ def test_a_build_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no tactic"):
         EngineStore(tmp_path).obtain(MANIFEST, fail)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_program_left_half_built_is_removed_and_what_another_builds_is_not(
+    tmp_path: Path,
+) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    left, others = tmp_path / f".building-{ended.pid}-a", tmp_path / f".building-{os.getpid()}-b"
+    for folder in (left, others):
+        folder.mkdir()
+        (folder / "model.weights").write_bytes(b"half")
+    EngineStore(tmp_path).obtain(MANIFEST, Builder())
+
+    assert not left.exists()
+    assert others.exists()
 
 
 def test_a_full_disk_is_one_clear_line(tmp_path: Path) -> None:

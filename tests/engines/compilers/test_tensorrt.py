@@ -1,5 +1,6 @@
 """Real engines, built by TensorRT for RTX without a GPU; what TensorRT itself shares with it is exercised too."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -123,7 +124,7 @@ def test_the_networks_of_engines_are_compared_where_engines_cannot_run(
     backbone: str, precision: str, tmp_path: Path
 ) -> None:
     own = compiler(tmp_path, backbone, precision=precision)
-    checks = verify_networks(own, subject(backbone), SMALL)
+    checks = verify_networks(own, subject(backbone), SMALL, tmp_path)
 
     assert [check.what for check in checks if check.ran_by == "ONNX Runtime"] == [
         "encoder network",
@@ -188,3 +189,22 @@ def test_tensorrt_itself_takes_the_same_way(tmp_path: Path, monkeypatch: pytest.
     assert (made["denoiser"] / ENGINE_FILE).exists()
     assert (manifest.compiler, manifest.device) == ("tensorrt", "sm89 NVIDIA H200")
     assert manifest.library.startswith("tensorrt ")
+
+
+def test_a_build_ends_where_its_report_raises_and_at_ctrl_c(tmp_path: Path) -> None:
+    """An exception that went through the library would end the process."""
+
+    def give_up(phase: str, share: float) -> None:
+        if share > 0.2:
+            raise ModelError("the program ends")
+
+    def press(phase: str, share: float) -> None:
+        if share > 0.2:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(ModelError, match=r"^the program ends$"):
+        compiler(tmp_path).build(SMALL, give_up)
+    with pytest.raises(KeyboardInterrupt):
+        compiler(tmp_path).build(SMALL, press)
+    assert {path.name.split("-")[2] for path in tmp_path.iterdir()} == {"encoder"}
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
