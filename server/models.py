@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> int:
             print(line)
         if model.kind == "embedded":
             for family, label in LABELS.items():
-                print(f"    {label:20}{EXAMPLES[family][0]}")
+                print(f"    {label:24}{EXAMPLES[family][0]}")
     print(f"models are also looked for in {models_folder()}")
     return 0
 

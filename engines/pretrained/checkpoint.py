@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 
 from engines.backbones.expansion import INPUTS
 from engines.model import ModelError
+from engines.prediction import prediction_type
 
 BackboneName = Literal["sd15", "sd35"]
 
@@ -139,6 +140,10 @@ def read_checkpoint(folder: Path) -> Checkpoint:
             raise ModelError(f"{folder} has no tokenizer: {folder / tokenizer} is missing or empty")
     if not (folder / "scheduler" / "scheduler_config.json").is_file():
         raise ModelError(f"{folder} has no scheduler/scheduler_config.json")
+    try:
+        prediction_type(_read_json(folder / "scheduler" / "scheduler_config.json"))
+    except ValueError as error:
+        raise ModelError(f"{folder}: {error}") from error
     channels, inputs = _inputs(folder, kind, components)
     return Checkpoint(folder, index, kind, components, channels, inputs)
 
@@ -147,6 +152,8 @@ _TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "spiece.model")
 
 
 def _kind(folder: Path, index: Mapping[str, Any]) -> BackboneKind:
+    if index.get("_class_name") == "RFDMEditor" and "backbone" not in index:
+        raise ModelError(f"{folder} is a model like rfdm-tiny, not a Stable Diffusion checkpoint")
     for kind in KINDS:
         if (folder / kind.denoiser).is_dir():
             return kind
@@ -231,7 +238,12 @@ def _inputs(
                 " as SDXL has it): only Stable Diffusion 1.5 and its like can be used"
             )
     channels = components["vae"].config.get("latent_channels")
-    taken, given = config["in_channels"], config.get("out_channels") or config["in_channels"]
+    taken = config.get("in_channels")
+    if not isinstance(taken, int) or not isinstance(channels, int):
+        raise ModelError(
+            f"{folder}: the configurations do not tell the network's and the autoencoder's channels"
+        )
+    given = config.get("out_channels") or taken
     if channels != given or taken not in {channels, 2 * channels, 3 * channels}:
         raise ModelError(
             f"{folder}: the network takes {taken} and gives {given} channels, the autoencoder has {channels};"

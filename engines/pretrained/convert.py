@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from engines.backbones.expansion import INPUTS, expand_input_weight
-from engines.model import ModelError, find_model
+from engines.model import HUB_ID, ModelError, find_model
 from engines.pretrained.checkpoint import (
     KINDS,
     SD15,
@@ -85,6 +85,8 @@ def convert(conversion: Conversion) -> Checkpoint:
     index = replace(index_of(checkpoint, conversion.made_from), name=conversion.target.name, version="1")
     left_out: frozenset[str] = frozenset()
     if conversion.without_t5:
+        if not checkpoint.kind.optional_text:
+            raise ModelError(f"{becomes} has no T5 that could be left out")
         index, left_out = replace(index, t5_tokens=0), frozenset({"text_encoder_3", "tokenizer_3"})
 
     def write_denoiser(folder: Path) -> None:
@@ -224,6 +226,25 @@ def _write_json(path: Path, value: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
 
+def _find_codec(name: str) -> Path:
+    """The folder of an autoencoder by path, that of a whole checkpoint included, or by its id on the hub.
+
+    Raises:
+        ModelError: There is none, or it cannot be had.
+    """
+    folder = Path(name)
+    for found in (folder, folder / "vae"):
+        if (found / "config.json").is_file():
+            return found
+    if folder.exists() or not HUB_ID.fullmatch(name):
+        raise ModelError(
+            f"no autoencoder {name!r}: neither a folder with its config.json, nor an id on the hub"
+        )
+    from engines.pretrained.hub import download_component
+
+    return download_component(name)
+
+
 def main(arguments: list[str]) -> int:
     """Run ``afterimage convert``; 0 on success, 2 where it cannot be done, 130 where it was interrupted."""
     parser = argparse.ArgumentParser(prog="afterimage convert", description=__doc__.splitlines()[0])
@@ -239,13 +260,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--without-t5", action="store_true", help="leave SD 3.5's largest text encoder out")
     options = parser.parse_args(arguments)
     try:
-        codec = None
-        if options.codec is not None:
-            codec = Path(options.codec)
-            if not codec.is_dir():
-                from engines.pretrained.hub import download_component
-
-                codec = download_component(options.codec)
+        codec = None if options.codec is None else _find_codec(options.codec)
         written = convert(
             Conversion(
                 source=find_model(options.source),
@@ -270,4 +285,6 @@ def main(arguments: list[str]) -> int:
         f"untrained yet: {', '.join(untrained)}; "
         f"afterimage train --backbone {written.kind.name} --init {options.target} teaches them"
     )
+    if "source" in index.trained_inputs:
+        print(f"afterimage serve --model {options.target} runs it as it is")
     return 0

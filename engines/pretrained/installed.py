@@ -51,14 +51,26 @@ def installed_models(device: torch.device, folders: Iterable[Path] = ()) -> Iter
 
     Args:
         device: What their needs are counted for.
-        folders: Further folders of models, or model folders.
+        folders: Further folders of models, or model folders; one without any is told of.
     """
     dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
-    for place in (SHIPPED_MODELS, models_folder(), *folders):
-        for path in sorted({*place.glob("model_index.json"), *place.glob("*/model_index.json")}):
-            yield _describe(path.parent, path.parent.name, device, dtype)
+    for place in (SHIPPED_MODELS, models_folder()):
+        for folder in _models_in(place):
+            yield _describe(folder, folder.name, device, dtype)
+    for place in folders:
+        for folder in _models_in(place):
+            yield _describe(folder, folder.name, device, dtype)
+        if not _models_in(place):
+            why = "no model_index.json is in it" if place.is_dir() else "it is no folder"
+            yield InstalledModel(str(place), "", "", place, 0, None, (), why)
     for name, folder in _downloaded():
         yield _describe(folder, name, device, dtype)
+
+
+def _models_in(place: Path) -> list[Path]:
+    """The model folders that a place is or has."""
+    found = {*place.glob("model_index.json"), *place.glob("*/model_index.json")}
+    return sorted(path.parent for path in found)
 
 
 def _describe(folder: Path, name: str, device: torch.device, dtype: torch.dtype) -> InstalledModel:

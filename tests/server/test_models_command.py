@@ -34,11 +34,12 @@ def test_large_models_are_listed_with_what_they_need(
     broken.mkdir()
     (broken / "model_index.json").write_text('{"_class_name": "FluxPipeline"}')
 
-    assert main([str(stock), str(broken)]) == 0
+    assert main([str(stock), str(broken), str(tmp_path / "absent")]) == 0
     listed = capsys.readouterr().out
     assert "mine  rfdm1.5, version 1" in listed
     assert "stock  stock, rfdm1.5, version stock" in listed
     assert "broken  cannot be used: " in listed
+    assert f"{tmp_path / 'absent'}  cannot be used: it is no folder" in listed
     assert listed.count("never trained to use the memory") == 2
     assert "1.0 MB on disk; needs " in listed
     assert "MB free: fits" in listed or "GB free: fits" in listed

@@ -10,7 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from engines.model import ModelError, load_parts
+from engines.conditioning import InstructionError
+from engines.model import ModelError, load_networks, load_parts
 from engines.pretrained import loading
 from engines.pretrained.checkpoint import read_checkpoint
 from tests.engines.stock import save_instruct_pix2pix, save_sd35
@@ -86,6 +87,10 @@ SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda folder: edit_json(folder / "text_encoder" / "config.json", hidden_size=24),
         "reads text of width 16, the text encoder gives 24",
     ),
+    "no channels told": (
+        lambda folder: edit_json(folder / "unet" / "config.json", in_channels=None),
+        "do not tell the network's and the autoencoder's channels",
+    ),
     "an unknown prediction": (
         lambda folder: edit_json(folder / "scheduler" / "scheduler_config.json", prediction_type="score"),
         "prediction type 'score'",
@@ -127,8 +132,22 @@ def test_a_missing_library_is_told(stock: Path, monkeypatch: pytest.MonkeyPatch)
         load_parts(stock)
 
 
-def test_half_precision_is_what_the_weights_are_kept_in(stock: Path) -> None:
+def test_half_precision_is_what_the_networks_are_kept_in_and_a_processor_reads_text_in_full(
+    stock: Path,
+) -> None:
     parts = load_parts(stock, torch.device("cpu"), torch.bfloat16)
 
     assert {weight.dtype for weight in parts.denoiser.parameters()} == {torch.bfloat16}
-    assert parts.instruction_encoder.encode("a cat").code.dtype == torch.bfloat16
+    assert parts.instruction_encoder.encode("a cat").code.dtype == torch.float32
+
+
+def test_engines_are_made_without_the_text_encoders(stock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("a text encoder was read")
+
+    monkeypatch.setattr(loading, "load_embedder", never)
+    parts = load_networks(stock, torch.float16)
+
+    assert {weight.dtype for weight in parts.denoiser.parameters()} == {torch.float16}
+    with pytest.raises(InstructionError, match="was loaded without its text encoders"):
+        parts.instruction_encoder.encode("make it snow")

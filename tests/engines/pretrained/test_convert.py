@@ -117,6 +117,13 @@ def test_a_full_disk_is_told_before_anything_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_codec_of_a_whole_checkpoint_can_be_named(
+    tmp_path: Path, stock: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(stock["pix2pix"]), str(tmp_path / "x"), "--codec", str(stock["sd15"])]) == 0
+    assert f"afterimage serve --model {tmp_path / 'x'}" in capsys.readouterr().out
+
+
 def test_what_cannot_be_converted_is_one_line(
     tmp_path: Path, stock: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -131,6 +138,16 @@ def test_what_cannot_be_converted_is_one_line(
         ([str(stock["sd15"]), str(tmp_path / "x"), "--to", "rfdm3.5"], "can become rfdm1.5, not rfdm3.5"),
         ([str(done), str(tmp_path / "x")], "is an RFDM folder already"),
         (["absent", str(tmp_path / "x")], "no model 'absent'"),
+        (["rfdm-tiny", str(tmp_path / "x")], "is a model like rfdm-tiny, not a Stable Diffusion checkpoint"),
+        (
+            [str(stock["sd15"]), str(tmp_path / "x"), "--without-t5"],
+            "rfdm1.5 has no T5 that could be left out",
+        ),
+        ([str(stock["sd15"]), str(tmp_path / "x"), "--codec", "./absent"], "no autoencoder './absent'"),
+        (
+            [str(stock["sd15"]), str(tmp_path / "x"), "--codec", str(tmp_path)],
+            "a folder with its config.json",
+        ),
         ([str(tmp_path), str(tmp_path / "x")], f"{tmp_path} is no model folder: it has no model_index.json"),
     ):
         assert main(arguments) == 2
