@@ -100,7 +100,7 @@ class TrainedInstructionEncoder:
 
     def opinion(self, text: str) -> Opinion:
         """What ``text`` names, else the surest of all ways to read it: as a whole, or cut in two where words join."""
-        named = named_edits(text)
+        named = named_edits(text) or named_edits(" ".join(self._tokenizer.words(text)))
         if named:
             return named_opinion(named)
         cuts = clauses(text)

@@ -2,7 +2,7 @@
 
 A learned encoder generalises, but what it makes of a bare word changes with every training. So what
 :mod:`engines.names` lists is looked up before it is asked: a name, with or without words of courtesy, degree and
-colour, alone or joined with others. Everything else, typing errors too, is the encoder's.
+colour, alone or joined with others. Everything else is the encoder's; its tokenizer also mends misspelt names.
 """
 
 import re

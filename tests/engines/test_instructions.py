@@ -351,6 +351,22 @@ def test_a_text_of_signs_alone_is_read(encoder: TrainedInstructionEncoder) -> No
     assert not encoder.encode("\N{COMBINING ACUTE ACCENT}").known
 
 
+@pytest.mark.parametrize(
+    ("text", "edits"),
+    [
+        ("sharrpen", {"sharpen": 1.0}),
+        ("blakboard", {"chalk": 1.0}),
+        ("remove backgronud", {"background_replace": 1.0}),
+        ("vhs and brihgter", {"vhs": 1.0, "brighter": 1.0}),
+        ("slightyl blurry", {"blur": 0.5}),
+    ],
+)
+def test_a_misspelt_name_is_as_certain_once_it_is_mended(
+    encoder: TrainedInstructionEncoder, text: str, edits: dict[str, float]
+) -> None:
+    assert (dict(encoder.encode(text).edits), encoder.encode(text).confidence) == (edits, 1.0)
+
+
 def test_back_to_normal_and_another_edit_is_the_other_edit(encoder: TrainedInstructionEncoder) -> None:
     assert encoder.encode("go back to normal and add snow").edits == (("snow", 1.0),)
 
