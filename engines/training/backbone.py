@@ -17,6 +17,7 @@ from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 
 from engines.codecs import AutoencoderCodec
+from engines.interrupts import deferred_interrupts
 from engines.prediction import PredictionType
 from engines.schedules import Schedule
 from engines.training.backbone_forcing import (
@@ -162,14 +163,27 @@ class BackboneTrainer:
 
         Raises:
             TrainingError: The loss is no number; the last checkpoint stays.
+            KeyboardInterrupt: Ctrl-C was pressed; one process alone has ended its step and saved it.
         """
-        while self.step < self.settings.steps:
-            loss = self.train_step(next(batches))
-            if not math.isfinite(loss):
-                raise TrainingError(f"the loss became {loss} at step {self.step}; the last checkpoint stays")
-            if self.step % self.settings.checkpoint_every == 0:
+        try:
+            while self.step < self.settings.steps:
+                batch = next(batches)
+                with deferred_interrupts() as interrupted:
+                    loss = self.train_step(batch)
+                if not math.isfinite(loss):
+                    raise TrainingError(
+                        f"the loss became {loss} at step {self.step}; the last checkpoint stays"
+                    )
+                if self.step % self.settings.checkpoint_every == 0:
+                    self.save()
+                progress(self.step, loss)
+                if interrupted.is_set():
+                    raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            # Of several processes each would save after a step of its own, and wait for the others.
+            if self.accelerator.num_processes == 1:
                 self.save()
-            progress(self.step, loss)
+            raise
         self.save()
 
     def train_step(self, batch: Sequence[PairedCrop]) -> float:

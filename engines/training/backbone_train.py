@@ -205,7 +205,9 @@ def main(arguments: list[str]) -> int:
         print(f"afterimage train: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("afterimage train: interrupted; the same command resumes", file=sys.stderr)
+        print(
+            "afterimage train: interrupted; the same command resumes at the last checkpoint", file=sys.stderr
+        )
         return 130
     return 0
 

@@ -1,6 +1,7 @@
 """Small backbones, trained for real on four clips."""
 
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Sequence
 from itertools import repeat
 from pathlib import Path
 
@@ -119,14 +120,28 @@ def test_four_clips_are_overfitted_until_the_loss_is_a_tenth(
     assert (first_convolution(denoiser) > 0).all()
 
 
-def test_a_resumed_run_is_the_uninterrupted_one(tmp_path: Path) -> None:
+def test_a_run_resumed_after_ctrl_c_is_the_uninterrupted_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clips = four_clips()
     runs = {}
-    for name, parts in (("whole", (2,)), ("broken", (1, 2))):
-        for steps in parts:
-            denoiser, frozen = sd35()
-            trainer = BackboneTrainer(denoiser, frozen, settings(steps=steps), tmp_path / name)
-            trainer.fit(repeat(clips), lambda step, loss: None)
+
+    def pressed_in_a_step(trainer: BackboneTrainer, batch: Sequence[PairedCrop]) -> float:
+        signal.raise_signal(signal.SIGINT)
+        return train_step(trainer, batch)
+
+    train_step = BackboneTrainer.train_step
+    for name, interrupted in (("whole", False), ("broken", True)):
+        if interrupted:
+            stopped = BackboneTrainer(*sd35(), settings(), tmp_path / name)
+            with monkeypatch.context() as patched:
+                patched.setattr(BackboneTrainer, "train_step", pressed_in_a_step)
+                with pytest.raises(KeyboardInterrupt):
+                    stopped.fit(repeat(clips), lambda *_: None)
+        denoiser, frozen = sd35()
+        trainer = BackboneTrainer(denoiser, frozen, settings(), tmp_path / name)
+        assert trainer.step == int(interrupted)
+        trainer.fit(repeat(clips), lambda *_: None)
         runs[name] = denoiser.state_dict(), trainer.average.state_dict()["shadow_params"]
 
     assert trainer.step == 2
