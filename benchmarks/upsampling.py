@@ -4,7 +4,10 @@ Every family edits photographs at the size the live path edits at; the edits are
 by bicubic interpolation and by :mod:`engines.upsampling`, in 4:2:0 like everything the live path sends, and compared
 with the family's exact target at full size. Edits are the targets of the small pictures, so that the model's own
 error stands in neither column; ``--model`` takes the model's edits instead. Lengths in the targets are pixels: a
-sketch's lines are finer in a larger picture, so for drawn families both columns are low and only their order tells.
+sketch's lines are finer and a glow is narrower in a larger picture, and of the two looks neither is wrong. So the
+same is done once more with the full-size target itself made small in the edit's place: what is missing then is the
+enlargement's alone. The last column is that target sent as it is, in 4:2:0: more cannot be shown. Photographs smaller
+than the camera's picture fill it enlarged and have no detail of that size to gain by: the title counts them.
 """
 
 import argparse
@@ -33,6 +36,8 @@ from engines.families import EXAMPLES, FAMILIES, NOISE_DRIFT, PEOPLE
 from engines.training.media import PHOTO_SUFFIXES, evaluation_files
 from engines.training.targets import edit
 from engines.upsampling import guided_luma, studio_luma
+from server.files.source import EXACT_COLOURS
+from server.rtc.decoding import EDITED_FROM
 from server.session.detail import Detail
 from server.session.frame import Frame
 
@@ -56,6 +61,10 @@ class Row:
         bicubic_db: PSNR of the enlarged edit against the full-size target.
         guided_db: The same with the source's detail.
         gain_db: What the detail adds.
+        scaled_bicubic_db: ``bicubic_db`` where the full-size target made small stands in the edit's place.
+        scaled_guided_db: The same with the source's detail.
+        scaled_gain_db: What the detail adds to that.
+        bound_db: PSNR of the full-size target in 4:2:0.
     """
 
     family: str
@@ -64,6 +73,10 @@ class Row:
     bicubic_db: float
     guided_db: float
     gain_db: float
+    scaled_bicubic_db: float
+    scaled_guided_db: float
+    scaled_gain_db: float
+    bound_db: float
 
 
 @dataclass(frozen=True)
@@ -158,34 +171,63 @@ def compare(family: str, views: Sequence[View], make: Edit) -> Row:
     scaler = VideoReformatter()
     for view in views:
         camera = view.frame
-        width, height = edit_size(camera.width, camera.height, SHORT_SIDE)
-        small = scaler.reformat(camera, width, height, "rgb24", interpolation=Interpolation.AREA)
-        source = np.ascontiguousarray(cast(Picture, small.to_ndarray()))
-        edited = np.ascontiguousarray(make(family, source, view.matte))
-        plain = av.VideoFrame.from_ndarray(edited, format="rgb24").reformat(
-            camera.width, camera.height, "yuv420p", interpolation=Interpolation.BICUBIC
-        )
-        planes = cast(Picture, plain.to_ndarray())
-        luma = cast(Picture, camera.to_ndarray())[: camera.height]
-        planes[: camera.height] = guided_luma(luma, studio_luma(source), studio_luma(edited))
-        guided = av.VideoFrame.from_ndarray(planes, format="yuv420p")
-        target = exact_edit(family, cast(Picture, camera.to_ndarray(format="rgb24")), view.matte)
-        scores.append([_psnr_db(video, target) for video in (plain, guided)])
-    bicubic_db, guided_db = np.mean(scores, 0).tolist()
+        size = edit_size(camera.width, camera.height, SHORT_SIDE)
+        source = _rgb(scaler.reformat(camera, *size, "rgb24", interpolation=EDITED_FROM))
+        target = exact_edit(family, _exact_rgb(camera), view.matte)
+        sent = av.VideoFrame.from_ndarray(target, format="rgb24")
+        scaled = _rgb(sent.reformat(*size, "rgb24", interpolation=Interpolation.AREA | EXACT_COLOURS))
+        shown = [
+            *_enlarged(camera, source, make(family, source, view.matte)),
+            *_enlarged(camera, source, scaled),
+            sent.reformat(format="yuv420p", interpolation=Interpolation.BICUBIC | EXACT_COLOURS),
+        ]
+        scores.append([_psnr_db(video, target) for video in shown])
+    bicubic, guided, scaled_bicubic, scaled_guided, bound = np.mean(scores, 0).tolist()
     first = views[0].frame
-    return Row(family, first.width, first.height, bicubic_db, guided_db, guided_db - bicubic_db)
+    return Row(
+        family,
+        first.width,
+        first.height,
+        bicubic,
+        guided,
+        guided - bicubic,
+        scaled_bicubic,
+        scaled_guided,
+        scaled_guided - scaled_bicubic,
+        bound,
+    )
+
+
+def _enlarged(camera: av.VideoFrame, source: Picture, edited: Picture) -> tuple[av.VideoFrame, av.VideoFrame]:
+    """A small edit at its camera's size, by bicubic interpolation and with the camera's detail."""
+    edited = np.ascontiguousarray(edited)
+    plain = av.VideoFrame.from_ndarray(edited, format="rgb24").reformat(
+        camera.width, camera.height, "yuv420p", interpolation=Interpolation.BICUBIC
+    )
+    planes = cast(Picture, plain.to_ndarray())
+    luma = cast(Picture, camera.to_ndarray())[: camera.height]
+    planes[: camera.height] = guided_luma(luma, studio_luma(source), studio_luma(edited))
+    return plain, av.VideoFrame.from_ndarray(planes, format="yuv420p")
+
+
+def _rgb(video: av.VideoFrame) -> Picture:
+    return np.ascontiguousarray(cast(Picture, video.to_ndarray()))
+
+
+def _exact_rgb(video: av.VideoFrame) -> Picture:
+    # swscale's quick way halves the colour resolution and rounds down: errors larger than those to be measured.
+    return _rgb(video.reformat(format="rgb24", interpolation=Interpolation.BICUBIC | EXACT_COLOURS))
 
 
 def _psnr_db(video: av.VideoFrame, target: Picture) -> float:
-    shown = cast(Picture, video.to_ndarray(format="rgb24"))
-    error = np.square(shown.astype(np.float32) - target).mean() / 255**2
+    error = np.square(_exact_rgb(video).astype(np.float32) - target).mean() / 255**2
     return float(-10 * np.log10(error + 1e-10))
 
 
 def time_detail(camera: av.VideoFrame, frames: int) -> Cost:
     """Time the live path's own step; guided and plain frames take turns."""
     size = edit_size(camera.width, camera.height, SHORT_SIDE)
-    source = np.ascontiguousarray(cast(Picture, camera.reformat(*size, "rgb24").to_ndarray()))
+    source = _rgb(camera.reformat(*size, "rgb24", interpolation=EDITED_FROM))
     detail = Detail(min(camera.width, camera.height))
     spent: dict[bool, list[float]] = {True: [], False: []}
     for index in range(2 * frames):
@@ -226,23 +268,36 @@ def main(arguments: list[str]) -> int:
             if fitting:
                 rows.append(compare(family, fitting, make))
         costs.append(time_detail(views[0].frame, options.frames))
+    smaller = [
+        sum(photograph.width < width or photograph.height < height for photograph, _ in pictures)
+        for width, height in SIZES
+    ]
     if options.json:
         print(json.dumps({"rows": [asdict(row) for row in rows], "costs": [asdict(cost) for cost in costs]}))
     else:
-        _print(rows, costs, len(pictures))
+        _print(rows, costs, len(pictures), smaller)
     return 0
 
 
-def _print(rows: Sequence[Row], costs: Sequence[Cost], photographs: int) -> None:
-    console = Console()
-    for cost in costs:
-        table = Table(title=f"{cost.width}x{cost.height}, {photographs} photographs")
-        for column in ("family", "bicubic dB", "guided dB", "gain dB"):
-            table.add_column(column, justify="left" if column == "family" else "right")
+def _print(rows: Sequence[Row], costs: Sequence[Cost], photographs: int, smaller: Sequence[int]) -> None:
+    console = Console(width=120)
+    columns = ("bicubic dB", "guided dB", "gain dB", "made small: bicubic", "guided", "gain", "bound dB")
+    for cost, enlarged in zip(costs, smaller, strict=True):
+        table = Table(
+            title=f"{cost.width}x{cost.height}, {photographs} photographs, {enlarged} smaller than that"
+        )
+        table.add_column("family")
+        for column in columns:
+            table.add_column(column, justify="right")
         for row in rows:
             if (row.width, row.height) == (cost.width, cost.height):
                 table.add_row(
-                    row.family, f"{row.bicubic_db:.1f}", f"{row.guided_db:.1f}", f"{row.gain_db:+.1f}"
+                    row.family,
+                    *(f"{value:.1f}" for value in (row.bicubic_db, row.guided_db)),
+                    f"{row.gain_db:+.1f}",
+                    *(f"{value:.1f}" for value in (row.scaled_bicubic_db, row.scaled_guided_db)),
+                    f"{row.scaled_gain_db:+.1f}",
+                    f"{row.bound_db:.1f}",
                 )
         console.print(table)
         console.print(

@@ -16,8 +16,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-NOISE_VARIANCE = 1e-4 * 255**2
-"""Variance of luma, in squared 8-bit levels, below which a window is taken for flat: camera noise, not detail."""
+NOISE_VARIANCE = 1e-5 * 255**2
+"""Variance of luma, in squared 8-bit levels, below which a window is taken for flat: what rounding and the small
+picture's own noise leave. Ten times as much takes real detail for noise: 1 dB less with the model's own edits."""
 
 BICUBIC_FAMILIES = frozenset({"neon_edges", "relief"})
 """Families that are enlarged without the source's detail: by ``python -m benchmarks.upsampling`` they lose by it."""
@@ -75,6 +76,8 @@ def _local_line(s: Tensor, e: Tensor) -> tuple[Tensor, Tensor]:
     """Slope of the line around every pixel, and what it leaves to the edit there: e = slope * s + offset exactly."""
     mean_s, mean_e, mean_ss, mean_se = _window_mean(torch.stack([s, e, s * s, s * e]))
     slope = (mean_se - mean_s * mean_e) / (mean_ss - mean_s * mean_s + NOISE_VARIANCE)
+    # Every pixel lies in nine windows; the mean of their slopes is surer than its own where the edit is drawn.
+    slope = _window_mean(slope[None])[0]
     return slope, e - slope * s
 
 

@@ -31,6 +31,10 @@ MAX_PIXELS = 4096 * 2304
 HARDWARE_FAILURES = 3
 """In a row; one alone may be the picture's fault."""
 
+EDITED_FROM = Interpolation.AREA | Interpolation.FULL_CHR_H_INT
+"""How a camera's picture becomes the RGB that is edited. Left to itself swscale gives two columns one colour: 0.6 ms
+less at 640x480 to 336x256, and an edit shown at full size up to 8 dB further from its target."""
+
 
 class DecoderThread:
     """Decodes one camera's pictures.
@@ -139,10 +143,8 @@ class DecoderThread:
         if self._waiting or video.width * video.height > MAX_PIXELS:
             return None
         width, height = self._edit_size(video.width, video.height)
-        # More than one thread costs twice the time at these sizes: 1.0 ms for 0.46 ms at 640x480 to 336x256.
-        return self._scaler.reformat(
-            video, width, height, "rgb24", interpolation=Interpolation.AREA, threads=1
-        )
+        # More than one thread costs twice the time at these sizes.
+        return self._scaler.reformat(video, width, height, "rgb24", interpolation=EDITED_FROM, threads=1)
 
     def _decoder(self, codec: str) -> VideoCodecContext:
         if self._codec is None or codec != self._codec_name:

@@ -1,5 +1,7 @@
 """A small edit takes the detail of its full-size source."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -31,7 +33,7 @@ def bicubic(luma: NDArray[np.float32]) -> Luma:
     return np.asarray(full[0, 0].round().clamp(0, 255).to(torch.uint8))
 
 
-def error(a: Luma, b: Luma) -> float:
+def error(a: Luma, b: NDArray[Any]) -> float:
     """Mean absolute difference in 8-bit levels."""
     return float(np.abs(a.astype(float) - b).mean())
 
@@ -39,9 +41,10 @@ def error(a: Luma, b: Luma) -> float:
 @given(gain=st.floats(-0.9, 0.9), level=st.floats(90, 160))
 def test_any_line_of_the_source_is_followed_at_full_size(source: Luma, gain: float, level: float) -> None:
     crop = source[100:228, 200:328]
-    exact = (level + gain * (crop.astype(float) - 125)).clip(0, 255).round().astype(np.uint8)
+    exact = (level + gain * (crop.astype(float) - 125)).clip(0, 255)
     s, e = small(crop), level + gain * (small(crop) - 125)
-    assert error(guided_luma(crop, s, e), exact) < 0.3 + 0.3 * error(bicubic(e), exact)
+    # Half a level is what rounding takes where the line is level and lies between two.
+    assert error(guided_luma(crop, s, e), exact) < 0.51 + 0.2 * error(bicubic(e), exact)
 
 
 def test_an_edit_without_the_sources_detail_gets_none(source: Luma) -> None:
