@@ -1,9 +1,7 @@
 """Builds TensorRT engines: ONNX, or an exported PyTorch program, to what the runtime loads."""
 
-import signal
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +12,7 @@ import torch
 from engines.compilers.interface import FrameShape, Report
 from engines.compilers.parts import Part, part_inputs
 from engines.compilers.tensorrt_library import TensorRtLibrary
+from engines.interrupts import deferred_interrupts
 from engines.program import FrameProgram
 
 
@@ -57,7 +56,8 @@ def build_from_onnx(
     if target is not None:
         config.num_compute_capabilities = 1
         config.set_compute_capability(getattr(trt.ComputeCapability, target.upper()), 0)
-    with _interrupts() as interrupted:
+    # An exception within a callback would end the whole process.
+    with deferred_interrupts() as interrupted:
         # Kept in a name: the library does not own it.
         monitor = _make_monitor(trt, _Watch(report, interrupted))
         config.progress_monitor = monitor
@@ -98,20 +98,6 @@ def build_from_torch(
         # Converters raise whatever they like.
         library.last_error = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise library.failure(f"cannot convert the {part.name}") from error
-
-
-@contextmanager
-def _interrupts() -> Iterator[threading.Event]:
-    """Set by Ctrl-C, which raises nothing meanwhile: an exception within a callback would end the whole process."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
-    before = signal.signal(signal.SIGINT, lambda *_: asked.set())
-    try:
-        yield asked
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 class _Watch:
