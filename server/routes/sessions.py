@@ -302,8 +302,9 @@ async def show_stats(session: TheSession) -> Stats:
 def _limits(asked: NewSession, service: Service) -> SessionLimits:
     """A session's own limits: the server's, but for a size and a bitrate it asks for."""
     settings, runs = service.settings, service.engine.description
-    if asked.model is not None and asked.model != settings.model:
-        raise Problem(422, f"model: there is no {asked.model!r} here, this server runs {settings.model}")
+    name = settings.model if runs is None else runs.name
+    if asked.model not in (None, settings.model, name):
+        raise Problem(422, f"model: there is no {asked.model!r} here, this server runs {name}")
     steps = settings.steps if runs is None else runs.steps
     if asked.steps is not None and steps is not None and asked.steps != steps:
         raise Problem(422, f"steps: this server runs {steps} to a frame")

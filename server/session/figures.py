@@ -17,7 +17,7 @@ class Figures:
     """Gathers them; asked twice a second and by whoever calls for them.
 
     Args:
-        model: Name of what edits.
+        model: What is to edit, as the settings have it; once it is loaded, its own name is told.
         engine: The editor all sessions share.
         measured: What the frames have told.
         worker: Edits the session's frames.
@@ -57,7 +57,7 @@ class Figures:
             glass_to_glass_ms=None if client is None else client.glass_to_glass_ms,
             displayed_fps=None if client is None else client.displayed_fps,
             memory=telemetry.memory(self._engine.footprint, self._seat.held_bytes),
-            model=self._model,
+            model=self._model if runs is None else runs.name,
             version=None if runs is None else runs.version,
             compiler=measured.compiler or (None if runs is None else runs.compiler),
             build=telemetry.build_summary(self._engine.build),

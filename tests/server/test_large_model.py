@@ -34,9 +34,13 @@ async def test_a_session_is_edited_by_rfdm15(start_server: StartServer, rfdm15: 
         stats = await visitor.stats()
         async with server.http() as http:
             (model,) = (await http.get("/v1/models")).json()
+            asked = [{"model": name} for name in (model["name"], str(rfdm15), "rfdm3.5")]
+            answers = [(await http.post("/v1/sessions", json=each)).status_code for each in asked]
 
     assert picture.shape == (64, 80, 3)
     assert stats["frames"]["edited"] > 0
+    assert stats["model"] == "rfdm1.5"
+    assert answers == [201, 201, 422]
     assert (stats["compiler"], stats["device"], stats["steps"]) == ("eager", "cpu", 1)
     assert not [said for said in visitor.said if said["type"] == "warning"]
     assert (model["name"], model["loaded"], model["families"]) == ("rfdm1.5", True, [])
