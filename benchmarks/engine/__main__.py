@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
 MODELS = ("rfdm-tiny", "rfdm1.5", "rfdm3.5", "small1.5", "small3.5")
 RESOLUTIONS, BATCHES, EVALUATIONS = (256, 512, 768), (1, 2, 4, 8, 16), (1, 2, 4, 8, 24)
+CPU_RESOLUTIONS, CPU_BATCHES, CPU_EVALUATIONS = (256, 512), (1, 4), (1, 4)
+"""What is timed on a CPU unless more is asked for: one step of the largest cell there is takes it minutes."""
+
+_FRAMES, _CPU_FRAMES = 40, 15
 
 
 def main(arguments: list[str]) -> int:
@@ -41,6 +45,9 @@ def main(arguments: list[str]) -> int:
         if options.chart:
             _require(("matplotlib",), "dev")
         device = choose_device(options.device)
+        for path in (options.out, options.chart):
+            if path is not None and not path.absolute().parent.is_dir():
+                raise ModelError(f"{path} cannot be written: there is no folder {path.absolute().parent}")
     except ModelError as error:
         print(f"benchmarks.engine: {error}", file=sys.stderr)
         return 2
@@ -54,6 +61,7 @@ def main(arguments: list[str]) -> int:
     peaks = {"float32": matrix_peak(device, torch.float32)}
     if device.type == "cuda" or has_bfloat16(cpu_flags()):
         peaks["bfloat16"] = matrix_peak(device, torch.bfloat16)
+    frames = options.frames or (_FRAMES if device.type == "cuda" else _CPU_FRAMES)
     rows: list[Row] = []
     figures = _figures(device, peaks, rows)
     for setting in _settings(options, device):
@@ -66,11 +74,17 @@ def main(arguments: list[str]) -> int:
             file=sys.stderr,
             flush=True,
         )
-        rows += measure_cell(setting, compilers, device, options.frames, peaks)
-        figures = _figures(device, peaks, rows)
-        if options.out:
-            # After every cell: whatever ends the run early leaves what was measured.
-            options.out.write_text(json.dumps(figures, indent=2) + "\n")
+        before = list(rows)
+        try:
+            for so_far in measure_cell(setting, compilers, device, frames, peaks):
+                rows[:] = [*before, *so_far]
+                figures = _figures(device, peaks, rows)
+                if options.out:
+                    # After every compiler of a cell: whatever ends the run early leaves what was measured.
+                    options.out.write_text(json.dumps(figures, indent=2) + "\n")
+        except Exception as error:
+            # Of a machine that is lent for so long only, no minute is to be lost to one cell.
+            print(f"the rest of this cell is left out: {error}", file=sys.stderr)
     if options.chart:
         draw_chart(rows, str(figures["conditions"]["device"]), options.chart)
     if options.json:
@@ -116,7 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.engine", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one resolution, few batches, one evaluation")
     parser.add_argument("--json", action="store_true", help="JSON alone on standard output")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the JSON here after every cell")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the JSON here as it is measured")
     parser.add_argument("--minutes", type=float, metavar="N", help="begin no further cell after so long")
     parser.add_argument("--chart", type=Path, metavar="FILE", help="draw a PNG")
     parser.add_argument("--device", default="auto", help="cpu, cuda or auto")
@@ -126,7 +140,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--evaluations", nargs="+", type=int, choices=EVALUATIONS)
     parser.add_argument("--codecs", nargs="+", choices=("tiny", "kl", "patch"))
     parser.add_argument("--compilers", nargs="+", choices=get_args(CompilerName))
-    parser.add_argument("--frames", type=int, default=40, help="steps of each (%(default)s)")
+    parser.add_argument(
+        "--frames", type=int, metavar="N", help=f"steps of each ({_FRAMES}, on a CPU {_CPU_FRAMES})"
+    )
     return parser
 
 
@@ -136,9 +152,10 @@ def _settings(options: argparse.Namespace, device: torch.device) -> "list[Settin
 
     gpu = device.type == "cuda"
     models = options.models or (("rfdm1.5", "rfdm3.5") if gpu else ("small1.5", "small3.5"))
-    resolutions = options.resolutions or ((512 if gpu else 256,) if options.quick else RESOLUTIONS)
-    batches = options.batches or (((1, 16) if gpu else (1,)) if options.quick else BATCHES)
-    evaluations = options.evaluations or ((1,) if options.quick else EVALUATIONS)
+    usual = (RESOLUTIONS, BATCHES, EVALUATIONS) if gpu else (CPU_RESOLUTIONS, CPU_BATCHES, CPU_EVALUATIONS)
+    resolutions = options.resolutions or ((512 if gpu else 256,) if options.quick else usual[0])
+    batches = options.batches or (((1, 16) if gpu else (1,)) if options.quick else usual[1])
+    evaluations = options.evaluations or ((1,) if options.quick else usual[2])
     wanted = options.codecs or (("tiny", "patch") if options.quick else ("tiny", "kl", "patch"))
     every = [
         Setting(SUBJECTS[name], side, batch, count, codec)

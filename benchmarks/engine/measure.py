@@ -1,9 +1,10 @@
 """Times whole editor steps, their three parts, and diffusers' pipeline, in turns where the machine is shared."""
 
 import gc
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -31,7 +32,7 @@ from engines.compilers.interface import (
 from engines.compilers.store import EngineStore
 from engines.conditioning import Conditioning
 from engines.editor import Editor, EditRequest
-from engines.model import ModelError, ModelParts
+from engines.model import ModelParts
 from engines.program import FrameProgram
 
 DIFFUSERS = "diffusers"
@@ -119,7 +120,7 @@ def measure_cell(
     device: torch.device,
     frames: int,
     peaks: dict[str, float],
-) -> list[Row]:
+) -> Iterator[list[Row]]:
     """Time every compiler and diffusers' pipeline at one setting.
 
     On a CPU, which others may share, they take turns of a few frames, so that whatever else it does slows all of them
@@ -131,18 +132,21 @@ def measure_cell(
         device: Where.
         frames: Steps of each.
         peaks: Operations a second of a matrix product, by precision.
+
+    Yields:
+        The rows so far: on a GPU after each compiler, the baseline first, since an engine may take minutes to build.
     """
     makers = [partial(_compiled, setting, name, device) for name in compilers]
     if setting.subject.family != "embedded":
         makers.append(partial(_diffusers, setting, device))
-    groups = [makers] if device.type == "cpu" else [[maker] for maker in makers]
+    groups = [makers] if device.type == "cpu" else [[maker] for maker in (*makers[-1:], *makers[:-1])]
+    flop = _operations(setting)
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
         for group in groups:
             rows += _measure_group(group, EngineStore(Path(folder)), device, frames)
-    flop = _operations(setting)
-    baseline = next((row for row in rows if row.compiler == DIFFUSERS), None)
-    return [_finished(row, flop, peaks, baseline) for row in rows]
+            baseline = next((row for row in rows if row.compiler == DIFFUSERS), None)
+            yield [_finished(row, flop, peaks, baseline) for row in rows]
 
 
 def _measure_group(
@@ -163,7 +167,7 @@ def _measure_group(
     times = _take_turns([candidate.step for candidate in able], frames)
     for candidate, (seconds, cpu_seconds) in zip(able, times, strict=True):
         p50_s, p95_s = np.percentile(seconds, [50, 95])
-        row, parts = candidate.row, candidate.parts()
+        row, parts = candidate.row, _parts_or_none(candidate)
         candidate.row = replace(
             row,
             fps=row.batch / p50_s,
@@ -188,9 +192,19 @@ def _tried(candidate: _Candidate, steps: int) -> _Candidate:
     try:
         for _ in range(steps):
             candidate.step()
-    except (ModelError, RuntimeError) as error:
+    except Exception as error:
+        # A machine may be lent for so long only: no library's mistake may cost what the others would have shown.
         return _failed(candidate.row, error)
     return candidate
+
+
+def _parts_or_none(candidate: _Candidate) -> PartTimes | None:
+    """The parts' times, without which the whole step's stand all the same."""
+    try:
+        return candidate.parts()
+    except Exception as error:
+        print(f"{candidate.row.compiler}: its parts cannot be timed: {error}", file=sys.stderr)
+        return None
 
 
 def _failed(row: Row, error: Exception) -> _Candidate:
@@ -242,7 +256,8 @@ def _compiled(setting: Setting, name: CompilerName, device: torch.device, store:
         began_s = time.perf_counter()
         editor.prepare(shape.height, shape.width, shape.batch)
         build_s = time.perf_counter() - began_s
-    except (ModelError, RuntimeError) as error:
+    except Exception as error:
+        # As in `_tried`.
         return _failed(blank, error)
     conditioning = editor.encode("any")
     requests = [
@@ -274,7 +289,8 @@ def _diffusers(setting: Setting, device: torch.device, store: EngineStore) -> _C
                 setting.subject, setting.codec, setting.evaluations, _pictures(setting), device, dtype
             )
             taken_s = min(_timed_s(step) for _ in range(_WARM_UP))
-        except RuntimeError as error:
+        except Exception as error:
+            # As in `_tried`.
             return _failed(row, error)
         if taken_s < best_s:
             best, best_s = _Candidate(row, step, _nothing), taken_s

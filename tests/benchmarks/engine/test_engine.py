@@ -16,7 +16,7 @@ from benchmarks.engine import models
 from benchmarks.engine.__main__ import main
 from benchmarks.engine.baseline import baseline_step
 from benchmarks.engine.floor import matrix_peak, operations
-from benchmarks.engine.measure import DIFFUSERS, Row
+from benchmarks.engine.measure import DIFFUSERS, Row, Setting
 from benchmarks.engine.models import SUBJECTS, frame_program, network
 from benchmarks.engine.report import paper_lines, ratio_to_diffusers
 from engines.compilers.interface import FrameShape
@@ -115,6 +115,37 @@ def test_what_is_not_installed_is_one_clear_line(
 
 def test_the_commands_models_are_those_that_can_be_timed() -> None:
     assert sorted(command.MODELS) == sorted(SUBJECTS)
+
+
+def test_a_place_that_is_not_there_is_told_before_anything_is_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--device", "cpu", "--quick", "--out", str(tmp_path / "absent" / "rows.json")]) == 2
+    assert "there is no folder" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("_smallest")
+def test_a_cell_that_breaks_costs_no_other_what_was_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(setting: Setting, *_: object) -> Iterator[list[Row]]:
+        yield [replace(ROW, batch=setting.batch)]
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr("benchmarks.engine.measure.measure_cell", broken)
+    kept = tmp_path / "kept.json"
+    asked = ["--device", "cpu", "--models", "small1.5", "--quick", "--codecs", "tiny", "--batches", "1", "2"]
+    assert main([*asked, "--out", str(kept)]) == 0
+
+    assert [row["batch"] for row in json.loads(kept.read_text())["rows"]] == [1, 2]
+    assert capsys.readouterr().err.count("the rest of this cell is left out: CUDA error") == 2
+
+
+def test_a_cpu_is_asked_for_what_it_can_do_while_one_waits() -> None:
+    every = command._settings(command._parser().parse_args([]), torch.device("cpu"))
+
+    assert len(every) == 2 * 2 * 2 * 2 * 2
+    assert max(each.side for each in every) == 512
 
 
 def test_cells_with_a_bar_to_reach_are_timed_first() -> None:
