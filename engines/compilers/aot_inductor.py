@@ -22,7 +22,7 @@ from engines.compilers.interface import (
     Report,
     unreported,
 )
-from engines.compilers.manifest import EngineManifest, program_digest
+from engines.compilers.manifest import EngineManifest, program_digest, program_manifest
 from engines.compilers.parts import program_inputs
 from engines.compilers.store import EngineStore
 from engines.program import FrameProgram
@@ -82,16 +82,8 @@ class AotInductorCompiler:
 
     def manifest(self, shape: FrameShape) -> EngineManifest:
         """What the package of a shape depends on."""
-        return EngineManifest(
-            model_sha256=self._digest,
-            part="program",
-            compiler=self.name,
-            precision=self.precision,
-            shapes=(shape,),
-            library=f"torch {torch.__version__}",
-            device=cpu_identity(),
-            settings=f"threads {torch.get_num_threads()}",
-        )
+        library, threads = f"torch {torch.__version__}", f"threads {torch.get_num_threads()}"
+        return program_manifest(self, self._digest, shape, library, cpu_identity(), threads)
 
     def expected_s(self, shape: FrameShape) -> float | None:
         """As long as the last package took."""

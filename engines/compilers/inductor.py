@@ -24,7 +24,7 @@ from engines.compilers.interface import (
     Report,
     unreported,
 )
-from engines.compilers.manifest import EngineManifest, program_digest
+from engines.compilers.manifest import EngineManifest, program_digest, program_manifest
 from engines.compilers.parts import Partwise, parts_of, program_inputs
 from engines.compilers.store import EngineStore
 from engines.model import ModelError
@@ -86,15 +86,8 @@ class InductorCompiler:
 
     def manifest(self, shape: FrameShape) -> EngineManifest:
         """What the kernels of a shape depend on."""
-        return EngineManifest(
-            model_sha256=self._digest,
-            part="program",
-            compiler=self.name,
-            precision=self.precision,
-            shapes=(shape,),
-            library=f"torch {torch.__version__}",
-            device=torch.cuda.get_device_name(),
-        )
+        library = f"torch {torch.__version__}"
+        return program_manifest(self, self._digest, shape, library, torch.cuda.get_device_name())
 
     def expected_s(self, shape: FrameShape) -> float | None:
         """As long as the last program took."""

@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from engines.compilers.interface import CompilerName, FrameShape, Precision
+from engines.compilers.interface import Compiler, CompilerName, FrameShape, Precision
 from engines.program import FrameProgram
 
 EnginePart = Literal["program", "encoder", "denoiser", "decoder"]
@@ -78,6 +78,31 @@ class EngineManifest:
         return tuple(
             field.name for field in fields(self) if getattr(self, field.name) != getattr(other, field.name)
         )
+
+
+def program_manifest(
+    compiler: Compiler, digest: str, shape: FrameShape, library: str, device: str, settings: str = ""
+) -> EngineManifest:
+    """What a whole frame's engine for one shape depends on.
+
+    Args:
+        compiler: Whose name and precision it carries.
+        digest: Of :func:`program_digest`.
+        shape: The one it is compiled for.
+        library: As in :class:`EngineManifest`, and so the others.
+        device: What it runs on.
+        settings: Whatever else the compiler was told.
+    """
+    return EngineManifest(
+        model_sha256=digest,
+        part="program",
+        compiler=compiler.name,
+        precision=compiler.precision,
+        shapes=(shape,),
+        library=library,
+        device=device,
+        settings=settings,
+    )
 
 
 def module_digest(module: nn.Module, constants: object = ()) -> str:

@@ -22,7 +22,7 @@ from engines.compilers.interface import (
     Report,
     unreported,
 )
-from engines.compilers.manifest import EngineManifest, program_digest
+from engines.compilers.manifest import EngineManifest, program_digest, program_manifest
 from engines.compilers.parts import program_inputs
 from engines.compilers.quantisation import ActivationRanges
 from engines.compilers.store import EngineStore
@@ -100,15 +100,9 @@ class OpenVinoCompiler:
 
     def manifest(self, shape: FrameShape) -> EngineManifest:
         """What the program of a shape depends on."""
-        return EngineManifest(
-            model_sha256=self._digest,
-            part="program",
-            compiler=self.name,
-            precision=self.precision,
-            shapes=(shape,),
-            library=f"openvino {ov.get_version()}",
-            device=cpu_identity(),
-            settings=repr((sorted(self.settings.items()), sorted(self._ranges.items()))),
+        told = repr((sorted(self.settings.items()), sorted(self._ranges.items())))
+        return program_manifest(
+            self, self._digest, shape, f"openvino {ov.get_version()}", cpu_identity(), told
         )
 
     def expected_s(self, shape: FrameShape) -> float | None:
