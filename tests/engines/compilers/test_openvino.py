@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import openvino as ov
 import pytest
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from engines.backbones.tiny import TinyConfig, TinyDenoiser
 from engines.codecs import PatchCodec
 from engines.compilers.eager import EagerCompiler
 from engines.compilers.interface import FrameShape, Precision
+from engines.compilers.manifest import program_digest
 from engines.compilers.openvino import OpenVinoCompiler, quantise, trace
 from engines.compilers.quantisation import ActivationRange, measure_ranges
 from engines.compilers.store import EngineStore
@@ -22,6 +24,23 @@ from tests.engines.streams import SMALL
 
 SIZES = [(256, 256), (336, 256), (256, 336), (272, 480)]
 Inputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+
+
+TRACED: dict[str, ov.Model] = {}
+"""Graphs by the digest of their program."""
+
+
+@pytest.fixture(autouse=True)
+def traced_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scripting, tracing and converting take 4 s of processor time, ten times what a narrow network's test takes."""
+
+    def kept(program: FrameProgram) -> ov.Model:
+        digest = program_digest(program)
+        if digest not in TRACED:
+            TRACED[digest] = trace(program)
+        return TRACED[digest].clone()
+
+    monkeypatch.setattr("engines.compilers.openvino.trace", kept)
 
 
 def program(steps: int = 1, config: TinyConfig = SMALL) -> FrameProgram:
