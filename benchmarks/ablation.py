@@ -139,7 +139,16 @@ def variants() -> tuple[Variant, ...]:
         control("autoregressive frames", "1", frames=2),
         control("condition", "source only", method=Method(condition="source")),
         control("flow", "full frame", method=Method(flow="full_frame")),
-        control("forcing", "teacher", method=Method(forcing="teacher")),
+        Variant(
+            replace(reference, method=Method(forcing="teacher")),
+            (
+                Use("forcing", "teacher"),
+                # More hand-overs of its own output in a clip, each a chance to go wrong as no teacher ever did.
+                Use("teacher forcing, interval", "1", KeyFrames(1)),
+                Use("teacher forcing, interval", "3"),
+                Use("teacher forcing, interval", "6", KeyFrames(6)),
+            ),
+        ),
         Variant(
             replace(reference, max_lag=1),
             (
