@@ -20,8 +20,9 @@ NOISE_VARIANCE = 1e-5 * 255**2
 """Variance of luma, in squared 8-bit levels, below which a window is taken for flat: what rounding and the small
 picture's own noise leave. Ten times as much takes real detail for noise: 1 dB less with the model's own edits."""
 
-BICUBIC_FAMILIES = frozenset({"neon_edges", "relief"})
-"""Families that are enlarged without the source's detail: by ``python -m benchmarks.upsampling`` they lose by it."""
+BICUBIC_FAMILIES = frozenset({"blur", "neon_edges", "relief"})
+"""Families that are enlarged without the source's detail: by ``python -m benchmarks.upsampling`` they lose by it, or
+gain nothing."""
 
 _LUMA_601 = (65.481 / 255, 128.553 / 255, 24.966 / 255)
 _BLACK = 16.0
