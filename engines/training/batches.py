@@ -32,7 +32,7 @@ def batches_from(draw: Callable[[int], Batch], workers: int, first: int) -> Iter
 
 
 class _Batches(IterableDataset[Batch]):
-    """A worker's share: the loader asks its workers in turn, so each draws every so manieth batch."""
+    """A worker's share: the loader asks its workers in turn, so each draws every n-th batch."""
 
     def __init__(self, first: int, draw: Callable[[int], Batch]) -> None:
         self._first, self._draw = first, draw
