@@ -1,5 +1,5 @@
 import { showServer } from "../view/server_line";
-import type { Api, Model } from "./api";
+import type { Api, Model, NotReady } from "./api";
 import { Problem, Unreachable } from "./http";
 
 const CHECK_EVERY_MS = 1_500;
@@ -16,7 +16,7 @@ export interface ServerWords {
 /** Asks the server how it is, before and between visits, until it is well; the first screen says what was heard. */
 export class ServerWatch {
   models: readonly Model[] = [];
-  private timer = 0;
+  private timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     private readonly api: Api,
@@ -26,33 +26,41 @@ export class ServerWatch {
   async check(): Promise<void> {
     clearTimeout(this.timer);
     try {
-      await this.learn();
       const notReady = await this.api.notReady();
-      if (this.page.visited()) return;
-      if (notReady === null) {
-        const model = this.models.find(({ loaded }) => loaded) ?? this.models[0];
-        showServer(model === undefined ? "Ready" : `${model.name} is ready`, "good");
-        return;
-      }
-      if (notReady.warming) showServer("Warming up…", "quiet");
-      else showServer("Model not loaded", "bad");
+      await this.learn();
+      if (!this.page.visited()) this.say(notReady);
+      if (notReady === null) return;
     } catch (error) {
-      if (this.page.visited()) return;
       if (error instanceof Problem && error.status === 401) {
+        if (this.page.visited()) return;
         showServer("Token needed", "bad");
         this.page.askForToken();
         return;
       }
       if (!(error instanceof Unreachable || error instanceof Problem)) throw error;
-      showServer("Server does not answer", "bad");
+      if (!this.page.visited()) showServer("Server does not answer", "bad");
     }
-    this.timer = window.setTimeout(() => void this.check(), CHECK_EVERY_MS);
+    if (this.page.visited() && this.loaded !== undefined) return;
+    this.timer = setTimeout(() => void this.check(), CHECK_EVERY_MS);
   }
 
-  /** Ask which models there are, once. */
+  /** Ask which models there are, until one is loaded: only that one says what it was taught. */
   async learn(): Promise<void> {
-    if (this.models.length > 0) return;
+    if (this.loaded !== undefined) return;
+    const first = this.models.length === 0;
     this.models = await this.api.models();
-    this.page.learn(this.models);
+    if (first || this.loaded !== undefined) this.page.learn(this.models);
+  }
+
+  private get loaded(): Model | undefined {
+    return this.models.find(({ loaded }) => loaded);
+  }
+
+  private say(notReady: NotReady | null): void {
+    if (notReady === null) {
+      const model = this.loaded ?? this.models[0];
+      showServer(model === undefined ? "Ready" : `${model.name} is ready`, "good");
+    } else if (notReady.warming) showServer("Warming up…", "quiet");
+    else showServer("Model not loaded", "bad");
   }
 }
