@@ -125,6 +125,9 @@ class PictureLimit:
         while not self._takes(*fitted) and columns > 1:
             columns -= 1
             fitted = BLOCK_PX * columns, max(2, round(BLOCK_PX * columns * height / width / 2) * 2)
+        # A picture one block wide can only lose its height; no camera has such a shape, so its aspect is let go.
+        while not self._takes(*fitted) and fitted[1] > BLOCK_PX:
+            fitted = fitted[0], fitted[1] - BLOCK_PX
         return fitted
 
     def _takes(self, width: int, height: int) -> bool:
