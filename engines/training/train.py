@@ -1,8 +1,9 @@
 """``afterimage train``: from a folder of photos and clips to a model folder, with one line.
 
-The run folder holds what makes it resume: start the same command again after a kill and it goes on. The instruction
-parts of the denoiser are trained first, each alone; then the rest of it; the instruction encoder last, in minutes.
-Everything is counted in optimiser steps, so that a busy or a faster machine makes the same model.
+First the parts of the denoiser that have data of their own, from people to removal, each alone; then the rest of the
+denoiser, for which those stand still; last the instruction encoder, in minutes. The run folder holds what makes it
+resume: start the same command again after a kill and it goes on. Everything is counted in optimiser steps, so that a
+busy or a faster machine makes the same model.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from engines.backbones.tiny import (
 )
 from engines.compilers.calibrate import calibrate
 from engines.families import FAMILIES, LABELS
-from engines.model import SHIPPED_MODELS, write_index
+from engines.model import write_index
 from engines.training import defocus, eraser, field, figure, hue
 from engines.training.batches import batches_from, generator_at
 from engines.training.crops import CropSampler, Footage
@@ -40,7 +41,7 @@ from engines.training.validation import Overlap, split
 from engines.training.warm_start import warm_start
 from engines.training.weather import Balloons
 
-MODEL_VERSION = "3"
+MODEL_NAME, MODEL_VERSION = "rfdm-tiny", "3"
 KEY_FRAME_INTERVAL = 3
 HALVINGS = 2
 PART_PLANS = (figure.PLAN, defocus.PLAN, hue.PLAN, field.PLAN, eraser.PLAN)
@@ -60,9 +61,11 @@ def train(options: argparse.Namespace, console: Console) -> None:
     device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     settings = replace(SCRATCH if options.start is None else WARM, steps=options.steps, seed=options.seed)
     trainer = Trainer(TinyConfig(), settings, device, options.run, options.start)
-    if trainer.step:
-        console.print(f"resuming at step {trainer.step}, {trainer.elapsed_s / 60:.1f} min done")
-    if trainer.step == 0 or trainer.step < settings.steps:
+    if trainer.step and trainer.step >= settings.steps:
+        console.print(f"{options.run} has made all its {trainer.step} steps; its model is written from them")
+    else:
+        if trainer.step:
+            console.print(f"resuming at step {trainer.step}, {trainer.elapsed_s / 60:.1f} min done")
         _fit(trainer, options, console)
     encoder = options.out / "instruction_encoder"
     if not (encoder / "config.json").exists():
@@ -244,10 +247,17 @@ def main(arguments: list[str]) -> int:
         help="folder of photos and clips; eval folders are left",
     )
     parser.add_argument(
-        "--run", type=Path, default=Path("runs/rfdm-tiny"), help="checkpoints, logs and sheets"
+        "--run",
+        type=Path,
+        default=Path("runs") / MODEL_NAME,
+        help="folder of checkpoints, logs and sheets (default: %(default)s)",
     )
     parser.add_argument(
-        "--out", type=Path, default=SHIPPED_MODELS / "rfdm-tiny", help="model folder to write"
+        "--out",
+        type=Path,
+        metavar="MODEL",
+        help="model folder to write, which names the model; an instruction encoder that it has already is kept"
+        f" (default: {MODEL_NAME} in the run folder)",
     )
     parser.add_argument(
         "--from",
@@ -279,6 +289,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=8, help="processes that prepare crops for a GPU")
     options = parser.parse_args(arguments)
+    options.out = options.out or options.run / MODEL_NAME
     console = Console(stderr=True, soft_wrap=True)
     try:
         train(options, console)

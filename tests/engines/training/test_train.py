@@ -1,6 +1,7 @@
 import json
 import re
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,10 @@ import torch
 
 from engines.compilers.quantisation import RANGES_FILE
 from engines.editor import load_editor
-from engines.model import SHIPPED_MODELS
+from engines.model import SHIPPED_MODELS, load_parts
+from engines.training import text, validation
 from engines.training import train as training
-from engines.training import validation
-from engines.training.train import main
+from engines.training.train import PART_PLANS, main
 from tests.engines.training.test_loop import SMALL
 from tests.engines.training.test_media import write_photo
 
@@ -25,15 +26,20 @@ def media(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def run(media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """A run of seconds with a narrow network; the instruction encoder, trained elsewhere, is there already."""
+def short(media: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Options of a run of seconds with a narrow network."""
     monkeypatch.setattr(training, "_SHEET_EVERY_STEPS", 2)
     monkeypatch.setattr(training, "TinyConfig", lambda: SMALL)
+    options = {"media": media, "batch": 1, "crop": 64} | {f"{plan.job}-steps": 1 for plan in PART_PLANS}
+    return [word for name, value in options.items() for word in (f"--{name}", str(value))]
+
+
+@pytest.fixture
+def run(short: list[str], tmp_path: Path) -> list[str]:
+    """The same into folders that are told; the instruction encoder, trained elsewhere, is there already."""
     encoder = Path("instruction_encoder")
     shutil.copytree(SHIPPED_MODELS / "rfdm-tiny" / encoder, tmp_path / "out" / encoder)
-    options = {"media": media, "run": tmp_path / "run", "out": tmp_path / "out", "batch": 1, "crop": 64}
-    options |= {f"{part}-steps": 1 for part in ("people", "focus", "hues", "weather", "removal")}
-    return [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    return [*short, "--run", str(tmp_path / "run"), "--out", str(tmp_path / "out")]
 
 
 def test_one_line_trains_resumes_and_writes_a_model_folder(
@@ -59,13 +65,38 @@ def test_one_line_trains_resumes_and_writes_a_model_folder(
     assert list((tmp_path / "run").glob("events.out.tfevents.*"))
 
 
-def test_a_finished_run_only_writes_its_model(
-    run: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def small_table(width: int) -> text.PieceTable:
+    """A word-piece table that no sentence encoder is asked for."""
+    rows = torch.randint(-127, 128, (4, width), generator=torch.Generator().manual_seed(0), dtype=torch.int8)
+    return text.PieceTable(("blur", "fog", "##gy"), rows, torch.full((4,), 0.01))
+
+
+def test_without_folders_all_is_trained_into_the_run_folder_and_the_shipped_model_stays(
+    short: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    def shipped() -> dict[Path, int]:
+        files = (path for path in SHIPPED_MODELS.rglob("*") if path.is_file())
+        return {path: path.stat().st_mtime_ns for path in files}
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(text, "distil_pieces", small_table)
+    monkeypatch.setattr(training, "train_text", partial(text.train_text, steps=4))
     monkeypatch.setattr(training, "calibrate", lambda folder, scenes: None)
-    assert main([*run, "--steps", "0"]) == 0
-    assert main([*run, "--steps", "0"]) == 0
-    assert (tmp_path / "out" / "model_index.json").exists()
+    before = shipped()
+
+    assert main([*short, "--steps", "1"]) == 0
+
+    assert shipped() == before
+    trained = Path("runs") / "rfdm-tiny" / "rfdm-tiny"
+    assert load_parts(trained).name == "rfdm-tiny"
+    written = {path: path.read_bytes() for path in trained.rglob("*") if path.is_file()}
+    capsys.readouterr()
+
+    assert main([*short, "--steps", "1"]) == 0
+
+    said = capsys.readouterr().err
+    assert f"{Path('runs') / 'rfdm-tiny'} has made all its 1 steps; its model is written from them" in said
+    assert {path: path.read_bytes() for path in trained.rglob("*") if path.is_file()} == written
 
 
 def test_people_are_held_out_and_the_run_says_how_well_they_are_told(
