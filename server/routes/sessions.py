@@ -27,7 +27,7 @@ from server.stats import Stats
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
 
 PictureSide = Annotated[int, Field(ge=SIZE_MULTIPLE, le=8192), WHOLE]
-
+_FIRST_REFUSED = "its first instruction was refused"
 
 BOTH_OR_NEITHER: JsonDict = {
     "anyOf": [
@@ -218,10 +218,12 @@ async def open_instructed(
         return session
     try:
         await session.instructions.take(InstructionFields(text=instruction))
-    except (ValueError, UnknownInstructionError) as error:
-        session.end("its first instruction was refused")
-        more = {} if isinstance(error, ValueError) else {"nearest": error.nearest}
-        raise Problem(422, f"instruction: {error}", None, **more) from error
+    except UnknownInstructionError as error:
+        session.end(_FIRST_REFUSED)
+        raise Problem(422, f"instruction: {error}", nearest=error.nearest) from error
+    except ValueError as error:
+        session.end(_FIRST_REFUSED)
+        raise Problem(422, f"instruction: {error}") from error
     return session
 
 
