@@ -58,9 +58,10 @@ def installed_models(device: torch.device, folders: Iterable[Path] = ()) -> Iter
         for folder in _models_in(place):
             yield _describe(folder, folder.name, device, dtype)
     for place in folders:
-        for folder in _models_in(place):
+        found = _models_in(place)
+        for folder in found:
             yield _describe(folder, folder.name, device, dtype)
-        if not _models_in(place):
+        if not found:
             why = "no model_index.json is in it" if place.is_dir() else "it is no folder"
             yield InstalledModel(str(place), "", "", place, 0, None, (), why)
     for name, folder in _downloaded():
