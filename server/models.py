@@ -23,16 +23,26 @@ def main(arguments: list[str]) -> int:
     from engines.families import EXAMPLES, LABELS
     from engines.model import models_folder
     from engines.pretrained.installed import installed_models
-    from engines.pretrained.needs import room_on
+    from engines.pretrained.needs import gigabytes, room_on
+    from engines.unfinished import abandoned_folders, folder_bytes, is_unfinished
 
     device = choose_device("auto")
     room = room_on(device)
     for model in installed_models(device, options.folders):
+        if is_unfinished(model.folder):
+            continue
         for line in _lines(model, room):
             print(line)
         if model.kind == "embedded":
             for family, label in LABELS.items():
                 print(f"    {label:24}{EXAMPLES[family][0]}")
+    for place in (models_folder(), *options.folders):
+        left = sum(folder_bytes(folder) for folder in abandoned_folders(place))
+        if left:
+            print(
+                f"{place} holds {gigabytes(left)} that a killed afterimage convert or train left unfinished;"
+                " the next one removes it"
+            )
     print(f"models are also looked for in {models_folder()}")
     return 0
 

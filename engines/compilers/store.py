@@ -9,13 +9,13 @@ import tempfile
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-
-import psutil
 
 from engines.compilers.interface import FrameShape
 from engines.compilers.manifest import EngineManifest
 from engines.model import ModelError
+from engines.unfinished import remove_abandoned, unfinished_folder
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +23,6 @@ MANIFEST_FILE = "manifest.json"
 LARGEST_BYTES = 40 * 2**30
 """Above this the least recently used engines go; one of SD 3.5's is 5 GB."""
 _CHUNK = 2**24
-_BUILDING = ".building-"
 
 
 def default_folder() -> Path:
@@ -50,22 +49,20 @@ class EngineStore:
         kept = self.find(manifest)
         if kept is not None:
             return kept
-        scratch = self._scratch()
         began_s = time.monotonic()
-        try:
-            build(scratch)
-            _write_manifest(scratch, manifest, time.monotonic() - began_s)
-        except OSError as error:
-            shutil.rmtree(scratch, ignore_errors=True)
-            raise ModelError(f"an engine cannot be written to {scratch.parent}: {error.strerror}") from error
-        except BaseException:
-            shutil.rmtree(scratch, ignore_errors=True)
-            raise
-        if scratch.parent != self.folder:
-            return scratch
-        final = self._path(manifest)
-        shutil.rmtree(final, ignore_errors=True)
-        scratch.replace(final)
+        with self._scratch() as scratch:
+            try:
+                build(scratch)
+                _write_manifest(scratch, manifest, time.monotonic() - began_s)
+            except OSError as error:
+                raise ModelError(
+                    f"an engine cannot be written to {scratch.parent}: {error.strerror}"
+                ) from error
+            if scratch.parent != self.folder:
+                return scratch
+            final = self._path(manifest)
+            shutil.rmtree(final, ignore_errors=True)
+            scratch.replace(final)
         self._sweep(final)
         return final
 
@@ -122,26 +119,27 @@ class EngineStore:
     def _path(self, manifest: EngineManifest) -> Path:
         return self.folder / f"{manifest.compiler}-{manifest.part}-{manifest.key}"
 
-    def _scratch(self) -> Path:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._remove_unfinished()
-            return Path(tempfile.mkdtemp(dir=self.folder, prefix=f"{_BUILDING}{os.getpid()}-"))
-        except OSError as error:
-            logger.warning("compiled programs cannot be kept in %s: %s", self.folder, error)
+    @contextmanager
+    def _scratch(self) -> Iterator[Path]:
+        """A folder to build in; where the store's own cannot be written, one that lasts as long as the store."""
+        with ExitStack() as held:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                # Programs that were killed while they built have left gigabytes.
+                remove_abandoned(self.folder)
+                scratch = held.enter_context(unfinished_folder(self.folder, "engine"))
+            except OSError as error:
+                logger.warning("compiled programs cannot be kept in %s: %s", self.folder, error)
+                scratch = self._unkept()
+            yield scratch
+
+    def _unkept(self) -> Path:
         try:
             unkept = Path(tempfile.mkdtemp(prefix="afterimage-"))
         except OSError as error:
             raise ModelError(f"there is no place to write an engine to: {error.strerror}") from error
         weakref.finalize(self, shutil.rmtree, unkept, ignore_errors=True)
         return unkept
-
-    def _remove_unfinished(self) -> None:
-        """What programs that were killed while they built have left: gigabytes."""
-        for path in self.folder.glob(f"{_BUILDING}*"):
-            process = path.name.removeprefix(_BUILDING).partition("-")[0]
-            if not (process.isdigit() and psutil.pid_exists(int(process))):
-                shutil.rmtree(path, ignore_errors=True)
 
     def _tell_nearest(self, manifest: EngineManifest) -> None:
         """Say why an engine that somebody may count on is not used."""

@@ -7,19 +7,18 @@ import argparse
 import json
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Set
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from engines.backbones.expansion import INPUTS, expand_input_weight
+from engines.interrupts import ended_as_interrupted
 from engines.model import HUB_ID, ModelError, find_model
 from engines.pretrained.checkpoint import (
     KINDS,
@@ -32,6 +31,7 @@ from engines.pretrained.checkpoint import (
 from engines.pretrained.index import RfdmIndex, index_of
 from engines.pretrained.loading import input_scales
 from engines.pretrained.needs import gigabytes
+from engines.unfinished import remove_abandoned, unfinished_folder
 
 SHARD_BYTES = 2_000_000_000
 _STEM = "diffusion_pytorch_model"
@@ -110,20 +110,6 @@ def _check_target(target: Path, checkpoint: Checkpoint, dtype: torch.dtype | Non
         )
 
 
-@contextmanager
-def _whole_or_nothing(target: Path) -> Iterator[Path]:
-    """A folder beside the target that takes its name at the end, or is removed."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    try:
-        yield part
-        # mkdtemp makes a folder for its owner alone; a model is for whoever may read its surroundings.
-        part.chmod(0o755)
-        part.rename(target)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
 def write_folder(
     checkpoint: Checkpoint,
     codec: Component,
@@ -147,7 +133,8 @@ def write_folder(
     """
     kind, folder = checkpoint.kind, checkpoint.folder
     try:
-        with _whole_or_nothing(target) as part:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with unfinished_folder(target.parent, target.name) as part:
             for encoder in kind.text:
                 if encoder in checkpoint.components and encoder not in left_out:
                     _copy_component(checkpoint.components[encoder], part / encoder)
@@ -159,8 +146,17 @@ def write_folder(
             stored = index.to_json(checkpoint) | {"vae": ["diffusers", codec.config["_class_name"]]}
             written = {name: value for name, value in stored.items() if name not in left_out}
             _write_json(part / "model_index.json", written)
+            # The folder was made for its owner alone; a model is for whoever may read its surroundings.
+            part.chmod(0o755)
+            part.rename(target)
     except OSError as error:
-        raise ModelError(f"{target} cannot be written: {error.strerror or error}") from error
+        # A copy that fails midway names both of its files.
+        read = error.filename if error.filename2 is None else None
+        unread = read is not None and Path(read).is_relative_to(folder)
+        fault = f"{read} cannot be read" if unread else f"{target} cannot be written"
+        raise ModelError(f"{fault}: {error.strerror or error}") from error
+    except SafetensorError as error:
+        raise ModelError(f"{target} cannot be written: {str(error).splitlines()[0]}") from error
 
 
 def _copy_component(component: Component, target: Path) -> None:
@@ -260,18 +256,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--without-t5", action="store_true", help="leave SD 3.5's largest text encoder out")
     options = parser.parse_args(arguments)
     try:
-        codec = None if options.codec is None else _find_codec(options.codec)
-        written = convert(
-            Conversion(
-                source=find_model(options.source),
-                target=options.target,
-                made_from=options.source,
-                wanted=options.to,
-                codec=codec,
-                dtype=_DTYPES.get(options.dtype),
-                without_t5=options.without_t5,
-            )
-        )
+        with ended_as_interrupted():
+            written = _converted(options)
     except ModelError as error:
         print(f"afterimage convert: {error}", file=sys.stderr)
         return 2
@@ -288,3 +274,23 @@ def main(arguments: list[str]) -> int:
     if "source" in index.trained_inputs:
         print(f"afterimage serve --model {options.target} runs it as it is")
     return 0
+
+
+def _converted(options: argparse.Namespace) -> Checkpoint:
+    freed = remove_abandoned(options.target.parent)
+    if freed:
+        print(
+            f"removed {gigabytes(freed)} that an ended program had left unfinished in {options.target.parent}"
+        )
+    codec = None if options.codec is None else _find_codec(options.codec)
+    return convert(
+        Conversion(
+            source=find_model(options.source),
+            target=options.target,
+            made_from=options.source,
+            wanted=options.to,
+            codec=codec,
+            dtype=_DTYPES.get(options.dtype),
+            without_t5=options.without_t5,
+        )
+    )

@@ -1,13 +1,11 @@
 """`afterimage edit IN OUT --instruction "…"`: the live editor on a video file."""
 
-import signal
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 
+from engines.interrupts import ended_as_interrupted
 from server.engine import LiveEditor
 from server.files.edit import FileEdit, edit_file, replay_take
 from server.files.progress import progress_for
@@ -47,7 +45,7 @@ def main(arguments: list[str], load: Callable[[Namespace], LiveEditor] | None = 
         from engines.model import ModelError
 
         try:
-            with _terminated_as_interrupted():
+            with ended_as_interrupted():
                 if take is not None:
                     _load_as_recorded(options, take)
                 editor = (load or _load)(options)
@@ -105,20 +103,6 @@ def _load(options: Namespace) -> LiveEditor:
         steps=options.steps,
         engines=options.engines,
     )
-
-
-@contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """Let a terminating signal clean up as Ctrl-C does."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _parser() -> ArgumentParser:

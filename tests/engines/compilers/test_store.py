@@ -1,7 +1,5 @@
 import logging
 import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +10,7 @@ from engines.compilers.interface import FrameShape
 from engines.compilers.manifest import EngineManifest
 from engines.compilers.store import MANIFEST_FILE, EngineStore, manifest_of, total_s
 from engines.model import ModelError
+from engines.unfinished import unfinished_folder
 
 MANIFEST = EngineManifest(
     "a" * 64, "denoiser", "tensorrt-rtx", "float16", (FrameShape(1, 64, 96),), "tensorrt-rtx 1.7", "sm89"
@@ -97,16 +96,14 @@ def test_a_build_that_fails_leaves_nothing(tmp_path: Path) -> None:
 def test_what_a_killed_program_left_half_built_is_removed_and_what_another_builds_is_not(
     tmp_path: Path,
 ) -> None:
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
-    left, others = tmp_path / f".building-{ended.pid}-a", tmp_path / f".building-{os.getpid()}-b"
-    for folder in (left, others):
-        folder.mkdir()
-        (folder / "model.weights").write_bytes(b"half")
-    EngineStore(tmp_path).obtain(MANIFEST, Builder())
+    left = tmp_path / ".engine.unfinished-a"
+    left.mkdir()
+    (left / "model.weights").write_bytes(b"half")
+    with unfinished_folder(tmp_path, "engine") as others:
+        EngineStore(tmp_path).obtain(MANIFEST, Builder())
+        assert others.exists()
 
     assert not left.exists()
-    assert others.exists()
 
 
 def test_a_full_disk_is_one_clear_line(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 import json
+import resource
 import shutil
+import signal
 from collections import namedtuple
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from engines.pretrained.checkpoint import read_checkpoint
 from engines.pretrained.convert import Conversion, convert, main
 from engines.pretrained.index import index_of
 from engines.program import frame_program
+from server.models import main as models
 from tests.engines.stock import save_instruct_pix2pix, save_sd15, save_sd35, taesd
 
 Usage = namedtuple("Usage", "total used free")
@@ -96,16 +99,49 @@ def test_t5_may_be_left_out(tmp_path: Path, stock: dict[str, Path]) -> None:
     assert load_parts(tmp_path / "light").denoiser.tokens == 24
 
 
-def test_nothing_is_left_of_a_conversion_that_fails(
-    tmp_path: Path, stock: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("limit", [10_000, 400_000])
+def test_nothing_is_left_of_a_conversion_that_cannot_write_on(
+    tmp_path: Path, stock: dict[str, Path], limit: int
 ) -> None:
-    def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
+    """Copied files fail with an error of the system, those of the network with one of their library's."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        with pytest.raises(ModelError, match=r"never cannot be written: .*File too large") as raised:
+            convert(Conversion(stock["sd15"], tmp_path / "never", made_from=""))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
-    monkeypatch.setattr(module, "save_file", full)
-    with pytest.raises(ModelError, match="cannot be written: No space left on device"):
-        convert(Conversion(stock["sd15"], tmp_path / "never", made_from=""))
+    assert "\n" not in str(raised.value)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_nothing_is_left_of_a_conversion_that_is_interrupted(
+    tmp_path: Path,
+    stock: dict[str, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    number: signal.Signals,
+) -> None:
+    monkeypatch.setattr(module, "save_file", lambda *_, **__: signal.raise_signal(number))
+    assert main([str(stock["sd15"]), str(tmp_path / "never")]) == 130
+    assert "never was not written" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_conversion_left_is_never_a_model_and_goes_with_the_next(
+    tmp_path: Path, stock: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(stock["sd15"], tmp_path / ".mine.unfinished-abcdefgh")
+    models([str(tmp_path)])
+    listed = capsys.readouterr().out
+    assert main([str(stock["sd15"]), str(tmp_path / "mine")]) == 0
+
+    assert f"{tmp_path} holds 1.0 MB that a killed afterimage convert or train left unfinished" in listed
+    assert ".mine" not in listed
+    assert "removed 1.0 MB" in capsys.readouterr().out
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
 def test_a_full_disk_is_told_before_anything_is_written(
