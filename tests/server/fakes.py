@@ -76,3 +76,21 @@ class InvertingEditor:
             raise RuntimeError("this picture is too much")
         self.batches.append(len(requests))
         return [EditResult(np.asarray(255 - request.picture), True, 1) for request in requests]
+
+
+class LateEditor:
+    """What a server loads: it waits until it is released, then gives an inverting editor, or fails with this."""
+
+    def __init__(self, failure: Exception | None = None) -> None:
+        self._failure, self._released = failure, threading.Event()
+
+    def release(self) -> None:
+        """Let the load end."""
+        self._released.set()
+
+    def __call__(self) -> InvertingEditor:
+        """Load it."""
+        self._released.wait(10)
+        if self._failure is not None:
+            raise self._failure
+        return InvertingEditor()

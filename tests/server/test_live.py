@@ -7,9 +7,8 @@ import weakref
 import numpy as np
 import pytest
 
-from server.engine import LiveEditor
 from tests.server.conftest import RunningServer, StartServer, eventually, until
-from tests.server.fakes import InvertingEditor
+from tests.server.fakes import InvertingEditor, LateEditor
 from tests.server.screen import is_colour
 
 RED, CYAN = (200, 40, 40), (55, 215, 215)
@@ -208,19 +207,14 @@ async def test_a_hanging_editor_lets_the_picture_through_until_it_answers(start_
 async def test_a_session_begun_before_the_model_is_warm_sees_itself_and_then_the_edit(
     start_server: StartServer,
 ) -> None:
-    warm = threading.Event()
-
-    def load() -> LiveEditor:
-        warm.wait(10)
-        return InvertingEditor()
-
-    server = await start_server(load=load)
+    late = LateEditor()
+    server = await start_server(load=late)
     async with server.visitor(colour=RED) as visitor:
         assert (await visitor.http.get("/readyz")).status_code == 503
         await visitor.connect(instruction="invert")
         await visitor.sees_colour(RED)
         assert (await visitor.heard(lambda said: said["type"] == "warning"))["code"] == "model_loading"
-        warm.set()
+        late.release()
         await visitor.sees_colour(CYAN)
         assert (await visitor.http.get("/readyz")).status_code == 200
         states = [said["state"] for said in visitor.said if said["type"] == "state"]
@@ -230,26 +224,20 @@ async def test_a_session_begun_before_the_model_is_warm_sees_itself_and_then_the
 async def test_a_first_instruction_turns_out_to_be_unknown_once_the_model_is_warm(
     start_server: StartServer,
 ) -> None:
-    warm = threading.Event()
-
-    def load() -> LiveEditor:
-        warm.wait(10)
-        return InvertingEditor()
-
-    server = await start_server(load=load)
+    late = LateEditor()
+    server = await start_server(load=late)
     async with server.visitor(colour=RED) as visitor:
         await visitor.connect(instruction="gibberish")
         await visitor.sees_colour(RED)
-        warm.set()
+        late.release()
         warning = await visitor.heard(lambda said: said.get("code") == "unknown_instruction")
         assert warning["nearest"] == ["invert the colours"]
 
 
 async def test_a_model_that_cannot_be_loaded_is_said(start_server: StartServer) -> None:
-    def load() -> LiveEditor:
-        raise OSError("the model folder is empty")
-
-    server = await start_server(load=load)
+    late = LateEditor(OSError("the model folder is empty"))
+    server = await start_server(load=late)
+    late.release()
     async with server.visitor(colour=RED) as visitor:
         await server.service.engine.settled()
         ready = await visitor.http.get("/readyz")

@@ -1,8 +1,5 @@
-import threading
-
-from server.engine import LiveEditor
 from tests.server.conftest import RunningServer, StartServer
-from tests.server.fakes import InvertingEditor
+from tests.server.fakes import LateEditor
 
 
 async def test_the_model_lists_what_it_was_taught(server: RunningServer) -> None:
@@ -22,14 +19,9 @@ async def test_the_model_lists_what_it_was_taught(server: RunningServer) -> None
 
 
 async def test_a_model_that_is_still_loading_says_so(start_server: StartServer) -> None:
-    warm = threading.Event()
-
-    def load() -> LiveEditor:
-        warm.wait(10)
-        return InvertingEditor()
-
-    server = await start_server(load=load)
+    late = LateEditor()
+    server = await start_server(load=late)
     async with server.http() as http:
         model = (await http.get("/v1/models")).json()[0]
         assert (model["loaded"], model["version"]) == (False, None)
-    warm.set()
+    late.release()
