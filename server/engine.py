@@ -246,10 +246,11 @@ class Engine:
         try:
             self._editor = await loop.run_in_executor(self._thread, self._load)
         except Exception as error:
-            # Whatever keeps a model from loading (files, a compiler, a device) is for a person to read.
-            # The command says it to whoever started it; here is where it happened.
-            logger.debug("where the model could not be loaded", exc_info=error)
+            # Whatever keeps a model from loading (files, a compiler, a device) is for a person to read, in one line;
+            # where it happened is for who asks for more.
             self._failure = str(error) or type(error).__name__
+            where = error if logger.isEnabledFor(logging.DEBUG) else None
+            logger.error("the model could not be loaded: %s", self._failure, exc_info=where)
         finally:
             self._settled.set()
 

@@ -125,11 +125,11 @@ class Server(uvicorn.Server):
         """Also end the sessions: an event stream would keep uvicorn waiting until then."""
         super().handle_exit(sig, frame)
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._end_sessions)
+            self._loop.call_soon_threadsafe(self._end_sessions, "the server stops")
 
-    def _end_sessions(self) -> None:
+    def _end_sessions(self, reason: str) -> None:
         for session in self._service.sessions:
-            session.end("the server stops")
+            session.end(reason)
 
     @property
     def _service(self) -> Service:
@@ -147,7 +147,8 @@ class Server(uvicorn.Server):
         await engine.settled()
         runs = engine.description
         if runs is None:
-            print(f"afterimage: {engine.failure}", file=sys.stderr, flush=True)
+            # The engine has logged why.
+            self._end_sessions(f"the model could not be loaded: {engine.failure}")
             self.exit_status = USAGE_ERROR
             self.should_exit = True
             return

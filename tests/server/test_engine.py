@@ -185,16 +185,21 @@ async def test_an_instruction_is_understood_once(engine: Engine) -> None:
         await engine.encode(" ")
 
 
-async def test_without_a_model_there_is_nothing_to_ask() -> None:
+async def test_without_a_model_there_is_nothing_to_ask_and_one_error_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     def load() -> LiveEditor:
         raise OSError("no such folder")
 
     engine = Engine(load, None)
     engine.start()
-    with pytest.raises(EditorUnavailableError, match="no such folder"):
-        await engine.encode("invert")
+    for _ in range(2):
+        with pytest.raises(EditorUnavailableError, match="no such folder"):
+            await engine.encode("invert")
     assert (engine.ready, engine.failure) == (False, "no such folder")
     await engine.close()
+    logged = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert logged == [("ERROR", "the model could not be loaded: no such folder")]
 
 
 async def test_an_edit_of_the_wrong_shape_is_a_crash(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -237,9 +237,12 @@ async def test_a_first_instruction_turns_out_to_be_unknown_once_the_model_is_war
 async def test_a_model_that_cannot_be_loaded_is_said(start_server: StartServer) -> None:
     late = LateEditor(OSError("the model folder is empty"))
     server = await start_server(load=late)
-    late.release()
-    async with server.visitor(colour=RED) as visitor:
-        await server.service.engine.settled()
+    async with server.visitor(colour=RED) as waiting, server.visitor(colour=RED) as visitor:
+        await waiting.connect(instruction="invert")
+        await waiting.sees_colour(RED)
+        late.release()
+        warning = await waiting.heard(lambda said: said.get("code") == "instruction_failed")
+        assert warning["detail"] == "the model folder is empty"
         ready = await visitor.http.get("/readyz")
         assert ready.status_code == 503
         assert "the model folder is empty" in ready.json()["detail"]

@@ -16,6 +16,17 @@ from server.settings import Settings
 from tests.server.fakes import InvertingEditor
 sys.exit(serve(Settings(port=0, model="inverting"), InvertingEditor))
 """
+FAILING_PROGRAM = """
+import sys
+from server.serve import serve
+from server.settings import Settings
+
+def load():
+    sys.stdin.readline()
+    raise OSError("the disk is gone")
+
+sys.exit(serve(Settings(port=0, model="failing"), load))
+"""
 
 
 def test_the_address_is_printed_and_an_interrupt_ends_it_even_while_someone_listens() -> None:
@@ -31,9 +42,7 @@ def test_the_address_is_printed_and_an_interrupt_ends_it_even_while_someone_list
         assert address is not None
         assert "loading" in process.stdout.readline()
         assert "inverting 1 is warm (numpy, uint8, cpu)" in process.stdout.readline()
-        request = urllib.request.Request(f"{address[0]}/v1/sessions", method="POST")
-        with urllib.request.urlopen(request) as response:
-            opened = json.load(response)
+        opened = opened_session(address[0])
         url = f"{address[0]}{opened['events_url']}?token={opened['token']}"
         with urllib.request.urlopen(url) as events:
             assert events.readline() == b"event: state\n"
@@ -61,6 +70,37 @@ async def test_a_taken_port_is_one_line_and_exit_code_2(server: RunningServer) -
     assert len(run.stderr.strip().splitlines()) == 1
 
 
+def test_a_model_that_fails_to_load_ends_the_sessions_with_the_reason() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", FAILING_PROGRAM],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        address = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())
+        assert address is not None
+        opened = opened_session(address[0])
+        url = f"{address[0]}{opened['events_url']}?token={opened['token']}"
+        with urllib.request.urlopen(url) as events:
+            assert events.readline() == b"event: state\n"
+            print("fail now", file=process.stdin, flush=True)
+            heard = events.read()
+        assert b'"state":"closed","reason":"the model could not be loaded: the disk is gone"' in heard
+        assert process.wait(10) == 2
+        assert process.stderr.read() == "the model could not be loaded: the disk is gone\n"
+
+
+def opened_session(address: str) -> dict[str, str]:
+    request = urllib.request.Request(f"{address}/v1/sessions", method="POST")
+    with urllib.request.urlopen(request) as response:
+        opened: dict[str, str] = json.load(response)
+    return opened
+
+
 def test_a_model_that_does_not_exist_is_one_line_and_exit_code_2() -> None:
     run = subprocess.run(
         [sys.executable, "-m", "server.serve", "--port", "0", "--model", "nothing-like-it"],
@@ -70,5 +110,5 @@ def test_a_model_that_does_not_exist_is_one_line_and_exit_code_2() -> None:
         check=False,
     )
     assert run.returncode == 2
-    assert "nothing-like-it" in run.stderr.splitlines()[-1]
-    assert "Traceback" not in run.stderr
+    [line] = run.stderr.splitlines()
+    assert "the model could not be loaded: no model 'nothing-like-it': neither installed (" in line
