@@ -4,7 +4,6 @@ The run folder holds ``checkpoint/`` to resume from and TensorBoard events. Noth
 """
 
 import math
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -15,11 +14,13 @@ import torch
 from accelerate import Accelerator
 from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
 
 from engines.codecs import AutoencoderCodec
 from engines.interrupts import deferred_interrupts
 from engines.prediction import PredictionType
 from engines.schedules import Schedule
+from engines.training.adapters import with_adapters
 from engines.training.backbone_forcing import (
     PAPER_DROPOUT,
     Clips,
@@ -30,13 +31,18 @@ from engines.training.backbone_forcing import (
     clip_losses,
     truth,
 )
+from engines.training.backbone_run import (
+    CHECKPOINT,
+    check_disk,
+    kept_checkpoint,
+    put_in_place,
+    told_in_one_line,
+)
 from engines.training.forcing import ConditionDropout
 from engines.training.loop import TrainingError
 from engines.training.pairs import PairedCrop
 
-CHECKPOINT = "checkpoint"
-_ATTENTION = ("to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "add_k_proj", "add_v_proj", "to_add_out")
-"""Projections of the attention layers, in SD 1.5's names and in SD 3.5's."""
+_LOSS_EVERY = 10
 
 
 @dataclass(frozen=True)
@@ -110,7 +116,7 @@ class BackboneTrainer:
         teach: The true targets, or a teacher's.
 
     Raises:
-        TrainingError: The checkpoint belongs to another network.
+        TrainingError: The checkpoint belongs to another network, or a next one does not fit on the disk.
     """
 
     def __init__(
@@ -132,7 +138,7 @@ class BackboneTrainer:
         if hasattr(network, "enable_gradient_checkpointing"):
             network.enable_gradient_checkpointing()
         if settings.lora_rank:
-            setattr(denoiser, self._name, _with_lora(network, settings.lora_rank))
+            setattr(denoiser, self._name, with_adapters(network, settings.lora_rank))
         self.trainable = [weight for weight in denoiser.parameters() if weight.requires_grad]
         optimizer = torch.optim.AdamW(self.trainable, lr=settings.learning_rate, fused=True)
         schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -146,8 +152,14 @@ class BackboneTrainer:
         self.progress = _Progress()
         self.accelerator.register_for_checkpointing(self.average, self.progress)
         run.mkdir(parents=True, exist_ok=True)
+        if self.accelerator.is_main_process:
+            kept_checkpoint(run)
+            weights = sum(weight.nbytes for weight in denoiser.parameters())
+            check_disk(run, weights, sum(weight.numel() for weight in self.trainable))
+        self.accelerator.wait_for_everyone()
         if (run / CHECKPOINT).is_dir():
             self._resume()
+        self._saved = self.step
 
     @property
     def step(self) -> int:
@@ -165,6 +177,9 @@ class BackboneTrainer:
             TrainingError: The loss is no number; the last checkpoint stays.
             KeyboardInterrupt: Ctrl-C was pressed; one process alone has ended its step and saved it.
         """
+        writer = None
+        if self.accelerator.is_main_process:
+            writer = SummaryWriter(str(self.run), purge_step=self.step)
         try:
             while self.step < self.settings.steps:
                 batch = next(batches)
@@ -174,6 +189,9 @@ class BackboneTrainer:
                     raise TrainingError(
                         f"the loss became {loss} at step {self.step}; the last checkpoint stays"
                     )
+                if writer is not None and self.step % _LOSS_EVERY == 0:
+                    writer.add_scalar("loss", loss, self.step)
+                    writer.add_scalar("learning_rate", self.schedule.get_last_lr()[0], self.step)
                 if self.step % self.settings.checkpoint_every == 0:
                     self.save()
                 progress(self.step, loss)
@@ -184,6 +202,9 @@ class BackboneTrainer:
             if self.accelerator.num_processes == 1:
                 self.save()
             raise
+        finally:
+            if writer is not None:
+                writer.close()
         self.save()
 
     def train_step(self, batch: Sequence[PairedCrop]) -> float:
@@ -253,14 +274,20 @@ class BackboneTrainer:
         )
 
     def save(self) -> None:
-        """Write the checkpoint beside the last one and put it in its place."""
-        new = self.run / f"{CHECKPOINT}.new"
-        self.accelerator.save_state(str(new))
-        self.accelerator.wait_for_everyone()
-        if self.accelerator.is_main_process:
-            shutil.rmtree(self.run / CHECKPOINT, ignore_errors=True)
-            new.rename(self.run / CHECKPOINT)
-        self.accelerator.wait_for_everyone()
+        """Write the checkpoint beside the last one and put it in its place, unless it is of this step.
+
+        Raises:
+            TrainingError: It cannot be written; the last one stays.
+        """
+        if self._saved == self.step and (self.run / CHECKPOINT).is_dir():
+            return
+        with told_in_one_line(self.run, self.step):
+            self.accelerator.save_state(str(self.run / f"{CHECKPOINT}.new"))
+            self.accelerator.wait_for_everyone()
+            if self.accelerator.is_main_process:
+                put_in_place(self.run)
+            self.accelerator.wait_for_everyone()
+        self._saved = self.step
 
     def _resume(self) -> None:
         try:
@@ -275,23 +302,3 @@ class BackboneTrainer:
         self.average.copy_to(self.trainable)
         network = getattr(bare, self._name)
         return network.merge_and_unload() if self.settings.lora_rank else network
-
-
-def _with_lora(network: nn.Module, rank: int) -> nn.Module:
-    """Adapters on every attention layer; the first convolution, whose new inputs are zero, is trained whole."""
-    from peft import LoraConfig, get_peft_model
-
-    first = "conv_in" if hasattr(network, "conv_in") else "pos_embed.proj"
-    config = LoraConfig(
-        r=rank,
-        lora_alpha=rank,
-        target_modules=list(_ATTENTION),
-        modules_to_save=[first],
-        init_lora_weights=True,
-    )
-    adapted: nn.Module = get_peft_model(network, config)
-    for weight in adapted.parameters():
-        # What is trained is kept in float32 beside frozen weights in half precision.
-        if weight.requires_grad:
-            weight.data = weight.data.float()
-    return adapted

@@ -6,6 +6,7 @@ starting it with ``accelerate launch --module engines.training.backbone_train`` 
 
 import argparse
 import copy
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -13,22 +14,28 @@ from pathlib import Path
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
 from engines.backbones.expansion import INPUTS
 from engines.codecs import load_autoencoder
+from engines.interrupts import ended_as_interrupted
 from engines.model import ModelError, find_model
 from engines.pretrained.checkpoint import KINDS, Checkpoint, read_checkpoint
 from engines.pretrained.convert import write_folder
 from engines.pretrained.index import PAPER_GUIDANCE, PAPER_STEPS, RfdmIndex, index_of
 from engines.pretrained.loading import load_denoiser, load_embedder, require_libraries, size_multiple
+from engines.pretrained.needs import gigabytes, networks_bytes, room_on
 from engines.schedules import load_schedule
+from engines.training.backbone_run import RunOf, claim_run
 from engines.training.loop import TrainingError
 from engines.training.pairs import PairedCrop, PairSampler, find_pairs
+from engines.training.progress import TrainingProgress, progress_bar
+from engines.unfinished import folder_bytes, remove_abandoned
 
 DISTILLED_INTO = 1
 """Steps of a student."""
+_TRAINED_BYTES = 20
+"""Of a trained weight: itself, its gradient, two moments and the average, in float32."""
 
 
 def train_backbone(options: argparse.Namespace, console: Console) -> None:
@@ -47,19 +54,27 @@ def train_backbone(options: argparse.Namespace, console: Console) -> None:
         raise TrainingError(
             f"{options.init} is a {checkpoint.kind.name} checkpoint, asked for is {options.backbone}"
         )
-    if options.out.exists():
-        raise TrainingError(f"{options.out} exists already")
+    _check_target(options.out)
     index = index_of(checkpoint, options.init)
     untrained = [name for name in INPUTS if name not in index.trained_inputs]
     if options.distil and untrained:
         raise TrainingError(f"{options.init} cannot teach: it was never trained to use the {untrained[0]}")
+    run = options.run or Path("runs") / options.out.name
+    claim_run(run, _run_of(options))
+    freed = remove_abandoned(options.out.parent)
+    if freed:
+        console.print(
+            f"removed {gigabytes(freed)} that an ended program had left unfinished in {options.out.parent}"
+        )
     # Imported here: accelerate and diffusers take seconds, which a wrong folder need not wait for.
     from engines.training.backbone import BackboneSettings, BackboneTrainer, FrozenParts
     from engines.training.backbone_forcing import DrawLevels, FirstLevel, Teach, truth
+    from engines.training.backbone_sheet import UNGUIDED, write_sheet
     from engines.training.distillation import Teacher
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     half = torch.bfloat16 if device.type == "cuda" else torch.float32
+    _check_memory(checkpoint, options, device, half)
     schedule, prediction = load_schedule(checkpoint.folder / "scheduler")
     codec = load_autoencoder(checkpoint.folder / "vae", half, checkpoint.components["vae"].variant)
     _check_crop(options.crop, checkpoint, codec.downscale)
@@ -68,7 +83,7 @@ def train_backbone(options: argparse.Namespace, console: Console) -> None:
     draw: DrawLevels | None = None
     teach: Teach = truth
     if options.distil:
-        scales = index.guidance or PAPER_GUIDANCE
+        scales = index.guidance or UNGUIDED
         frozen_copy = copy.deepcopy(denoiser).to(device, half).requires_grad_(False).eval()
         silence = frozen.embed("").to(device)
         draw = FirstLevel(schedule)
@@ -80,31 +95,34 @@ def train_backbone(options: argparse.Namespace, console: Console) -> None:
         ema_decay=options.ema,
         loss=options.loss,
         lora_rank=options.lora,
+        checkpoint_every=options.checkpoint_every,
         mixed_precision="bf16" if device.type == "cuda" else "no",
         seed=options.seed,
     )
-    trainer = BackboneTrainer(denoiser, frozen, settings, options.run, draw, teach)
-    if trainer.step:
-        console.print(f"resuming at step {trainer.step}")
-    console.print(
-        f"{len(pairs)} pairs, on {trainer.accelerator.device} x {trainer.accelerator.num_processes}"
-    )
+    trainer = BackboneTrainer(denoiser, frozen, settings, run, draw, teach)
+    main = trainer.accelerator.is_main_process
+    if trainer.step and main:
+        console.print(f"resuming at step {trainer.step}, from {run}")
+    if main:
+        console.print(
+            f"{len(pairs)} pairs, on {trainer.accelerator.device} x {trainer.accelerator.num_processes}"
+        )
     seed = (options.seed * 1009 + trainer.accelerator.process_index) * 1009 + trainer.step
     sampler = PairSampler(pairs, options.frames, options.crop, seed=seed)
     workers = options.workers if device.type == "cuda" else 0
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not trainer.accelerator.is_local_main_process,
-    ) as bar:
-        shown = bar.add_task("training", total=options.steps, completed=trainer.step)
+    steps, guidance = (DISTILLED_INTO, None) if options.distil else (PAPER_STEPS, PAPER_GUIDANCE)
+    with progress_bar(console) as bar:
+        shown = TrainingProgress(bar, "training") if main else None
 
         def after_step(step: int, loss: float) -> None:
-            bar.update(shown, completed=step, description=f"loss {loss:.4f}")
+            if shown is None:
+                return
+            shown.at(step, options.steps, f"loss {loss:.4f}")
+            if step % options.checkpoint_every == 0 or step == options.steps:
+                sheet = run / "samples" / f"{step:06}.jpg"
+                write_sheet(trainer, clip, steps, guidance or UNGUIDED, sheet)
 
+        clip = next(iter(PairSampler(pairs, options.frames, options.crop, seed=options.seed)))
         trainer.fit(_batches(sampler, options.batch, workers), after_step)
     if trainer.accelerator.is_main_process:
         written = replace(
@@ -112,11 +130,48 @@ def train_backbone(options: argparse.Namespace, console: Console) -> None:
             name=options.out.name,
             version="1",
             trained_inputs=INPUTS,
-            steps=DISTILLED_INTO if options.distil else PAPER_STEPS,
-            guidance=None if options.distil else PAPER_GUIDANCE,
+            steps=steps,
+            guidance=guidance,
         )
         _write(trainer.averaged_network, checkpoint, written, options.out, half)
-        console.print(f"wrote {options.out}")
+        console.print(
+            f"wrote {options.out}, which afterimage serve --model {options.out} runs;"
+            f" {run} ({gigabytes(folder_bytes(run))}) is needed only to train on"
+        )
+
+
+def _run_of(options: argparse.Namespace) -> RunOf:
+    # A folder is the same one from wherever it is named.
+    folder = Path(options.init)
+    init = str(folder.resolve()) if folder.is_dir() else options.init
+    return RunOf(options.backbone, init, options.lora, options.distil)
+
+
+def _check_target(target: Path) -> None:
+    """See that the model can be written, days before it is."""
+    if target.exists():
+        raise TrainingError(f"{target} exists already")
+    above = next(path for path in target.absolute().parents if path.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise TrainingError(f"{target} cannot be written: {above} is no folder that can be written to")
+
+
+def _check_memory(
+    checkpoint: Checkpoint, options: argparse.Namespace, device: torch.device, half: torch.dtype
+) -> None:
+    """Count the weights alone; what a batch takes beside them, nobody knows before it is run."""
+    weights, still = checkpoint.denoiser.parameters, networks_bytes(checkpoint, half)
+    copies = (0 if options.lora else _TRAINED_BYTES) + (half.itemsize if options.distil else 0)
+    text = checkpoint.text_parameters * half.itemsize
+    needed = still + text + weights * copies
+    room = room_on(device)
+    free, where = (room.host, "of main memory") if device.type == "cpu" else (room.device, "on the GPU")
+    if needed > free:
+        instead = "" if options.lora else "; --lora RANK trains less"
+        raise TrainingError(
+            f"training {options.init} takes {gigabytes(needed)} {where} before any picture,"
+            f" {gigabytes(free)} are free{instead}"
+        )
 
 
 def _check_crop(crop: int, checkpoint: Checkpoint, downscale: int) -> None:
@@ -157,7 +212,10 @@ def _write(
 
 def parser() -> argparse.ArgumentParser:
     """The options of ``afterimage train --backbone``."""
-    made = argparse.ArgumentParser(prog="afterimage train", description=__doc__.splitlines()[0])
+    made = argparse.ArgumentParser(
+        prog="afterimage train",
+        description="Train a large backbone on paired clips. The same command goes on after any interruption.",
+    )
     made.add_argument("--backbone", required=True, choices=[kind.name for kind in KINDS])
     made.add_argument(
         "--init", required=True, metavar="MODEL", help="what to begin with: a name, folder or id on the hub"
@@ -169,38 +227,70 @@ def parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="paired clips; docs/backbones.md has the layouts",
     )
-    made.add_argument("--run", type=Path, metavar="DIR", default=Path("runs/backbone"), help="checkpoints")
+    made.add_argument(
+        "--run", type=Path, metavar="DIR", help="checkpoints, samples and TensorBoard events (runs/OUT)"
+    )
     made.add_argument("--out", required=True, type=Path, metavar="DIR", help="the RFDM folder to write")
-    made.add_argument("--steps", type=int, default=50_000, help="optimiser steps (%(default)s)")
-    made.add_argument("--batch", type=int, default=4, help="clips of a step and GPU (%(default)s)")
-    made.add_argument("--frames", type=int, default=3, help="ordered frames of a clip (%(default)s)")
-    made.add_argument("--crop", type=int, default=512, help="side of the crops in pixels (%(default)s)")
+    made.add_argument("--steps", type=_positive, default=50_000, help="optimiser steps (%(default)s)")
+    made.add_argument("--batch", type=_positive, default=4, help="clips of a step and GPU (%(default)s)")
+    made.add_argument("--frames", type=_positive, default=3, help="ordered frames of a clip (%(default)s)")
+    made.add_argument("--crop", type=_positive, default=512, help="side of the crops in pixels (%(default)s)")
     made.add_argument("--learning-rate", type=float, default=1e-4, help="(%(default)s)")
     made.add_argument("--warmup", type=int, default=500, help="steps (%(default)s)")
     made.add_argument("--ema", type=float, default=0.9999, help="decay of the averaged weights (%(default)s)")
     made.add_argument(
         "--loss", choices=("clean", "velocity"), default="clean", help="(%(default)s, the paper's)"
     )
-    made.add_argument("--lora", type=int, default=0, metavar="RANK", help="train adapters only, for one card")
+    made.add_argument(
+        "--lora", type=_whole, default=0, metavar="RANK", help="train adapters only, for one card"
+    )
     made.add_argument(
         "--distil",
-        type=int,
+        type=_whole,
         default=0,
         metavar="STEPS",
         help="teach one unguided step what MODEL does in STEPS",
     )
     made.add_argument(
-        "--workers", type=int, default=8, help="processes that read clips for a GPU (%(default)s)"
+        "--workers", type=_whole, default=8, help="processes that read clips for a GPU (%(default)s)"
+    )
+    made.add_argument(
+        "--checkpoint-every",
+        type=_positive,
+        default=500,
+        metavar="STEPS",
+        help="optimiser steps between two checkpoints, each with a sheet of samples (%(default)s)",
     )
     made.add_argument("--seed", type=int, default=0)
     return made
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
+def _whole(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError("must not be below 0")
+    return value
 
 
 def main(arguments: list[str]) -> int:
     """Run it; 0 on success, 2 where the input is wrong, 130 where it was interrupted."""
     options = parser().parse_args(arguments)
     try:
-        train_backbone(options, Console(stderr=True))
+        with ended_as_interrupted():
+            train_backbone(options, Console(stderr=True, soft_wrap=True))
+    except torch.OutOfMemoryError:
+        print(
+            "afterimage train: the GPU's memory is full; a smaller --batch or --crop takes less, --lora least",
+            file=sys.stderr,
+        )
+        return 2
     except (TrainingError, ModelError, OSError, ValueError) as error:
         print(f"afterimage train: {error}", file=sys.stderr)
         return 2

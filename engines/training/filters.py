@@ -1,15 +1,34 @@
 """Classical picture filters the computed targets are made of.
 
-Pictures are (B, C, H, W) float32 in [0, 1]; lengths are in pixels.
+Pictures are (B, C, H, W) float32 in [0, 1]; lengths are in pixels, or in multiples of them within :func:`pixels_of`.
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 _LUMA = (0.299, 0.587, 0.114)
+_SCALE: ContextVar[float] = ContextVar("scale", default=1.0)
+
+
+@contextmanager
+def pixels_of(scale: float) -> Iterator[None]:
+    """Within it a length of 1 is ``scale`` pixels: the same look, of a picture so many times as large."""
+    token = _SCALE.set(scale)
+    try:
+        yield
+    finally:
+        _SCALE.reset(token)
+
+
+def scaled(length: float) -> float:
+    """A length in pixels."""
+    return _SCALE.get() * length
 
 
 def luma(pictures: Tensor) -> Tensor:
@@ -20,6 +39,7 @@ def luma(pictures: Tensor) -> Tensor:
 
 def gaussian_blur(pictures: Tensor, sigma: float) -> Tensor:
     """Separable Gaussian, standard deviation in pixels, edges replicated."""
+    sigma = scaled(sigma)
     radius = max(1, math.ceil(3 * sigma))
     x = torch.arange(-radius, radius + 1, device=pictures.device, dtype=pictures.dtype)
     kernel = torch.exp(-0.5 * (x / sigma) ** 2)
@@ -33,6 +53,7 @@ def gaussian_blur(pictures: Tensor, sigma: float) -> Tensor:
 
 def box_mean(pictures: Tensor, radius: int) -> Tensor:
     """Mean of the square of side 2 * radius + 1, edges replicated."""
+    radius = round(scaled(radius + 0.5) - 0.5)
     padded = F.pad(pictures, (radius,) * 4, mode="replicate")
     return F.avg_pool2d(padded, 2 * radius + 1, stride=1)
 
@@ -43,6 +64,7 @@ def gradient(grey: Tensor) -> tuple[Tensor, Tensor]:
     sobel = grey.new_tensor([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 8
     kernel = torch.stack([sobel, sobel.T])[:, None].repeat(channels, 1, 1, 1)
     both = F.conv2d(F.pad(grey, (1, 1, 1, 1), mode="replicate"), kernel, groups=channels)
+    both = scaled(1) * both
     return both[:, 0::2], both[:, 1::2]
 
 
@@ -81,7 +103,9 @@ def saturate(pictures: Tensor, factor: float | Tensor) -> Tensor:
 
 
 def shift(x: Tensor, dx: int, dy: int) -> Tensor:
-    """The picture moved left by ``dx`` and up by ``dy`` pixels, each at most 3, edges replicated."""
+    """The picture moved left by ``dx`` and up by ``dy`` pixels, edges replicated."""
+    dx, dy = round(scaled(dx)), round(scaled(dy))
     height, width = x.shape[-2:]
-    padded = F.pad(x, (3, 3, 3, 3), mode="replicate")
-    return padded[..., 3 + dy : 3 + dy + height, 3 + dx : 3 + dx + width]
+    reach = max(abs(dx), abs(dy))
+    padded = F.pad(x, (reach,) * 4, mode="replicate")
+    return padded[..., reach + dy : reach + dy + height, reach + dx : reach + dx + width]

@@ -18,6 +18,8 @@ from engines.training.filters import (
     guided_filter,
     luma,
     saturate,
+    scaled,
+    shift,
     soft_steps,
 )
 
@@ -29,11 +31,11 @@ def _colour(x: Tensor, red: float, green: float, blue: float) -> Tensor:
 
 
 def _grid(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Row and column of every pixel's centre, (1, 1, H, 1) and (1, 1, 1, W)."""
+    """Row and column of every pixel's centre, (1, 1, H, 1) and (1, 1, 1, W), in the lengths of the filters."""
     height, width = x.shape[-2:]
     rows = torch.arange(height, device=x.device, dtype=x.dtype) + 0.5
     columns = torch.arange(width, device=x.device, dtype=x.dtype) + 0.5
-    return rows.view(1, 1, -1, 1), columns.view(1, 1, 1, -1)
+    return rows.view(1, 1, -1, 1) / scaled(1), columns.view(1, 1, 1, -1) / scaled(1)
 
 
 def _edges(x: Tensor, sigma: float, threshold: float, width: float) -> Tensor:
@@ -92,8 +94,8 @@ def stained_glass(x: Tensor, amount: Tensor, rgb: Tensor) -> Tensor:
     middle_row = (up.floor() - down.floor()) * (PATTERN_PERIOD / 2)
     middle_column = (up.floor() + down.floor() + 1) * (PATTERN_PERIOD / 2)
     mean = gaussian_blur(saturate(x, 1.9), 3.0).clamp(0, 1)
-    row = middle_row.round().long().clamp(0, height - 1)[0, 0]
-    column = middle_column.round().long().clamp(0, width - 1)[0, 0]
+    row = (middle_row * scaled(1)).round().long().clamp(0, height - 1)[0, 0]
+    column = (middle_column * scaled(1)).round().long().clamp(0, width - 1)[0, 0]
     # Painted glass: a pane keeps some of the drawing in it.
     panes = torch.lerp(mean[:, :, row, column], saturate(gaussian_blur(x, 1.0), 1.9).clamp(0, 1), 0.35)
     nearness = torch.maximum((up - up.floor() - 0.5).abs(), (down - down.floor() - 0.5).abs())
@@ -133,7 +135,7 @@ def vhs(x: Tensor, amount: Tensor, rgb: Tensor) -> Tensor:
     soft = gaussian_blur(grey, 1.0)
     soft = soft + 0.9 * (soft - gaussian_blur(soft, 2.0))
     chroma = gaussian_blur(x - grey, 3.5)
-    smeared = torch.cat([chroma[..., :1].expand(*chroma.shape[:-1], 6), chroma[..., :-6]], -1)
+    smeared = shift(chroma, -6, 0)
     rows, _ = _grid(x)
     lines = 1 - 0.14 * (0.5 + 0.5 * torch.cos(rows * (2 * math.pi / 4)))
     picture = soft + 1.6 * smeared + _colour(x, 0.03, -0.02, 0.05)

@@ -1,7 +1,8 @@
 """Exact targets of the instruction families: what an obedient editor would make of a picture.
 
 Each target is a function of the pixels, for people of their matte and for weather of the noise, so it holds for
-every frame of a clip and for any size; lengths are in pixels of a picture whose short side is 256. Pictures are
+every frame of a clip and for any size; lengths are in pixels of a picture whose short side is 256, and a larger one
+says by ``scale`` how many of its own those are. Pictures are
 (B, 3, H, W) float32 in [0, 1]; ``amount`` is (B, 1, 1, 1), 1 as said plainly, 0.5 for "slightly", 1.5 for "very";
 ``rgb`` is (B, 3, 1, 1) in [0, 1].
 
@@ -24,7 +25,9 @@ from engines.training.filters import (
     gradient,
     guided_filter,
     luma,
+    pixels_of,
     saturate,
+    scaled,
     shift,
     soft_steps,
 )
@@ -42,6 +45,7 @@ def edit(
     rgb_of: Tensor | None = None,
     matte: Tensor | None = None,
     noise: Tensor | None = None,
+    scale: float = 1.0,
 ) -> Tensor:
     """The exact edit of ``pictures`` by one family.
 
@@ -54,22 +58,27 @@ def edit(
         rgb_of: (B, 3, 1, 1), the colour of the things meant, for families of ``TAKES_RGB_OF``.
         matte: (B, 1, H, W), 1 on the person, for families of ``PEOPLE``.
         noise: Noise planes (B, 3, H, W), for families of ``NOISE_DRIFT``.
+        scale: Pixels of these pictures to one of the recipe: how many times as large they are as those it is for.
 
     Returns:
         (B, 3, H, W) in [0, 1].
 
     Raises:
         KeyError: The family is unknown.
-        ValueError: The family needs a colour, matte or noise that is not given.
+        ValueError: The family needs a colour, matte or noise that is not given, or is made of noise, which has no
+            other scale.
     """
-    if family in _BY_HUE:
-        edited = _BY_HUE[family](pictures, amount, rgb, _given(rgb_of, family, "rgb_of"))
-    elif family in _BY_MATTE:
-        edited = _BY_MATTE[family](pictures, amount, rgb, _given(matte, family, "a matte"))
-    elif family in _FROM_NOISE:
-        edited = _FROM_NOISE[family](pictures, amount, rgb, _given(noise, family, "noise"))
-    else:
-        edited = _TARGETS[family](pictures, amount, rgb)
+    if family in _FROM_NOISE and scale != 1:
+        raise ValueError(f"{family} is made of the noise of each pixel and has no scale but 1, got {scale}")
+    with pixels_of(scale):
+        if family in _BY_HUE:
+            edited = _BY_HUE[family](pictures, amount, rgb, _given(rgb_of, family, "rgb_of"))
+        elif family in _BY_MATTE:
+            edited = _BY_MATTE[family](pictures, amount, rgb, _given(matte, family, "a matte"))
+        elif family in _FROM_NOISE:
+            edited = _FROM_NOISE[family](pictures, amount, rgb, _given(noise, family, "noise"))
+        else:
+            edited = _TARGETS[family](pictures, amount, rgb)
     edited = edited.clamp(0, 1)
     if family not in GRADED:
         edited = torch.lerp(pictures, edited, amount.clamp(max=1.0))
@@ -186,10 +195,11 @@ def _relief(x: Tensor, amount: Tensor, rgb: Tensor) -> Tensor:
 
 def _mosaic(x: Tensor, amount: Tensor, rgb: Tensor) -> Tensor:
     """Squares of 8 pixels counted from the upper left corner; sides not divisible by 8 end in a smaller square."""
+    side = round(scaled(8))
     height, width = x.shape[-2:]
-    padded = F.pad(x, (0, -width % 8, 0, -height % 8), mode="replicate")
-    squares = F.avg_pool2d(padded, 8)
-    return F.interpolate(squares, scale_factor=8, mode="nearest")[..., :height, :width]
+    padded = F.pad(x, (0, -width % side, 0, -height % side), mode="replicate")
+    squares = F.avg_pool2d(padded, side)
+    return F.interpolate(squares, scale_factor=side, mode="nearest")[..., :height, :width]
 
 
 def _painting(x: Tensor, amount: Tensor, rgb: Tensor) -> Tensor:

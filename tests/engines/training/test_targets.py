@@ -1,8 +1,9 @@
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from engines.families import FAMILIES
+from engines.families import FAMILIES, NOISE_DRIFT
 from engines.training.filters import gaussian_blur, luma
 from engines.training.targets import GRADED, edit
 
@@ -22,7 +23,7 @@ def pictures(batch: int = 1, size: int = 64) -> Tensor:
     return torch.lerp(smooth, torch.ones_like(smooth), 0.8 * disc)
 
 
-def edited(family: str, amount: float = 1.0, source: Tensor | None = None) -> Tensor:
+def edited(family: str, amount: float = 1.0, source: Tensor | None = None, scale: float = 1.0) -> Tensor:
     source = pictures() if source is None else source
     count, size = len(source), source.shape[-2:]
     matte = torch.zeros(count, 1, *size)
@@ -38,6 +39,7 @@ def edited(family: str, amount: float = 1.0, source: Tensor | None = None) -> Te
         rgb_of=RED.expand(count, 3, 1, 1),
         matte=matte,
         noise=noise.repeat(count, 1, 1, 1),
+        scale=scale,
     )
 
 
@@ -48,6 +50,20 @@ def test_a_target_is_a_picture_of_the_same_size(family: str) -> None:
     assert target.shape == (1, 3, 68, 68)
     assert float(target.min()) >= 0
     assert float(target.max()) <= 1
+
+
+@pytest.mark.parametrize("family", [family for family in FAMILIES if family not in NOISE_DRIFT])
+def test_a_picture_twice_as_large_gets_the_same_look_at_that_scale(family: str) -> None:
+    large = gaussian_blur(pictures(size=132), 2.0)[..., :120, :120]
+
+    made_small = F.avg_pool2d(edited(family, source=large, scale=2.0), 2)
+
+    assert float((made_small - edited(family, source=F.avg_pool2d(large, 2))).abs().mean()) < 0.03
+
+
+def test_what_is_made_of_noise_has_no_scale() -> None:
+    with pytest.raises(ValueError, match="snow is made of the noise of each pixel and has no scale but 1"):
+        edited("snow", scale=2.0)
 
 
 @pytest.mark.parametrize("family", CHANGING)
