@@ -3,11 +3,10 @@
 Every family edits photographs at the size the live path edits at; the edits are then enlarged to the camera's size
 by bicubic interpolation and by :mod:`engines.upsampling`, in 4:2:0 like everything the live path sends, and compared
 with the family's exact target at full size. Edits are the targets of the small pictures, so that the model's own
-error stands in neither column; ``--model`` takes the model's edits instead. Lengths in the targets are pixels: a
-sketch's lines are finer and a glow is narrower in a larger picture, and of the two looks neither is wrong. So the
-same is done once more with the full-size target itself made small in the edit's place: what is missing then is the
-enlargement's alone. The last column is that target sent as it is, in 4:2:0: more cannot be shown. Photographs smaller
-than the camera's picture fill it enlarged and have no detail of that size to gain by: the title counts them.
+error stands in neither column; ``--model`` takes the model's edits instead. At full size a family's lengths grow with
+the picture, so that a glow is as wide on the screen. The last column is the full-size target sent as it is, in 4:2:0:
+more cannot be shown. Photographs smaller than the camera's picture fill it enlarged and have no detail of that size
+to gain by: the title counts them.
 """
 
 import argparse
@@ -61,9 +60,6 @@ class Row:
         bicubic_db: PSNR of the enlarged edit against the full-size target.
         guided_db: The same with the source's detail.
         gain_db: What the detail adds.
-        scaled_bicubic_db: ``bicubic_db`` where the full-size target made small stands in the edit's place.
-        scaled_guided_db: The same with the source's detail.
-        scaled_gain_db: What the detail adds to that.
         bound_db: PSNR of the full-size target in 4:2:0.
     """
 
@@ -73,9 +69,6 @@ class Row:
     bicubic_db: float
     guided_db: float
     gain_db: float
-    scaled_bicubic_db: float
-    scaled_guided_db: float
-    scaled_gain_db: float
     bound_db: float
 
 
@@ -143,14 +136,15 @@ def seen(photograph: Image.Image, matte: Image.Image | None, width: int, height:
 
 
 def exact_edit(family: str, picture: Picture, matte: Picture | None = None) -> Picture:
-    """The family's target of an (H, W, 3) picture, said plainly: blue is given, red is meant."""
+    """The family's target of an (H, W, 3) picture of any size, said plainly: blue is given, red is meant."""
     pixels = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255
     rgb, rgb_of = (torch.tensor(COLOURS[name]).view(1, 3, 1, 1) for name in ("blue", "red"))
+    scale = min(picture.shape[:2]) / SHORT_SIDE
     people = None
     if matte is not None:
         levels = torch.from_numpy(matte.copy())[None, None].float() / 255
         people = torch.nn.functional.interpolate(levels, picture.shape[:2], mode="area")
-    target = edit(family, pixels, torch.ones(1, 1, 1, 1), rgb, rgb_of=rgb_of, matte=people)
+    target = edit(family, pixels, torch.ones(1, 1, 1, 1), rgb, rgb_of=rgb_of, matte=people, scale=scale)
     return cast(Picture, (target[0].permute(1, 2, 0) * 255).round().to(torch.uint8).numpy())
 
 
@@ -175,27 +169,14 @@ def compare(family: str, views: Sequence[View], make: Edit) -> Row:
         source = _rgb(scaler.reformat(camera, *size, "rgb24", interpolation=EDITED_FROM))
         target = exact_edit(family, _exact_rgb(camera), view.matte)
         sent = av.VideoFrame.from_ndarray(target, format="rgb24")
-        scaled = _rgb(sent.reformat(*size, "rgb24", interpolation=Interpolation.AREA | EXACT_COLOURS))
         shown = [
             *_enlarged(camera, source, make(family, source, view.matte)),
-            *_enlarged(camera, source, scaled),
             sent.reformat(format="yuv420p", interpolation=Interpolation.BICUBIC | EXACT_COLOURS),
         ]
         scores.append([_psnr_db(video, target) for video in shown])
-    bicubic, guided, scaled_bicubic, scaled_guided, bound = np.mean(scores, 0).tolist()
+    bicubic, guided, bound = np.mean(scores, 0).tolist()
     first = views[0].frame
-    return Row(
-        family,
-        first.width,
-        first.height,
-        bicubic,
-        guided,
-        guided - bicubic,
-        scaled_bicubic,
-        scaled_guided,
-        scaled_guided - scaled_bicubic,
-        bound,
-    )
+    return Row(family, first.width, first.height, bicubic, guided, guided - bicubic, bound)
 
 
 def _enlarged(camera: av.VideoFrame, source: Picture, edited: Picture) -> tuple[av.VideoFrame, av.VideoFrame]:
@@ -281,7 +262,7 @@ def main(arguments: list[str]) -> int:
 
 def _print(rows: Sequence[Row], costs: Sequence[Cost], photographs: int, smaller: Sequence[int]) -> None:
     console = Console(width=120)
-    columns = ("bicubic dB", "guided dB", "gain dB", "made small: bicubic", "guided", "gain", "bound dB")
+    columns = ("bicubic dB", "guided dB", "gain dB", "bound dB")
     for cost, enlarged in zip(costs, smaller, strict=True):
         table = Table(
             title=f"{cost.width}x{cost.height}, {photographs} photographs, {enlarged} smaller than that"
@@ -295,8 +276,6 @@ def _print(rows: Sequence[Row], costs: Sequence[Cost], photographs: int, smaller
                     row.family,
                     *(f"{value:.1f}" for value in (row.bicubic_db, row.guided_db)),
                     f"{row.gain_db:+.1f}",
-                    *(f"{value:.1f}" for value in (row.scaled_bicubic_db, row.scaled_guided_db)),
-                    f"{row.scaled_gain_db:+.1f}",
                     f"{row.bound_db:.1f}",
                 )
         console.print(table)
