@@ -166,7 +166,18 @@ def test_every_minute_is_measured_and_re_anchored() -> None:
     assert figures.reanchored > 0
     assert figures.worst_pop is not None
     assert figures.worst_change_elsewhere > 0
+    assert figures.worst_pop_against_unbroken is not None
+    assert figures.worst_pop_against_unbroken > 0
     assert figures.lost_db == pytest.approx(figures.first_minute_psnr_db - figures.last_minute_psnr_db)
+
+
+def test_a_stream_that_is_not_emptied_has_no_pops() -> None:
+    figures = endure(
+        editor(), minute_of(load_reels(None, 32, 6), "sepia", 12), "sepia", 1, 0, Console(quiet=True)
+    )
+
+    assert figures.reanchored == 0
+    assert figures.worst_pop is figures.worst_pop_against_unbroken is None
 
 
 @pytest.mark.parametrize("program", [memory, endurance])
