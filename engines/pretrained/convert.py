@@ -243,7 +243,10 @@ def _find_codec(name: str) -> Path:
 
 def main(arguments: list[str]) -> int:
     """Run ``afterimage convert``; 0 on success, 2 where it cannot be done, 130 where it was interrupted."""
-    parser = argparse.ArgumentParser(prog="afterimage convert", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="afterimage convert",
+        description="Make an RFDM folder of a stock checkpoint: its network takes source and memory as well.",
+    )
     parser.add_argument("source", metavar="SRC", help="a stock checkpoint's folder, or its id on the hub")
     parser.add_argument("target", metavar="OUT", type=Path, help="the RFDM folder to write; must not exist")
     parser.add_argument("--to", choices=[kind.model_name for kind in KINDS], help="refuse any other")

@@ -205,7 +205,9 @@ def _write(
     dtype: torch.dtype,
 ) -> None:
     def save(folder: Path) -> None:
-        network().to("cpu", dtype).save_pretrained(folder, max_shard_size="2GB")  # type: ignore[operator]
+        # Its class's own `to` warns of layers to be kept in float32 even where there are none.
+        made = torch.nn.Module.to(network(), "cpu", dtype)
+        made.save_pretrained(folder, max_shard_size="2GB")  # type: ignore[operator]
 
     write_folder(checkpoint, checkpoint.components["vae"], index, target, save)
 

@@ -1,16 +1,25 @@
 """The command, from paired clips to a folder that edits."""
 
 import json
+import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from engines.model import load_parts
 from engines.pretrained.checkpoint import read_checkpoint
 from engines.pretrained.index import index_of
+from engines.pretrained.needs import Room
+from engines.training import backbone_train
+from engines.training.backbone import BackboneTrainer
+from engines.training.backbone_sheet import UNGUIDED, write_sheet
+from engines.training.pairs import PairedCrop
 from engines.training.train import main
 from tests.engines.stock import save_instruct_pix2pix, save_sd35
+from tests.engines.training.test_backbone import four_clips, sd35, settings
 from tests.engines.training.test_pairs import clip
 
 
@@ -41,11 +50,79 @@ def test_a_checkpoint_becomes_an_rfdm_and_then_teaches_a_live_one(
     index = index_of(read_checkpoint(trained), "")
     assert index.trained_inputs == ("noisy", "source", "memory")
     assert (index.steps, index.key_frame_interval) == (8, 3)
+    run = trained.parent / "run"
+    with Image.open(run / "samples" / "000001.jpg") as sheet:
+        assert sheet.size == (388, 388)
+    assert list(run.glob("events.out.tfevents.*"))
 
     assert main(command(trained, pairs, live, "--distil", "2")) == 0
     parts = load_parts(live)
     assert (parts.steps, parts.guidance, parts.key_frame_interval) == (1, None, 3)
     assert bool(torch.stack([weight.isfinite().all() for weight in parts.denoiser.parameters()]).all())
+
+
+def test_a_training_told_to_end_goes_on_where_it_was(
+    tmp_path: Path,
+    stock: Path,
+    pairs: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = command(stock, pairs, tmp_path / "out", "--steps", "2")
+    train_step = BackboneTrainer.train_step
+
+    def told_in_a_step(trainer: BackboneTrainer, batch: Sequence[PairedCrop]) -> float:
+        signal.raise_signal(signal.SIGTERM)
+        return train_step(trainer, batch)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(BackboneTrainer, "train_step", told_in_a_step)
+        assert main(arguments) == 130
+    assert "the same command resumes" in capsys.readouterr().err
+    assert main(arguments) == 0
+
+    said = capsys.readouterr().err
+    assert f"resuming at step 1, from {tmp_path / 'run'}" in said
+    assert f"wrote {tmp_path / 'out'}" in said
+
+
+def test_looking_at_samples_leaves_what_is_trained_as_it_is(tmp_path: Path) -> None:
+    trainer = BackboneTrainer(*sd35(), settings(), tmp_path)
+    trainer.train_step(four_clips())
+    before = [weight.detach().clone() for weight in trainer.trainable]
+    write_sheet(trainer, four_clips()[0], 1, UNGUIDED, tmp_path / "sheet.jpg")
+
+    assert all(torch.equal(one, other) for one, other in zip(before, trainer.trainable, strict=True))
+    assert (tmp_path / "sheet.jpg").is_file()
+
+
+def test_a_full_gpu_is_one_line(
+    tmp_path: Path,
+    stock: Path,
+    pairs: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def full(*_: object) -> float:
+        raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 2 GiB")
+
+    monkeypatch.setattr(BackboneTrainer, "train_step", full)
+    assert main(command(stock, pairs, tmp_path / "out")) == 2
+    assert "--lora least" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_too_little_memory_is_told_before_a_weight_is_read(
+    tmp_path: Path,
+    stock: Path,
+    pairs: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(backbone_train, "room_on", lambda _: Room(device=0, host=3_000_000))
+    assert main(command(stock, pairs, tmp_path / "out")) == 2
+    error = capsys.readouterr().err
+    assert "of main memory before any picture, 3.0 MB are free; --lora RANK trains less" in error
+    assert error.count("\n") == 1
 
 
 def test_what_cannot_be_trained_is_one_line(
@@ -60,6 +137,7 @@ def test_what_cannot_be_trained_is_one_line(
         (command(tmp_path / "nobody", pairs, out), "no model"),
         (command(other, pairs, out), "is a sd35 checkpoint, asked for is sd15"),
         (command(stock, pairs, stock), "exists already"),
+        (command(stock, pairs, other / "model_index.json" / "out"), "is no folder that can be written to"),
         (command(stock, pairs, out, "--crop", "40"), "--crop must be a multiple of 16"),
         (command(stock, pairs, out, "--distil", "4"), "cannot teach: it was never trained to use the memory"),
     ):
