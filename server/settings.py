@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from engines.compilers.names import Precision
 from engines.edit_size import SIZE_MULTIPLE
 from server.rtc.ice import IceServer, PortRange, parse_addresses, parse_ice_servers, parse_port_range
 
@@ -36,7 +37,7 @@ class Settings(BaseSettings):
     model: str = "rfdm-tiny"
     device: str = "auto"
     compiler: str = "auto"
-    precision: Literal["auto", "float32", "bfloat16", "float16", "int8", "fp8"] = "auto"
+    precision: Literal["auto", Precision] = "auto"
     """What the compiler computes in, as `afterimage compile --precision` was told; its usual one otherwise."""
     engine_dir: Path | None = None
     """Compiled engines, those of `afterimage compile --out` among them; otherwise in the user's cache."""

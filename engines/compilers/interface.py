@@ -2,15 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-CompilerName = Literal[
-    "eager", "inductor", "openvino", "onnxruntime", "tensorrt", "torch-tensorrt", "tensorrt-rtx"
-]
-Precision = Literal["float32", "bfloat16", "float16", "int8", "fp8"]
+from engines.compilers.names import CompilerName as CompilerName
+from engines.compilers.names import Precision as Precision
 
 ENGINE_DTYPES: dict[Precision, torch.dtype] = {
     "float32": torch.float32,

@@ -1,10 +1,12 @@
 import os
 import subprocess
 import sys
+from typing import get_args
 
 import pytest
 from pydantic import ValidationError
 
+from engines.compilers.names import Precision
 from server.rtc.ice import PortRange
 from server.settings import Settings, is_loopback
 
@@ -39,12 +41,24 @@ def test_is_loopback_knows_addresses() -> None:
     assert not is_loopback("10.0.0.1")
 
 
+@pytest.mark.parametrize("precision", ["auto", *get_args(Precision)])
+def test_every_precision_of_the_compilers_can_be_set(precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AFTERIMAGE_PRECISION", precision)
+    assert Settings().precision == precision
+
+
+def test_settings_are_read_without_pytorch() -> None:
+    program = "import sys, server.settings; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
 @pytest.mark.parametrize(
     ("environment", "said"),
     [
         ({"AFTERIMAGE_HOST": "0.0.0.0"}, "set AFTERIMAGE_TOKEN"),
         ({"AFTERIMAGE_PORT": "a lot"}, "AFTERIMAGE_PORT"),
         ({"AFTERIMAGE_MAX_SESSIONS": "0"}, "AFTERIMAGE_MAX_SESSIONS"),
+        ({"AFTERIMAGE_PRECISION": "int4"}, "AFTERIMAGE_PRECISION: Input should be 'auto', 'float32', "),
     ],
 )
 def test_serve_refuses_bad_settings_in_one_line(environment: dict[str, str], said: str) -> None:
@@ -58,4 +72,5 @@ def test_serve_refuses_bad_settings_in_one_line(environment: dict[str, str], sai
     )
     assert run.returncode == 2
     assert said in run.stderr
+    assert len(run.stderr.splitlines()) == 1
     assert len(run.stderr.strip().splitlines()) == 1
