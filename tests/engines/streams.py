@@ -1,16 +1,19 @@
 """Small real parts for tests of the editor: a denoiser that is quick, an encoder that knows a few words."""
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engines.backbones.tiny import TinyConfig, TinyDenoiser
+from engines.backbones.tiny import TinyConfig, TinyDenoiser, save_denoiser
 from engines.codecs import PatchCodec
 from engines.conditioning import Conditioning, instruction_code
 from engines.editor import EditRequest
 from engines.families import FAMILIES
 from engines.memory import EditState
-from engines.model import ModelParts
+from engines.model import SHIPPED_MODELS, ModelParts, write_index
 
 SMALL = TinyConfig(
     widths=(16, 16, 16),
@@ -40,6 +43,15 @@ def small_denoiser() -> TinyDenoiser:
     denoiser = TinyDenoiser(SMALL).eval()
     torch.nn.init.normal_(denoiser.detail.out.weight, std=0.3)
     return denoiser
+
+
+def write_small_model(folder: Path) -> Path:
+    """A model folder of a small denoiser that has learned nothing, and the shipped instruction encoder."""
+    denoiser, encoder = small_denoiser(), "instruction_encoder"
+    save_denoiser(denoiser, denoiser.state_dict(), folder / "denoiser")
+    write_index(folder, name="small", version="0", key_frame_interval=3, halvings=2)
+    shutil.copytree(SHIPPED_MODELS / "rfdm-tiny" / encoder, folder / encoder)
+    return folder
 
 
 def small_parts(key_frame_interval: int = 3) -> ModelParts:

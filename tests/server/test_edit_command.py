@@ -19,11 +19,13 @@ import pytest
 from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
+from engines.compilers.compile import main as compile_main
 from engines.editor import EditRequest, EditResult
 from engines.model import ModelError
 from server.files.command import main
 from server.files.sink import VideoSink
 from server.files.source import Item, Picture, VideoSource
+from tests.engines.streams import write_small_model
 from tests.server.clips import SOUND_RATE, TONE_HZ, make_clip
 from tests.server.disks import small_disk
 from tests.server.inverting import Recording, run_edit
@@ -462,6 +464,24 @@ def test_a_model_that_cannot_be_used_is_refused_in_one_line(
     assert main([str(source), str(tmp_path / "out.mp4"), *NEGATIVE], refuse) == 2  # type: ignore[arg-type]
 
     assert capsys.readouterr().err == "afterimage edit: no model 'other'\n"
+
+
+def test_engines_made_ahead_are_taken_from_their_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    model, engines = write_small_model(tmp_path / "small"), tmp_path / "engines"
+    how = ["--compiler", "openvino"]
+    assert compile_main([str(model), *how, "--sizes", "96x64", "--out", str(engines)]) == 0
+    made = {path: path.stat().st_mtime_ns for path in engines.rglob("*") if path.is_file()}
+    source, target = make_clip(tmp_path / "in.mp4", count=3), tmp_path / "out.mp4"
+
+    where = ["--model", str(model), "--engines", str(engines), "--short-side", "64"]
+    assert main([str(source), str(target), "--instruction", "sepia", "--quiet", *how, *where]) == 0
+
+    assert made
+    assert {path: path.stat().st_mtime_ns for path in engines.rglob("*") if path.is_file()} == made
+    assert not (tmp_path / "cache" / "afterimage" / "engines").exists()
 
 
 @pytest.mark.parametrize("option", [("--strength", "2"), ("--short-side", "100"), ("--steps", "0")])

@@ -1,29 +1,21 @@
 import json
 import os
-import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 
-from engines.backbones.tiny import save_denoiser
 from engines.compilers import compile as compile_module
 from engines.compilers.compile import main
 from engines.compilers.verify import LIMIT, Check, relative_error
 from engines.edit_size import USUAL_CAMERAS, edit_size
-from engines.model import SHIPPED_MODELS, write_index
-from tests.engines.streams import small_denoiser
+from tests.engines.streams import write_small_model
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = tmp_path_factory.mktemp("model")
-    denoiser = small_denoiser()
-    save_denoiser(denoiser, denoiser.state_dict(), folder / "denoiser")
-    write_index(folder, name="small", version="0", key_frame_interval=3, halvings=2)
-    shutil.copytree(SHIPPED_MODELS / "rfdm-tiny" / "instruction_encoder", folder / "instruction_encoder")
-    return str(folder)
+    return str(write_small_model(tmp_path_factory.mktemp("model") / "small"))
 
 
 def run(model: str, compiler: str, folder: Path, *more: str) -> int:
