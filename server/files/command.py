@@ -28,6 +28,18 @@ def main(arguments: list[str], load: Callable[[Namespace], LiveEditor] | None = 
         0 when the edit was written, 2 when something given cannot be used, 130 when interrupted.
     """
     options = _parser().parse_args(arguments)
+    try:
+        _run(options, load or _load)
+    except FileError as error:
+        print(f"afterimage edit: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"afterimage edit: interrupted, {options.target} was not written", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _run(options: Namespace, load: Callable[[Namespace], LiveEditor]) -> None:
     edit = FileEdit(
         source=options.source / ORIGINAL if options.replay else options.source,
         target=options.target,
@@ -37,32 +49,24 @@ def main(arguments: list[str], load: Callable[[Namespace], LiveEditor] | None = 
         strength=options.strength,
         overwrite=options.overwrite,
     )
-    try:
-        take = open_take(options.source) if options.replay else None
-        check_names(edit)
-        # Imported after the command line has been read: PyTorch takes a second or two.
-        from engines.conditioning import InstructionError
-        from engines.model import ModelError
+    take = open_take(options.source) if options.replay else None
+    check_names(edit)
+    # Imported after the command line has been read: PyTorch takes a second or two.
+    from engines.conditioning import InstructionError
+    from engines.model import ModelError
 
-        try:
-            with ended_as_interrupted():
-                if take is not None:
-                    _load_as_recorded(options, take)
-                editor = (load or _load)(options)
-                progress = progress_for(quiet=options.quiet)
-                if take is None:
-                    edit_file(edit, editor, progress)
-                else:
-                    replay_take(edit, take, editor, progress)
-        except (InstructionError, ModelError) as error:
-            raise FileError(str(error)) from error
-    except FileError as error:
-        print(f"afterimage edit: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"afterimage edit: interrupted, {edit.target} was not written", file=sys.stderr)
-        return 130
-    return 0
+    try:
+        with ended_as_interrupted():
+            if take is not None:
+                _load_as_recorded(options, take)
+            editor = load(options)
+            progress = progress_for(quiet=options.quiet)
+            if take is None:
+                edit_file(edit, editor, progress)
+            else:
+                replay_take(edit, take, editor, progress)
+    except (InstructionError, ModelError) as error:
+        raise FileError(str(error)) from error
 
 
 def check_names(edit: FileEdit) -> None:
@@ -87,7 +91,7 @@ def check_names(edit: FileEdit) -> None:
 
 
 def _load_as_recorded(options: Namespace, take: RecordedTake) -> None:
-    """Ask for the model and the steps of a take where no others are given."""
+    """Set the model and the steps to those of a take, where no others are given."""
     if options.model is None:
         options.model = take.header.model
         options.steps = options.steps or take.header.steps
@@ -145,7 +149,7 @@ def _parser() -> ArgumentParser:
         "--engines",
         type=Path,
         metavar="DIR",
-        help="those of afterimage compile --out (default: the user's cache)",
+        help="folder of compiled engines, those of afterimage compile --out among them (default: the user's cache)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
     parser.add_argument("--quiet", action="store_true", help="no progress, only errors")

@@ -56,6 +56,7 @@ def edit_file(edit: FileEdit, editor: LiveEditor, show_progress: ShowProgress) -
         raise FileError(doubt)
 
     def edited(items: Iterable[Item], source: VideoSource) -> Iterator[Item]:
+        # Only now: of a source that cannot be read, that alone is said.
         if doubt is not None:
             print(f"afterimage edit: {doubt}", file=sys.stderr)
         return _edited(items, editor, conditioning, edit)
@@ -95,6 +96,7 @@ def _render(
     make: Callable[[Iterable[Item], VideoSource], Iterator[Item]],
     show_progress: ShowProgress,
 ) -> None:
+    """Read, edit and write side by side; ``make`` turns what is read into what is written."""
     with VideoSource(edit.source) as source, whole_or_nothing(edit.target) as part:
         runs = editor.description
         size = edit_size(*source.upright_size, edit.short_side or runs.short_side, runs.size_multiple)
@@ -164,10 +166,9 @@ def _doubt(conditioning: "Conditioning", model: "ModelDescription") -> str:
         " and ".join(labels.get(family, family) for family in families)
         for families in (conditioning.families, conditioning.left_out)
     )
-    nearest = ", ".join(f'"{text}"' for text in conditioning.nearest)
     text = conditioning.text
-    said = f'of "{text}" only this is done: {done}; the rest' if done else f'"{text}"'
-    why = f"is unlike anything {model.name} was taught; nearest: {nearest}"
     if left_out:
-        said, why = f'of "{text}" only this is done: {done};', f"{left_out} cannot be done beside it"
-    return f"{said} {why}"
+        return f'of "{text}" only this is done: {done}; {left_out} cannot be done beside it'
+    nearest = ", ".join(f'"{example}"' for example in conditioning.nearest)
+    strange = f"is unlike anything {model.name} was taught; nearest: {nearest}"
+    return f'of "{text}" only this is done: {done}; the rest {strange}' if done else f'"{text}" {strange}'

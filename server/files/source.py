@@ -120,7 +120,8 @@ class VideoSource:
         self.time_base = self.video.time_base or Fraction(1, 90000)
         self.rate = self.video.average_rate or self.video.guessed_rate or Fraction(30)
         # Broadcast recordings start at any time. A start below zero is a sound codec's warm-up, and stays.
-        self._start_s = Fraction(max(self.container.start_time or 0, 0), av.time_base)
+        self.start_s = Fraction(max(self.container.start_time or 0, 0), av.time_base)
+        """What is taken off the file's own times."""
 
     def __enter__(self) -> Self:
         return self
@@ -129,11 +130,6 @@ class VideoSource:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.container.close()
-
-    @property
-    def start_s(self) -> Fraction:
-        """What is taken off the file's own times."""
-        return self._start_s
 
     @property
     def upright_size(self) -> tuple[int, int]:
@@ -170,7 +166,7 @@ class VideoSource:
             raise FileError(f"{self.path} is damaged at frame {decoded + 1}: {error.strerror}") from error
 
     def _from_zero(self, packet: "Packet[AudioStream]") -> "Packet[AudioStream]":
-        offset = round(self._start_s / packet.time_base)
+        offset = round(self.start_s / packet.time_base)
         if packet.pts is not None:
             packet.pts -= offset
         if packet.dts is not None:
@@ -182,7 +178,7 @@ class VideoSource:
         if time is None:
             step = max(1, duration or round(1 / (self.rate * self.time_base)))
             return 0 if last_pts is None else last_pts + step
-        pts = time - round(self._start_s / self.time_base)
+        pts = time - round(self.start_s / self.time_base)
         return pts if last_pts is None else max(pts, last_pts + 1)
 
     def _pixels(self, frame: VideoFrame, size: tuple[int, int]) -> NDArray[np.uint8]:
