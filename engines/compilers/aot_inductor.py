@@ -24,6 +24,7 @@ from engines.compilers.interface import (
 )
 from engines.compilers.manifest import EngineManifest, program_digest, program_manifest
 from engines.compilers.parts import program_inputs
+from engines.compilers.placement import modules_of_its_own
 from engines.compilers.store import EngineStore
 from engines.program import FrameProgram
 
@@ -56,7 +57,7 @@ class AotInductorCompiler:
         self._dtype, self._store = dtype, store
         self._program = placed(program, _CPU, dtype)
         self._digest = program_digest(self._program)
-        self._package_bytes = 0
+        self._weights_bytes, self._package_bytes = weights_bytes(self._program), 0
 
     def compile(self, shape: FrameShape, report: Report = unreported) -> CompiledProgram:
         """Compile for one shape, or load what an earlier start compiled.
@@ -71,7 +72,7 @@ class AotInductorCompiler:
             inputs = (pictures, *(value.to(self._dtype) for value in others))
             with compiling(), torch.no_grad():
                 torch._inductor.aoti_compile_and_package(
-                    torch.export.export(self._program, inputs),
+                    torch.export.export(modules_of_its_own(self._program), inputs),
                     package_path=str(folder / _PACKAGE),
                     inductor_configs=_OPTIONS,
                 )
@@ -91,7 +92,7 @@ class AotInductorCompiler:
 
     def footprint(self) -> Footprint:
         """The weights that are compiled from, and the packages, which hold them once more."""
-        return Footprint(weights_bytes(self._program), self._package_bytes)
+        return Footprint(self._weights_bytes, self._package_bytes)
 
 
 class _Package:

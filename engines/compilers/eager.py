@@ -30,6 +30,7 @@ class EagerCompiler:
         self.batches: tuple[int, ...] = (1,) if device.type == "cpu" else (1, 2, 4, 8, 16)
         self.dtype, self._device = dtype, device
         self.program = placed(program, device, dtype)
+        self._weights_bytes = weights_bytes(self.program)
 
     def compile(self, shape: FrameShape, report: Report = unreported) -> CompiledProgram:
         """Nothing to do: one program runs every shape."""
@@ -41,7 +42,7 @@ class EagerCompiler:
 
     def footprint(self) -> Footprint:
         """Its copy of the weights; activations come and go."""
-        return Footprint(weights_bytes=weights_bytes(self.program))
+        return Footprint(weights_bytes=self._weights_bytes)
 
     @torch.inference_mode()
     def _run(

@@ -60,6 +60,7 @@ class InductorCompiler:
         self._device, self._dtype, self._store = device, dtype, store
         self._program = placed(program, device, dtype)
         self._digest = program_digest(self._program)
+        self._weights_bytes = weights_bytes(self._program)
         self._workspace_bytes = self._artifact_bytes = 0
 
     def compile(self, shape: FrameShape, report: Report = unreported) -> CompiledProgram:
@@ -95,7 +96,7 @@ class InductorCompiler:
 
     def footprint(self) -> Footprint:
         """Its copy of the weights, its kernels, and what the recorded frames hold."""
-        return Footprint(weights_bytes(self._program), self._artifact_bytes, self._workspace_bytes)
+        return Footprint(self._weights_bytes, self._artifact_bytes, self._workspace_bytes)
 
     def frame(self, shape: FrameShape) -> Partwise:
         """The compiled frame before it is recorded, run once.

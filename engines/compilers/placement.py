@@ -1,6 +1,7 @@
 """Copies of a program on a device and in a type, made a weight at a time."""
 
 import copy
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 from engines.program import FrameProgram
 
 CPU = torch.device("cpu")
+_Module = TypeVar("_Module", bound=nn.Module)
 
 
 def is_in(program: FrameProgram, device: torch.device, dtype: torch.dtype) -> bool:
@@ -33,6 +35,16 @@ def copy_in(program: FrameProgram, device: torch.device, dtype: torch.dtype) -> 
     for value in (*program.parameters(), *program.buffers()):
         converted[id(value)] = _converted(value, device, dtype)
     return copy.deepcopy(program, converted).eval()
+
+
+def modules_of_its_own(module: _Module) -> _Module:
+    """A copy of the modules with the very same weights.
+
+    PyTorch's exporter puts tensors without content in the place of a module's weights while it traces. Other threads
+    meanwhile count the weights, and copy them for the compiler that stands in.
+    """
+    shared: dict[int, object] = {id(value): value for value in (*module.parameters(), *module.buffers())}
+    return copy.deepcopy(module, shared)
 
 
 def _converted(value: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:

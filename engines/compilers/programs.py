@@ -170,7 +170,7 @@ class Programs:
         try:
             program = self._compiler.compile(shape, report)
         except Exception as error:
-            failure = str(error) or type(error).__name__
+            failure = _reason(error)
             compiling.build = replace(compiling.build, phase="failed", failure=failure)
             if not self._ended.is_set():
                 logger.error("%s cannot be built for %s: %s", self._compiler.name, shape, failure)
@@ -217,6 +217,12 @@ def _give_up(ended: threading.Event, threads: Iterable[threading.Thread]) -> Non
         # Its last build may have been what kept the programs alive.
         if thread is not threading.current_thread():
             thread.join(_GIVING_UP_S)
+
+
+def _reason(error: Exception) -> str:
+    """One line; a library's own errors say little without what they are called."""
+    said = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    return said if isinstance(error, ModelError) else ": ".join(filter(None, (type(error).__name__, said)))
 
 
 class Padded:

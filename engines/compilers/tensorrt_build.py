@@ -11,6 +11,7 @@ import torch
 
 from engines.compilers.interface import FrameShape, Report
 from engines.compilers.parts import Part, part_inputs
+from engines.compilers.placement import modules_of_its_own
 from engines.compilers.tensorrt_library import TensorRtLibrary
 from engines.interrupts import deferred_interrupts
 from engines.program import FrameProgram
@@ -90,7 +91,7 @@ def build_from_torch(
     front_end = import_module(str(library.flavour.front_end))
     inputs = tuple(value.cuda() for value in part_inputs(part, program, shape, dtype))
     try:
-        exported = torch.export.export(part.module, inputs)
+        exported = torch.export.export(modules_of_its_own(part.module), inputs)
         return memoryview(
             front_end.dynamo.convert_exported_program_to_serialized_trt_engine(exported, arg_inputs=inputs)
         )

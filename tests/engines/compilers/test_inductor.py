@@ -3,12 +3,13 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._subclasses import FakeTensor
 
 from engines.codecs import PatchCodec
-from engines.compilers import manifest
+from engines.compilers import aot_inductor, manifest
 from engines.compilers.aot_inductor import AotInductorCompiler
 from engines.compilers.inductor import InductorCompiler
-from engines.compilers.interface import FrameShape
+from engines.compilers.interface import Footprint, FrameShape
 from engines.compilers.parts import program_inputs
 from engines.compilers.store import EngineStore
 from engines.flow import flow_levels
@@ -107,3 +108,36 @@ def test_without_a_toolchain_it_is_one_clear_line(
     device = () if compiler is AotInductorCompiler else (CPU,)
     with pytest.raises(ModelError, match=r"inductor needs a C\+\+ compiler"):
         compiler(frame_program(), *device, torch.float32, EngineStore(tmp_path))
+
+
+@pytest.mark.usefixtures("_own_cache")
+def test_while_it_compiles_others_meet_the_weights_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PyTorch's exporter replaces the weights of the modules it is given for as long as it traces."""
+    program, traced = one_layer(), list[bool]()
+    compiler = AotInductorCompiler(program, torch.float32, EngineStore(tmp_path / "engines"))
+    before, seen, counted = compiler.footprint(), list[Tensor](), list[Footprint]()
+
+    class Traced(nn.Conv2d):
+        """Looks at the compiler as another thread would, in the middle of the export."""
+
+        def forward(self, joined: Tensor) -> Tensor:
+            traced.append(isinstance(self.weight, FakeTensor))
+            seen.extend(compiler._program.parameters())
+            counted.append(compiler.footprint())
+            return super().forward(joined)
+
+    layer = next(module for module in compiler._program.modules() if isinstance(module, nn.Conv2d))
+    layer.__class__ = Traced
+
+    def no_time(*_: object, package_path: str, **__: object) -> None:
+        Path(package_path).write_bytes(b"package")
+
+    monkeypatch.setattr("torch._inductor.aoti_compile_and_package", no_time)
+    monkeypatch.setattr(aot_inductor, "_Package", lambda *_: None)
+    compiler.compile(SHAPE)
+
+    assert any(traced)
+    assert set(counted) == {before}
+    assert not any(isinstance(weight, FakeTensor) for weight in seen)
