@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { roundTop, sparkPath } from "../src/view/charts";
-import { buildTitle, buildWords } from "../src/view/engine";
+import { buildShare, buildTitle, buildWords } from "../src/view/engine";
 import * as format from "../src/view/format";
 import { objection } from "../src/view/instruction_box";
 import { codecWords, pathWords } from "../src/view/traffic";
@@ -75,7 +75,22 @@ describe("what works behind the frames", () => {
     expect(buildWords(build, "eager")).toBe(
       "Timing kernels, about 42 s left. eager edits meanwhile.",
     );
-    expect(buildWords({ ...build, remaining_s: null }, null)).toBe("Timing kernels.");
+    expect(buildWords({ ...build, remaining_s: null }, null)).toBe("Timing kernels, for 31 s now.");
+  });
+
+  it("is measured by the time it should take where it tells nothing itself", () => {
+    const silent = { ...build, phase: "compiling", progress: 0, elapsed_s: 30, remaining_s: 90 };
+    expect(buildTitle(silent)).toBe("Building tensorrt for 512 × 512 · 25 %");
+    expect(buildShare({ ...silent, elapsed_s: 130, remaining_s: 0 })).toBe(1);
+    expect(buildWords({ ...silent, elapsed_s: 130, remaining_s: 0 }, null)).toBe(
+      "Compiling, about to be ready.",
+    );
+    const unknown = { ...silent, remaining_s: null };
+    expect(buildShare(unknown)).toBeNull();
+    expect(buildTitle(unknown)).toBe("Building tensorrt for 512 × 512");
+    expect(buildWords({ ...unknown, elapsed_s: 0 }, "eager")).toBe(
+      "Compiling. eager edits meanwhile.",
+    );
   });
 
   it("says why it failed", () => {

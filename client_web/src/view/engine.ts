@@ -19,7 +19,9 @@ export class EngineView {
     write(byId("model", HTMLElement), joined([stats?.model, stepWords]));
     const runs = [stats?.compiler, stats?.precision, stats?.device];
     write(byId("runs-on", HTMLElement), joined(runs));
-    this.notice(stats?.compiler ?? null, nowMs);
+    // Until a frame is edited the compiler is the one that is meant to run.
+    const hasEdited = (stats?.frames.edited ?? 0) > 0;
+    this.notice(hasEdited ? (stats?.compiler ?? null) : null, nowMs);
     this.showBuild(stats?.build ?? null, stats?.compiler ?? null);
     const note = byId("swap", HTMLParagraphElement);
     note.hidden = this.swap === null;
@@ -46,14 +48,29 @@ export class EngineView {
     write(byId("build-words", HTMLElement), buildTitle(build));
     write(byId("build-note", HTMLElement), buildWords(build, runs));
     this.progress.hidden = build.failure !== null;
-    this.progress.value = build.progress;
+    const share = buildShare(build);
+    if (share === null) this.progress.removeAttribute("value");
+    else this.progress.value = share;
   }
 }
 
-export function buildTitle({ compiler, size: shape, progress, failure }: Build): string {
+/** How much of a build is done: what it tells of itself or, if more, by the time it should take; null if nobody knows. */
+export function buildShare({
+  progress,
+  elapsed_s: elapsed,
+  remaining_s: remaining,
+}: Build): number | null {
+  const byTime =
+    elapsed === null || remaining === null ? 0 : elapsed / Math.max(elapsed + remaining, 1);
+  return Math.max(progress, byTime) || null;
+}
+
+export function buildTitle(build: Build): string {
+  const { compiler, size: shape, failure } = build;
   const made = shape === null ? compiler : `${compiler} for ${size(shape)}`;
   if (failure !== null) return `${made} could not be built`;
-  return `Building ${made} · ${Math.floor(100 * progress)} %`;
+  const share = buildShare(build);
+  return share === null ? `Building ${made}` : `Building ${made} · ${Math.floor(100 * share)} %`;
 }
 
 /** @param runs the compiler that edits meanwhile */
@@ -61,8 +78,14 @@ export function buildWords(build: Build, runs: string | null): string {
   if (build.failure !== null) {
     return `${capital(build.failure)}.${runs === null ? "" : ` ${runs} goes on editing.`}`;
   }
-  const left = build.remaining_s === null ? "" : `, about ${duration(build.remaining_s)} left`;
-  return `${capital(build.phase)}${left}.${runs === null ? "" : ` ${runs} edits meanwhile.`}`;
+  return `${capital(build.phase)}${timeWords(build)}.${runs === null ? "" : ` ${runs} edits meanwhile.`}`;
+}
+
+function timeWords({ elapsed_s: elapsed, remaining_s: remaining }: Build): string {
+  if (remaining !== null) {
+    return remaining < 1 ? ", about to be ready" : `, about ${duration(remaining)} left`;
+  }
+  return elapsed === null || elapsed < 1 ? "" : `, for ${duration(elapsed)} now`;
 }
 
 function swapWords(
