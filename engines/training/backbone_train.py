@@ -6,8 +6,8 @@ starting it with ``accelerate launch --module engines.training.backbone_train`` 
 
 import argparse
 import copy
-import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -151,9 +151,12 @@ def _check_target(target: Path) -> None:
     """See that the model can be written, days before it is."""
     if target.exists():
         raise TrainingError(f"{target} exists already")
-    above = next(path for path in target.absolute().parents if path.exists())
-    if not above.is_dir() or not os.access(above, os.W_OK):
-        raise TrainingError(f"{target} cannot be written: {above} is no folder that can be written to")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=target.parent):
+            pass
+    except OSError as error:
+        raise TrainingError(f"{target} cannot be written: {error.strerror}") from error
 
 
 def _check_memory(
