@@ -1,6 +1,10 @@
+import tomllib
+from pathlib import Path
+
 import pytest
 import torch
 
+from engines import names
 from engines.colours import COLOURS, NAMED_COLOURS
 from engines.conditioning import instruction_code
 from engines.families import FAMILIES, LABELS, TAKES_NEUTRALS, TAKES_RGB, TAKES_RGB_OF
@@ -51,6 +55,11 @@ def test_every_name_is_certain_whatever_the_encoder_has_learned(
         assert (typed, conditioning.edits) == (typed, ((family, 1.0),))
         assert torch.equal(conditioning.code, wanted)
         assert (conditioning.known, conditioning.confidence, conditioning.left_out) == (True, 1.0, ())
+
+
+def test_no_name_is_of_a_family_that_is_not_there() -> None:
+    listed = Path(names.__file__).with_name("names.toml").read_text(encoding="utf-8")
+    assert tomllib.loads(listed).keys() == set(FAMILIES)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
