@@ -5,7 +5,7 @@ does a frame. The steps and their levels are constants of the program; what chan
 """
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import torch
@@ -28,6 +28,19 @@ class CanBranch(Protocol):
 
     def branching(self) -> nn.Module:
         """The same network with branches, sharing its weights."""
+        ...
+
+
+@runtime_checkable
+class HasShortcuts(Protocol):
+    """A network of which some codes need only a small part."""
+
+    def shortcuts(self) -> Mapping[str, nn.Module]:
+        """Networks that predict the same for such codes, by name, sharing its weights."""
+        ...
+
+    def shortcut(self, code: Tensor) -> str | None:
+        """Which of them predicts the same for these codes, (B, D); None where only the whole network does."""
         ...
 
 
@@ -132,6 +145,23 @@ class FrameProgram(nn.Module):
         if not isinstance(denoiser, CanBranch):
             return self
         return copy.deepcopy(self, {id(denoiser): denoiser.branching()})
+
+    def shortcuts(self) -> dict[str, "FrameProgram"]:
+        """Programs that edit alike where a code needs only a small part of the network, by name."""
+        denoiser = self.predict.denoiser
+        # Guidance asks for predictions of other codes than the instruction's as well.
+        if not isinstance(self.predict, Direct) or not isinstance(denoiser, HasShortcuts):
+            return {}
+        return {
+            name: copy.deepcopy(self, {id(denoiser): small}) for name, small in denoiser.shortcuts().items()
+        }
+
+    def shortcut(self, code: Tensor) -> str | None:
+        """Which of them edits alike for these codes, (B, D); None where only the whole program does."""
+        denoiser = self.predict.denoiser
+        if not isinstance(self.predict, Direct) or not isinstance(denoiser, HasShortcuts):
+            return None
+        return denoiser.shortcut(code)
 
     @property
     def evaluations(self) -> int:

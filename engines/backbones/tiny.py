@@ -184,6 +184,18 @@ class TinyDenoiser(nn.Module):
 
         return BranchingDenoiser(self)
 
+    def shortcuts(self) -> Mapping[str, nn.Module]:
+        """Networks that predict the same for codes that need only a small part of this one, by name."""
+        from engines.backbones.shortcuts import shortcuts
+
+        return shortcuts(self)
+
+    def shortcut(self, code: Tensor) -> str | None:
+        """Which of them predicts the same for these codes, (B, code_length); None where only the whole one does."""
+        from engines.backbones.shortcuts import shortcut
+
+        return shortcut(self, code)
+
     @property
     def code_length(self) -> int:
         """Length of the instruction codes it takes."""
@@ -247,9 +259,8 @@ class TinyDenoiser(nn.Module):
             return edited
         recolour, pop = (self._alone(code, (family,)) for family in self.config.hue_families)
         near, painted, grey = self.hue(source, code)
-        edited = edited + recolour * (source + near * (painted - source) - edited)
-        popped: Tensor = edited + pop * (grey + near * (source - grey) - edited)
-        return popped
+        edited = _instead(edited, source + near * (painted - source), recolour)
+        return _instead(edited, grey + near * (source - grey), pop)
 
     def defocused(self, edited: Tensor, source: Tensor, figure: Tensor, code: Tensor) -> Tensor:
         """The edit, or where they are asked for the background out of focus or a wall, to be put behind people."""
@@ -261,9 +272,8 @@ class TinyDenoiser(nn.Module):
         # Not asked for, the amount is 0; a narrow blur then says which colour is behind the rim of a person.
         behind = self.defocus(source, 1 - share, amount.clamp(min=_NARROW))
         walled = self._wall(source, behind, figure, code)
-        edited = edited + self._alone(code, (blur,)) * (behind - edited)
-        defocused: Tensor = edited + self._alone(code, (wall,)) * (walled - edited)
-        return defocused
+        edited = _instead(edited, behind, self._alone(code, (blur,)))
+        return _instead(edited, walled, self._alone(code, (wall,)))
 
     def _wall(self, source: Tensor, behind: Tensor, figure: Tensor, code: Tensor) -> Tensor:
         """A wall of the colour to give, so coloured at a person's rim that nothing is left there of what was behind.
@@ -331,6 +341,11 @@ class TinyDenoiser(nn.Module):
             mixed = mixed + matrix[:, :, index] * pixels[:, index : index + 1]
         colours: Tensor = mixed.reshape(batch, channels, height, width)
         return colours
+
+
+def _instead(edited: Tensor, other: Tensor, share: Tensor) -> Tensor:
+    """The edit with so much of another one in its place; at 1 the other to the bit, whatever the edit was."""
+    return (1 - share) * edited + share * other
 
 
 def total(code: Tensor, indices: Iterable[int]) -> Tensor:

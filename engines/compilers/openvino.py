@@ -1,8 +1,12 @@
-"""OpenVINO: the whole frame program as one graph for the CPU, in eight bits and bfloat16 where the CPU has them."""
+"""OpenVINO: the whole frame program as one graph for the CPU, in eight bits and bfloat16 where the CPU has them.
+
+Beside it its shortcuts, a small graph each, for the instructions that need no more.
+"""
 
 import math
 import threading
 import warnings
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +33,7 @@ from engines.compilers.store import EngineStore
 from engines.model import ModelError
 from engines.program import FrameProgram
 
-_BLOB = "program.blob"
+_WHOLE = "program"
 
 
 class OpenVinoCompiler:
@@ -76,7 +80,7 @@ class OpenVinoCompiler:
         self._core = ov.Core()
         self._digest = program_digest(program)
         self._graph_lock = threading.Lock()
-        self._graph: ov.Model | None = None
+        self._graphs: dict[str, ov.Model] = {}
         self._engine_bytes = 0
 
     def compile(self, shape: FrameShape, report: Report = unreported) -> CompiledProgram:
@@ -89,14 +93,12 @@ class OpenVinoCompiler:
             folder = self._store.obtain(
                 self.manifest(shape), lambda folder: self._build(shape, folder, report)
             )
-            with (folder / _BLOB).open("rb") as blob:
-                compiled = self._core.import_model(blob.read(), "CPU", self.settings)
-            self._engine_bytes += (folder / _BLOB).stat().st_size
+            runners = {blob.stem: _Runner(self._read(blob)) for blob in sorted(folder.glob("*.blob"))}
         except RuntimeError as error:
             if isinstance(error, ModelError):
                 raise
             raise ModelError(f"OpenVINO cannot compile the program: {str(error).splitlines()[0]}") from error
-        return _Runner(compiled)
+        return _Shortest(runners, self._program.shortcut)
 
     def manifest(self, shape: FrameShape) -> EngineManifest:
         """What the program of a shape depends on."""
@@ -110,23 +112,43 @@ class OpenVinoCompiler:
         return self._store.expected_s(self.manifest(shape))
 
     def footprint(self) -> Footprint:
-        """The compiled programs; each holds its own copy of the weights."""
+        """The compiled programs; each holds its own copy of the weights it needs."""
         return Footprint(engine_bytes=self._engine_bytes)
 
     def _build(self, shape: FrameShape, folder: Path, report: Report) -> None:
         report("reading the program", 0.0)
-        graph = self._reshaped(shape)
+        graphs = self._reshaped(shape)
         report("compiling", 0.5)
-        compiled = self._core.compile_model(graph, "CPU", self.settings)
-        (folder / _BLOB).write_bytes(compiled.export_model().getvalue())
+        for name, graph in graphs.items():
+            compiled = self._core.compile_model(graph, "CPU", self.settings)
+            (folder / f"{name}.blob").write_bytes(compiled.export_model().getvalue())
 
-    def _reshaped(self, shape: FrameShape) -> ov.Model:
-        """The graph for one shape."""
+    def _read(self, blob: Path) -> ov.CompiledModel:
+        content = blob.read_bytes()
+        self._engine_bytes += len(content)
+        return self._core.import_model(content, "CPU", self.settings)
+
+    def _reshaped(self, shape: FrameShape) -> dict[str, ov.Model]:
+        """The graphs for one shape."""
         with self._graph_lock:
-            if self._graph is None:
-                self._graph = trace(self._program)
-                quantise(self._graph, self._ranges)
-            graph: ov.Model = self._graph.clone()
+            if not self._graphs:
+                self._graphs = self._traced()
+            graphs = {name: graph.clone() for name, graph in self._graphs.items()}
+        for graph in graphs.values():
+            self._reshape(graph, shape)
+        return graphs
+
+    def _traced(self) -> dict[str, ov.Model]:
+        whole = trace(self._program)
+        quantise(whole, self._ranges)
+        graphs = {_WHOLE: whole}
+        for name, program in self._program.shortcuts().items():
+            graphs[name] = trace(program)
+            own = {_convolution_name(node.get_friendly_name()) for node in _convolutions(graphs[name])}
+            quantise(graphs[name], {each: self._ranges[each] for each in own & set(self._ranges)})
+        return graphs
+
+    def _reshape(self, graph: ov.Model, shape: FrameShape) -> None:
         codec = self._program.codec
         latent = [
             shape.batch,
@@ -144,7 +166,6 @@ class OpenVinoCompiler:
                 strength: [shape.batch],
             }
         )
-        return graph
 
 
 _HINTS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
@@ -225,6 +246,21 @@ def _grid(low: float, high: float) -> tuple[float, float]:
     step = max(high - low, 1e-6) / 254
     zero = math.ceil(-low / step)
     return -zero * step, (255 - zero) * step
+
+
+class _Shortest:
+    """A program with its shortcuts, of which each frame runs the shortest that edits it alike."""
+
+    def __init__(
+        self, runners: Mapping[str, CompiledProgram], shortcut: Callable[[Tensor], str | None]
+    ) -> None:
+        self._runners, self._shortcut = runners, shortcut
+
+    def __call__(
+        self, pictures: Tensor, memory: Tensor, noise: Tensor, code: Tensor, strength: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        runner = self._runners[self._shortcut(code) or _WHOLE]
+        return runner(pictures, memory, noise, code, strength)
 
 
 class _Runner:

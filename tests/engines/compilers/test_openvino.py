@@ -11,9 +11,9 @@ from torch import Tensor
 from engines.backbones.tiny import TinyConfig, TinyDenoiser
 from engines.codecs import PatchCodec
 from engines.compilers.eager import EagerCompiler
-from engines.compilers.interface import FrameShape, Precision
+from engines.compilers.interface import CompiledProgram, FrameShape, Precision
 from engines.compilers.manifest import program_digest
-from engines.compilers.openvino import OpenVinoCompiler, quantise, trace
+from engines.compilers.openvino import OpenVinoCompiler, _Shortest, quantise, trace
 from engines.compilers.quantisation import ActivationRange, measure_ranges
 from engines.compilers.store import EngineStore
 from engines.conditioning import CODE_LENGTH, instruction_code
@@ -97,8 +97,8 @@ def test_every_precision_stays_near_float32(size: tuple[int, int], tmp_path: Pat
         assert pixel <= pixel_bound, precision
 
 
-ASKING = ("sepia", "background_replace", "remove_balloons", "snow")
-"""One family that runs no part beside the trunk, and one for each of the parts."""
+ASKING = ("sepia", "background_dark", "remove_balloons", "snow", "recolour", "background_replace")
+"""One family that runs no part beside the trunk, one for each of the parts, and two that take a shortcut."""
 
 
 def of_family(family: str, shown: Inputs) -> Inputs:
@@ -136,6 +136,25 @@ def test_every_convolution_with_a_range_is_found_in_its_branch(tmp_path: Path) -
     )
 
 
+def test_each_edit_runs_the_shortest_program_that_makes_it() -> None:
+    subject, ran = program(), list[str]()
+
+    def runner(name: str) -> CompiledProgram:
+        def run(
+            pictures: Tensor, memory: Tensor, noise: Tensor, code: Tensor, strength: Tensor
+        ) -> tuple[Tensor, Tensor]:
+            ran.append(name)
+            return pictures, memory
+
+        return run
+
+    shortest = _Shortest({name: runner(name) for name in ("program", *subject.shortcuts())}, subject.shortcut)
+    for family in ("sepia", "recolour", "background_blur", "background_dark"):
+        shortest(*of_family(family, inputs(64, 96)))
+
+    assert ran == ["program", "recolouring", "defocusing", "program"]
+
+
 def test_several_steps_compile(tmp_path: Path) -> None:
     subject, shape, shown = program(steps=2), FrameShape(1, 64, 96), inputs(64, 96)
     reference = EagerCompiler(subject, torch.device("cpu"), torch.float32).compile(shape)(*shown)
@@ -171,7 +190,7 @@ def test_the_second_start_reads_what_the_first_compiled(tmp_path: Path) -> None:
     again = second.compile(shape)(*shown)
 
     assert len(kept) == 1
-    assert second._graph is None
+    assert second._graphs == {}
     assert torch.equal(first[0], again[0])
 
 
