@@ -5,7 +5,7 @@ reading means.
 """
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -115,25 +115,12 @@ class TrainedInstructionEncoder:
 
     def _encode(self, text: str) -> Conditioning:
         opinion = self.opinion(text)
-        probabilities = opinion.edits
         known = opinion.known_probability >= self.config.known_threshold
-        # A family named twice is one edit: "darker, much darker".
-        read = {
-            FAMILIES[int(probabilities[slot, :STRANGER].argmax())]: opinion.amounts[slot].item()
-            for slot in (_known_slots(probabilities) if known else _known_part(probabilities))
-        }
-        if len(read) > 1:
-            # "Back to normal, then add snow" is snow.
-            read.pop("unchanged", None)
-        edits = {
-            family: 1.0 if abs(amount - 1) <= _PLAIN_WITHIN else amount
-            for family, amount in tuple(read.items())[:MOST_EDITS]
-        }
+        read = _edits_read(opinion, _known_slots(opinion.edits) if known else _known_part(opinion.edits))
+        edits = dict(tuple(read.items())[:MOST_EDITS])
         left_out = (*tuple(read)[MOST_EDITS:], *opinion.left_out)
-        likely = probabilities[:, :STRANGER].sum(0)
-        order = (index for index in likely.argsort(descending=True).tolist() if likely[index] > 0)
-        nearest = tuple(dict.fromkeys((*edits, *(FAMILIES[index] for index in order))))
-        share = probabilities[0, :STRANGER].max() / probabilities[0, :STRANGER].sum()
+        nearest = tuple(dict.fromkeys((*edits, *_likeliest(opinion.edits))))
+        first = opinion.edits[0, :STRANGER]
         return Conditioning(
             text=text,
             code=instruction_code(
@@ -143,7 +130,7 @@ class TrainedInstructionEncoder:
                 _colour_meant(edits, opinion.colour_of),
             ),
             family=nearest[0],
-            confidence=opinion.known_probability * share.item(),
+            confidence=opinion.known_probability * (first.max() / first.sum()).item(),
             known=known and not left_out,
             nearest=tuple(EXAMPLES[family][0] for family in nearest[:3]),
             edits=tuple(edits.items()),
@@ -173,6 +160,23 @@ def load_instruction_encoder(folder: Path) -> TrainedInstructionEncoder:
         reason = " ".join(str(error).split())
         raise ModelError(f"{folder / _WEIGHTS_NAME} does not fit {_CONFIG_NAME}: {reason}") from error
     return TrainedInstructionEncoder(config, reader, vocabulary)
+
+
+def _edits_read(opinion: Opinion, slots: Sequence[int]) -> dict[str, float]:
+    """Family -> amount of the edits in ``slots``; one that is named twice is one: "darker, much darker"."""
+    read = {
+        FAMILIES[int(opinion.edits[slot, :STRANGER].argmax())]: opinion.amounts[slot].item() for slot in slots
+    }
+    if len(read) > 1:
+        # "Back to normal, then add snow" is snow.
+        read.pop("unchanged", None)
+    return {family: 1.0 if abs(amount - 1) <= _PLAIN_WITHIN else amount for family, amount in read.items()}
+
+
+def _likeliest(probabilities: Tensor) -> Iterator[str]:
+    """The families that are likely at all, the likeliest first."""
+    likely = probabilities[:, :STRANGER].sum(0)
+    return (FAMILIES[index] for index in likely.argsort(descending=True).tolist() if likely[index] > 0)
 
 
 def _known_slots(probabilities: Tensor) -> tuple[int, ...]:

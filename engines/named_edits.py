@@ -160,28 +160,48 @@ def _alone(text: str) -> NamedEdit | None:
 
 
 def _shorter(rest: _Rest) -> Iterator[_Rest]:
+    """What remains with a word or a phrase taken off that is no part of a name."""
+    yield from _without_courtesy(rest)
+    if rest.degree is None:
+        yield from _without_degree(rest)
+    if rest.turn is None:
+        yield from _without_turn(rest)
+
+
+def _without_courtesy(rest: _Rest) -> Iterator[_Rest]:
     words = rest.words
     if words[0] in _BEFORE:
         yield replace(rest, words=words[1:])
     if words[-1] in _AFTER:
         yield replace(rest, words=words[:-1])
-    if rest.degree is None:
-        for percent, others in ((words[0], words[1:]), (words[-1], words[:-1])):
-            share = int(percent[:-1]) / 100 if percent.endswith("%") else 0
-            if share and others:
-                yield replace(rest, words=others, degree=min(max(share, _LEAST), _GREATEST))
-        for length in range(1, min(_LONGEST_DEGREE, len(words) - 1) + 1):
-            start, end = words[:length], words[-length:]
-            if start in _DEGREES_BEFORE and not (start in _CLOSE_DEGREES and _ungraded(words[length])):
-                yield replace(rest, words=words[length:], degree=_DEGREES_BEFORE[start])
-            if end in _DEGREES_AFTER:
-                yield replace(rest, words=words[:-length], degree=_DEGREES_AFTER[end])
-    if rest.turn is None:
-        for phrase, turn in _TURNS.items():
-            if words[: len(phrase)] == phrase:
-                yield replace(rest, words=words[len(phrase) :], turn=turn)
-        if words[-1] == "off":
-            yield replace(rest, words=words[:-1], turn="off")
+
+
+def _without_degree(rest: _Rest) -> Iterator[_Rest]:
+    words = rest.words
+    for word, others in ((words[0], words[1:]), (words[-1], words[:-1])):
+        share = _share(word)
+        if share:
+            yield replace(rest, words=others, degree=min(max(share, _LEAST), _GREATEST))
+    for length in range(1, min(_LONGEST_DEGREE, len(words) - 1) + 1):
+        start, end = words[:length], words[-length:]
+        if start in _DEGREES_BEFORE and not (start in _CLOSE_DEGREES and _ungraded(words[length])):
+            yield replace(rest, words=words[length:], degree=_DEGREES_BEFORE[start])
+        if end in _DEGREES_AFTER:
+            yield replace(rest, words=words[:-length], degree=_DEGREES_AFTER[end])
+
+
+def _share(word: str) -> float:
+    """What "50%" says; 0 where a word says no such thing."""
+    return int(word[:-1]) / 100 if word.endswith("%") else 0.0
+
+
+def _without_turn(rest: _Rest) -> Iterator[_Rest]:
+    words = rest.words
+    for phrase, turn in _TURNS.items():
+        if words[: len(phrase)] == phrase:
+            yield replace(rest, words=words[len(phrase) :], turn=turn)
+    if words[-1] == "off":
+        yield replace(rest, words=words[:-1], turn="off")
 
 
 def _ungraded(word: str) -> bool:

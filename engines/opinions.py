@@ -1,6 +1,6 @@
 """One way to read an instruction, as the network answers: from its answers, from two clauses, or from names."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -41,7 +41,7 @@ def read_opinion(reading: Reading, row: int, temperature: float) -> Opinion:
     edits = (reading.edits[row] / temperature).softmax(-1)
     return Opinion(
         _padded(edits),
-        torch.cat((reading.amounts[row], torch.ones(READ_EDITS)))[:READ_EDITS],
+        _padded_amounts(reading.amounts[row]),
         reading.colour[row],
         reading.colour_of[row],
         float(edits.amax(-1).prod()),
@@ -53,33 +53,23 @@ def named_opinion(named: Sequence[NamedEdit]) -> Opinion:
 
     The code holds one colour of each kind: the first that is said, or else the usual one of the first that takes any.
     """
-    colour = _one_colour([(edit.colour, USUAL_COLOUR.get(edit.family)) for edit in named])
-    colour_of = _one_colour([(edit.colour_of, USUAL_COLOUR_OF.get(edit.family)) for edit in named])
+    colour = _first(*(edit.colour for edit in named), *(USUAL_COLOUR.get(edit.family) for edit in named))
+    colour_of = _first(
+        *(edit.colour_of for edit in named), *(USUAL_COLOUR_OF.get(edit.family) for edit in named)
+    )
     amounts: dict[str, float] = {}
     for edit in named:
         if edit.colour in (None, colour) and edit.colour_of in (None, colour_of):
             # "Slightly sketched, pencil" says how much once.
             amounts[edit.family] = edit.amount if edit.amount != 1 else amounts.get(edit.family, 1.0)
-    rows = torch.eye(NOTHING + 1)[[FAMILIES.index(family) for family in amounts]]
     return Opinion(
-        _padded(rows),
-        torch.tensor([*amounts.values(), *[1.0] * READ_EDITS])[:READ_EDITS],
+        _padded(_certain(*(FAMILIES.index(family) for family in amounts))),
+        _padded_amounts(torch.tensor([*amounts.values()])),
         torch.tensor([float(name == colour) for name in NAMED_COLOURS]),
         torch.tensor([float(name == colour_of) for name in COLOURS]),
         1.0,
         (*(edit.family for edit in named if edit.family not in amounts), *tuple(amounts)[READ_EDITS:]),
     )
-
-
-def _one_colour(named: Sequence[tuple[str | None, str | None]]) -> str | None:
-    said, usual = ([colour for colour in colours if colour] for colours in zip(*named, strict=True))
-    return next(iter((*said, *usual)), None)
-
-
-def _padded(edits: Tensor) -> Tensor:
-    """As many rows as are told apart; what the network has no place for is no edit."""
-    nothing = torch.eye(NOTHING + 1)[NOTHING].expand(READ_EDITS, -1)
-    return torch.cat((edits, nothing))[:READ_EDITS]
 
 
 def joined_opinion(left: Opinion, right: Opinion) -> Opinion | None:
@@ -90,22 +80,21 @@ def joined_opinion(left: Opinion, right: Opinion) -> Opinion | None:
     one, two = _asked(left), _asked(right)
     if not one or not two or not set(one).isdisjoint(two):
         return None
-    beyond = torch.eye(NOTHING + 1)[STRANGER]
-    clash = (TAKES_RGB if _clash(TAKES_RGB, one, two, left.colour, right.colour) else frozenset()) | (
-        TAKES_RGB_OF if _clash(TAKES_RGB_OF, one, two, left.colour_of, right.colour_of) else frozenset()
+    clashing = _clashing(TAKES_RGB, one, two, left.colour, right.colour) | _clashing(
+        TAKES_RGB_OF, one, two, left.colour_of, right.colour_of
     )
+    (strange,) = _certain(STRANGER)
     rows = [
         *left.edits[: len(one)],
-        *(beyond if family in clash else row for family, row in zip(two, right.edits, strict=False)),
+        *(strange if family in clashing else row for family, row in zip(two, right.edits, strict=False)),
     ]
-    amounts = torch.cat((left.amounts[: len(one)], right.amounts[: len(two)], torch.ones(READ_EDITS)))
     return Opinion(
         _padded(torch.stack(rows)),
-        amounts[:READ_EDITS],
+        _padded_amounts(left.amounts[: len(one)], right.amounts[: len(two)]),
         left.colour if TAKES_RGB.intersection(one) else right.colour,
         left.colour_of if TAKES_RGB_OF.intersection(one) else right.colour_of,
         left.sureness * right.sureness,
-        tuple(family for family in two if family in clash) + (*one, *two)[READ_EDITS:],
+        tuple(family for family in two if family in clashing) + (*one, *two)[READ_EDITS:],
     )
 
 
@@ -115,9 +104,28 @@ def _asked(opinion: Opinion) -> tuple[str, ...]:
     return () if STRANGER in answers else tuple(dict.fromkeys(FAMILIES[answer] for answer in answers))
 
 
-def _clash(
-    takers: Collection[str], one: Collection[str], two: Collection[str], first: Tensor, second: Tensor
-) -> bool:
-    """Whether both clauses name a colour, and not the same."""
-    named = all(any(family in takers for family in families) for families in (one, two))
-    return named and bool(first.argmax() != second.argmax())
+def _clashing(
+    takers: frozenset[str], one: Sequence[str], two: Sequence[str], first: Tensor, second: Tensor
+) -> frozenset[str]:
+    """Those of ``two`` whose colour is another than the one that ``one`` has named already."""
+    if takers.isdisjoint(one) or bool(first.argmax() == second.argmax()):
+        return frozenset()
+    return takers.intersection(two)
+
+
+def _first(*colours: str | None) -> str | None:
+    return next(filter(None, colours), None)
+
+
+def _certain(*answers: int) -> Tensor:
+    """(answers, families + 2) probabilities."""
+    return torch.eye(NOTHING + 1)[list(answers)]
+
+
+def _padded(edits: Tensor) -> Tensor:
+    """As many rows as are told apart; what the network has no place for is no edit."""
+    return torch.cat((edits, _certain(*[NOTHING] * READ_EDITS)))[:READ_EDITS]
+
+
+def _padded_amounts(*amounts: Tensor) -> Tensor:
+    return torch.cat((*amounts, torch.ones(READ_EDITS)))[:READ_EDITS]
