@@ -200,6 +200,9 @@ def _without_turn(rest: _Rest) -> Iterator[_Rest]:
     for phrase, turn in _TURNS.items():
         if words[: len(phrase)] == phrase:
             yield replace(rest, words=words[len(phrase) :], turn=turn)
+        # "Colours not so strong" are "not so strong colours".
+        if words[1:-1] == phrase:
+            yield replace(rest, words=(words[-1], words[0]), turn=turn)
     if words[-1] == "off":
         yield replace(rest, words=words[:-1], turn="off")
 
