@@ -19,6 +19,9 @@ from engines.noise_drift import Drift, drifted
 SCENE_CUT_THRESHOLD = 0.20
 """Mean absolute change of the sampled pixels, in [0, 1], above which two frames are of two scenes."""
 
+RUNAWAY = 1000.0
+"""A memory beyond this is of no picture, whose latents have unit size, and a few frames from no number in float16."""
+
 _SAMPLE_EVERY = 16
 
 
@@ -119,8 +122,15 @@ class EditState:
             self.noise = drifted(self.noise, drift, codec, generator)
 
     def remember(self, latent: Tensor, interval: int | None) -> bool:
-        """Take in the frame's output latent (C, h, w); returns whether it became the memory."""
+        """Take in the frame's output latent (C, h, w); returns whether it became the memory.
+
+        What has run away would spoil every later frame, so the edit begins anew.
+        """
         key_frame = is_key_frame(self.frames_since_anchor, interval)
+        # Written so that what is no number fails as well.
+        if key_frame and not bool((latent.abs() <= RUNAWAY).all()):
+            self.anchor()
+            return False
         if key_frame:
             self.memory = latent
         self.frames_since_anchor += 1

@@ -35,6 +35,20 @@ def test_frames_between_key_frames_see_the_same_memory() -> None:
     assert seen == [None, 0, 0, 0, 3, 3, 3]
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -2000.0])
+def test_a_memory_that_runs_away_is_forgotten(value: float) -> None:
+    state = EditState(seed=0)
+    kept, away = torch.ones(1, 2, 2), torch.ones(1, 2, 2)
+    away[0, 1, 0] = value
+
+    assert state.remember(kept, 2)
+    assert not state.remember(away, 2)
+    assert state.memory is kept
+    assert not state.remember(away, 2)
+    assert state.memory is None
+    assert state.remember(kept, 2)
+
+
 def test_a_new_instruction_empties_the_memory() -> None:
     state = EditState(seed=0)
     state.arrive(picture(100), "sketch", LATENT)
