@@ -153,7 +153,9 @@ class Server(uvicorn.Server):
             self.should_exit = True
             return
         how = f"{runs.compiler}, {runs.precision}, {runs.device}"
-        print(f"{runs.name} {runs.version} is warm ({how})", flush=True)
+        build = engine.build
+        behind = "" if build is None or build.failure else f"; PyTorch edits until {build.compiler} is built"
+        print(f"{runs.name} {runs.version} is warm ({how}){behind}", flush=True)
 
 
 if __name__ == "__main__":

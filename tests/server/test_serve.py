@@ -54,6 +54,16 @@ def test_the_address_is_printed_and_an_interrupt_ends_it_even_while_someone_list
         assert process.stderr.read() == ""
 
 
+def test_what_edits_until_the_compiler_is_built_is_told() -> None:
+    command = [sys.executable, "-m", "tests.server.building_server", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        line = next(line for line in process.stdout if " is warm " in line)
+        process.send_signal(signal.SIGINT)
+
+    assert line.endswith("; PyTorch edits until inductor is built\n")
+
+
 async def test_a_taken_port_is_one_line_and_exit_code_2(server: RunningServer) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
