@@ -116,6 +116,12 @@ describe("what works behind the frames", () => {
       "2.5 Mbit/s",
       "12 Mbit/s",
     ]);
-    expect([0.4, 89, 200].map(format.duration)).toEqual(["0 s", "89 s", "3 min"]);
+    expect([0.4, 89, 119.4, 119.6, 200].map(format.duration)).toEqual([
+      "0 s",
+      "89 s",
+      "119 s",
+      "2 min",
+      "3 min",
+    ]);
   });
 });

@@ -20,9 +20,9 @@ export class EngineView {
     const runs = [stats?.compiler, stats?.precision, stats?.device];
     write(byId("runs-on", HTMLElement), joined(runs));
     // Until a frame is edited the compiler is the one that is meant to run.
-    const hasEdited = (stats?.frames.edited ?? 0) > 0;
-    this.notice(hasEdited ? (stats?.compiler ?? null) : null, nowMs);
-    this.showBuild(stats?.build ?? null, stats?.compiler ?? null);
+    const ran = (stats?.frames.edited ?? 0) > 0 ? (stats?.compiler ?? null) : null;
+    this.notice(ran, nowMs);
+    this.showBuild(stats?.build ?? null, ran);
     const note = byId("swap", HTMLParagraphElement);
     note.hidden = this.swap === null;
     if (this.swap !== null) write(note, swapWords(this.swap, nowMs));
@@ -54,15 +54,11 @@ export class EngineView {
   }
 }
 
-/** How much of a build is done: what it tells of itself or, if more, by the time it should take; null if nobody knows. */
-export function buildShare({
-  progress,
-  elapsed_s: elapsed,
-  remaining_s: remaining,
-}: Build): number | null {
-  const byTime =
-    elapsed === null || remaining === null ? 0 : elapsed / Math.max(elapsed + remaining, 1);
-  return Math.max(progress, byTime) || null;
+/** How much of a build is done: as it tells, or else by the time it should take; null if nobody knows. */
+export function buildShare(build: Build): number | null {
+  const { progress, elapsed_s: elapsed, remaining_s: remaining } = build;
+  if (progress > 0) return progress;
+  return elapsed === null || remaining === null ? null : elapsed / Math.max(elapsed + remaining, 1);
 }
 
 export function buildTitle(build: Build): string {

@@ -41,7 +41,7 @@ export function capital(clause: string): string {
 
 /** As exact as it is of use: seconds below a minute and a half, then minutes. */
 export function duration(seconds: number): string {
-  return seconds < 90 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`;
+  return seconds < 119.5 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`;
 }
 
 /** What is known of several things, one after the other. */
