@@ -17,6 +17,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
+from engines.upsampling import guided_luma
 from server.files.source import EXACT_COLOURS, FileError, Item, Picture, VideoSource
 
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
@@ -155,9 +156,6 @@ class VideoSink:
         )
 
     def _take_detail(self, frame: VideoFrame, picture: Picture) -> None:
-        # Loads torch, which the editor has done by now.
-        from engines.upsampling import guided_luma
-
         guide = self._stored(picture)
         small_source, small_edit = (luma(self._yuv(pixels)) for pixels in (picture.small, picture.pixels))
         luma(frame)[:] = guided_luma(luma(guide), small_source, small_edit)

@@ -8,6 +8,7 @@ from typing import cast
 import av
 from av.video.reformatter import Interpolation, VideoReformatter
 
+from engines.upsampling import guided_luma, studio_luma
 from server.session.frame import Frame, Picture420
 
 Size = tuple[int, int]
@@ -58,9 +59,6 @@ class Detail:
 
     def enlarge(self, frame: Frame) -> Picture420:
         """What an edited or untouched frame is shown as; takes a few milliseconds of the calling thread."""
-        # Loads torch, which the editor has done by now.
-        from engines.upsampling import guided_luma, studio_luma
-
         assert frame.camera is not None
         assert frame.picture is not None
         width, height = self._size(frame)

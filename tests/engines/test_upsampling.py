@@ -63,6 +63,17 @@ def test_detail_of_the_edit_alone_stays(source: Luma) -> None:
     assert drawn[:, :30].min() == 128
 
 
+@pytest.mark.parametrize("size", [(480, 640), (481, 643), (1080, 1920)])
+def test_where_the_source_is_level_the_edit_is_made_larger_bilinearly(size: tuple[int, int]) -> None:
+    edit = np.random.default_rng(0).uniform(16, 235, (256, 336)).astype(np.float32)
+    level = np.full(size, 128, np.uint8)
+
+    shown = guided_luma(level, np.full_like(edit, 128), edit)
+
+    exact = torch.nn.functional.interpolate(torch.from_numpy(edit)[None, None], size, mode="bilinear")[0, 0]
+    assert np.abs(shown - exact.numpy()).max() < 0.51
+
+
 def test_camera_noise_is_not_taken_for_detail() -> None:
     noise = np.random.default_rng(0).normal(120, 1.5, (128, 128)).round().astype(np.uint8)
     smooth = np.random.default_rng(1).normal(120, 0.25, (64, 64)).astype(np.float32)
