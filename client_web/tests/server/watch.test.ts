@@ -14,7 +14,7 @@ beforeEach(() => {
 });
 afterEach(() => vi.useRealTimers());
 
-function watched(visited: boolean) {
+function watched(visited: boolean, until = WARMING) {
   let warm = false;
   const learned: (readonly Model[])[] = [];
   const model = (): Model => ({
@@ -30,7 +30,7 @@ function watched(visited: boolean) {
     families: warm ? [NIGHT] : [],
   });
   const api = {
-    notReady: async () => (warm ? null : WARMING),
+    notReady: async () => (warm ? null : until),
     models: async () => [model()],
   } as unknown as Api;
   const watch = new ServerWatch(api, {
@@ -65,4 +65,11 @@ it("leaves the words to a visit that is under way", async () => {
   const start = watched(false);
   await start.watch.check();
   expect(said).toHaveBeenCalledWith("Warming up…", "quiet");
+});
+
+it("says that the model was not loaded, and goes on asking", async () => {
+  const { watch } = watched(false, { warming: false, detail: "the disk is gone" });
+  await watch.check();
+  expect(said).toHaveBeenCalledWith("Model not loaded", "bad");
+  expect(vi.getTimerCount()).toBe(1);
 });
