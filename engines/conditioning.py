@@ -7,6 +7,7 @@ give ("tint it blue"); and of the colour of the things that are meant ("make the
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -67,12 +68,17 @@ class Conditioning:
 
         A code that is between two instructions, as in a transition, is not taken apart.
         """
-        if len(self.edits) < 2:
-            return (self,)
+        return self._joined or (self,)
+
+    @cached_property
+    def _joined(self) -> tuple["Conditioning", ...]:
+        """Each of two joined edits; empty for anything else. Made once: every frame asks for it several times."""
         amounts = dict(self.edits)
+        if len(amounts) < 2:
+            return ()
         rgb, rgb_of = (_colour(self.code, first) for first in (RGB_INDEX, RGB_OF_INDEX))
         if not torch.equal(self.code, instruction_code(dict.fromkeys(amounts, 1.0), amounts, rgb, rgb_of)):
-            return (self,)
+            return ()
         return tuple(
             replace(
                 self,

@@ -95,6 +95,13 @@ def joined() -> Conditioning:
     return Conditioning("tint it teal a bit and let it snow", code, "tint", 0.9, True, (), edits)
 
 
+def test_the_passes_of_an_instruction_are_made_once() -> None:
+    """Each frame asks for them, and a device keeps codes by what they are."""
+    both = joined()
+
+    assert all(now is before for now, before in zip(both.passes, both.passes, strict=True))
+
+
 def test_joined_edits_are_made_one_after_the_other_in_their_order() -> None:
     first, second = joined().passes
 
