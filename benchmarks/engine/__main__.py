@@ -27,7 +27,7 @@ from engines.editor import choose_device
 from engines.model import ModelError
 
 if TYPE_CHECKING:
-    from benchmarks.engine.measure import Row, Setting
+    from benchmarks.engine.rows import Row, Setting
 
 MODELS = ("rfdm-tiny", "rfdm1.5", "rfdm3.5", "small1.5", "small3.5")
 RESOLUTIONS, BATCHES, EVALUATIONS = (256, 512, 768), (1, 2, 4, 8, 16), (1, 2, 4, 8, 24)
@@ -52,8 +52,9 @@ def main(arguments: list[str]) -> int:
         print(f"benchmarks.engine: {error}", file=sys.stderr)
         return 2
     from benchmarks.engine.floor import matrix_peak
-    from benchmarks.engine.measure import Row, measure_cell
+    from benchmarks.engine.measure import measure_cell
     from benchmarks.engine.report import draw_chart, print_table
+    from benchmarks.engine.rows import Row
 
     began_s = time.monotonic()
     compilers = options.compilers or _compilers(device)
@@ -147,8 +148,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _settings(options: argparse.Namespace, device: torch.device) -> "list[Setting]":
-    from benchmarks.engine.measure import Setting
     from benchmarks.engine.models import SUBJECTS
+    from benchmarks.engine.rows import Setting
 
     gpu = device.type == "cuda"
     models = options.models or (("rfdm1.5", "rfdm3.5") if gpu else ("small1.5", "small3.5"))

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.engine.measure import DIFFUSERS, Row
+from benchmarks.engine.rows import DIFFUSERS, Row
 
 _PAPER = {"rfdm1.5": "8 s and 2 GB", "rfdm3.5": "13 s and 6 GB"}
 _PAPER_FRAMES = 16

@@ -16,9 +16,9 @@ from benchmarks.engine import models
 from benchmarks.engine.__main__ import main
 from benchmarks.engine.baseline import baseline_step
 from benchmarks.engine.floor import matrix_peak, operations
-from benchmarks.engine.measure import DIFFUSERS, Row, Setting
 from benchmarks.engine.models import SUBJECTS, frame_program, network
 from benchmarks.engine.report import paper_lines, ratio_to_diffusers
+from benchmarks.engine.rows import DIFFUSERS, Row, Setting
 from engines.compilers.interface import FrameShape
 from engines.editor import Editor
 
