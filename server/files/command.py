@@ -4,7 +4,9 @@ import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
+from engines.compilers.names import Precision
 from engines.interrupts import ended_as_interrupted
 from server.engine import LiveEditor
 from server.files.edit import FileEdit, edit_file, replay_take
@@ -105,6 +107,7 @@ def _load(options: Namespace) -> LiveEditor:
         compiler=options.compiler,
         device=options.device,
         steps=options.steps,
+        precision=options.precision,
         engines=options.engines,
     )
 
@@ -145,6 +148,12 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--seed", type=int, help="of the noise (0, or as the take was recorded)")
     parser.add_argument("--device", default="auto", help="cpu, cuda or auto (%(default)s)")
     parser.add_argument("--compiler", default="auto", help="what runs the model (%(default)s)")
+    parser.add_argument(
+        "--precision",
+        default="auto",
+        choices=("auto", *get_args(Precision)),
+        help="what it computes in, as afterimage compile was told (%(default)s: the compiler's usual one)",
+    )
     parser.add_argument(
         "--engines",
         type=Path,

@@ -471,7 +471,7 @@ def test_engines_made_ahead_are_taken_from_their_folder(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     model, engines = write_small_model(tmp_path / "small"), tmp_path / "engines"
-    how = ["--compiler", "openvino"]
+    how = ["--compiler", "openvino", "--precision", "float32"]
     assert compile_main([str(model), *how, "--sizes", "96x64", "--out", str(engines)]) == 0
     made = {path: path.stat().st_mtime_ns for path in engines.rglob("*") if path.is_file()}
     source, target = make_clip(tmp_path / "in.mp4", count=3), tmp_path / "out.mp4"
@@ -484,7 +484,21 @@ def test_engines_made_ahead_are_taken_from_their_folder(
     assert not (tmp_path / "cache" / "afterimage" / "engines").exists()
 
 
-@pytest.mark.parametrize("option", [("--strength", "2"), ("--short-side", "100"), ("--steps", "0")])
+def test_a_precision_that_the_compiler_lacks_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, model = make_clip(tmp_path / "in.mp4", count=2), write_small_model(tmp_path / "small")
+    how = ("--model", str(model), "--compiler", "onnxruntime", "--precision", "bfloat16")
+
+    assert main([str(source), str(tmp_path / "out.mp4"), *NEGATIVE, *how]) == 2
+
+    said = "afterimage edit: compiler onnxruntime computes in float32, not in bfloat16\n"
+    assert capsys.readouterr().err == said
+
+
+@pytest.mark.parametrize(
+    "option", [("--strength", "2"), ("--short-side", "100"), ("--steps", "0"), ("--precision", "int4")]
+)
 def test_options_out_of_range_are_refused(tmp_path: Path, option: tuple[str, str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main([str(tmp_path / "in.mp4"), str(tmp_path / "out.mp4"), *NEGATIVE, *option])
