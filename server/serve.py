@@ -154,8 +154,9 @@ class Server(uvicorn.Server):
             return
         how = f"{runs.compiler}, {runs.precision}, {runs.device}"
         build = engine.build
-        behind = "" if build is None or build.failure else f"; PyTorch edits until {build.compiler} is built"
-        print(f"{runs.name} {runs.version} is warm ({how}){behind}", flush=True)
+        print(f"{runs.name} {runs.version} is warm ({how})", flush=True)
+        if build is not None and build.failure is None:
+            print(f"PyTorch edits until {build.compiler} is built", flush=True)
 
 
 if __name__ == "__main__":

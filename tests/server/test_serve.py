@@ -58,10 +58,13 @@ def test_what_edits_until_the_compiler_is_built_is_told() -> None:
     command = [sys.executable, "-m", "tests.server.building_server", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        line = next(line for line in process.stdout if " is warm " in line)
+        said = [process.stdout.readline() for _ in range(4)]
         process.send_signal(signal.SIGINT)
 
-    assert line.endswith("; PyTorch edits until inductor is built\n")
+    assert said[2:] == [
+        "inverting 1 is warm (numpy, uint8, cpu)\n",
+        "PyTorch edits until inductor is built\n",
+    ]
 
 
 async def test_a_taken_port_is_one_line_and_exit_code_2(server: RunningServer) -> None:
