@@ -4,6 +4,10 @@ import sys
 from importlib import import_module
 from typing import Protocol, cast
 
+from server.extras import extra_of
+
+USAGE_ERROR = 2
+
 
 class Subcommand(Protocol):
     """A module that can be run from the command line."""
@@ -29,8 +33,7 @@ SUBCOMMANDS = {
 def main() -> int:
     """Run the subcommand named on the command line."""
     if len(sys.argv) > 1 and sys.argv[1] in SUBCOMMANDS:
-        module = cast(Subcommand, import_module(SUBCOMMANDS[sys.argv[1]][0]))
-        return module.main(sys.argv[2:])
+        return _run(sys.argv[1], sys.argv[2:])
 
     lines = [f"  {name:10}{purpose}" for name, (_, purpose) in SUBCOMMANDS.items()]
     text = "\n".join(["usage: afterimage COMMAND [options]; afterimage COMMAND --help says more", "", *lines])
@@ -39,7 +42,21 @@ def main() -> int:
         return 0
     asked = f"afterimage: unknown command {sys.argv[1]!r}\n" if len(sys.argv) > 1 else ""
     print(asked + text, file=sys.stderr)
-    return 2
+    return USAGE_ERROR
+
+
+def _run(command: str, arguments: list[str]) -> int:
+    try:
+        return cast(Subcommand, import_module(SUBCOMMANDS[command][0])).main(arguments)
+    except ModuleNotFoundError as error:
+        extra = extra_of(error.name, command)
+        if extra is None:
+            raise
+        print(
+            f"afterimage {command} needs the package {error.name}: pip install 'afterimage[{extra}]'",
+            file=sys.stderr,
+        )
+        return USAGE_ERROR
 
 
 if __name__ == "__main__":

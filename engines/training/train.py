@@ -36,7 +36,7 @@ from engines.training.parts import PartProgress, train_part
 from engines.training.progress import TrainingProgress, progress_bar
 from engines.training.sheets import family_sheet
 from engines.training.tasks import Task
-from engines.training.text import train_text
+from engines.training.text import require_packages, train_text
 from engines.training.validation import Overlap, split
 from engines.training.warm_start import warm_start
 from engines.training.weather import Balloons
@@ -57,7 +57,13 @@ def train(options: argparse.Namespace, console: Console) -> None:
     Raises:
         TrainingError: Training cannot start or go on.
         FileNotFoundError: There is nothing to train on.
+        ModuleNotFoundError: A package of the extra `train` is not installed.
     """
+    encoder = options.out / "instruction_encoder"
+    reads = (encoder / "config.json").exists()
+    if not reads:
+        # It is trained last, hours from now.
+        require_packages()
     device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     settings = replace(SCRATCH if options.start is None else WARM, steps=options.steps, seed=options.seed)
     trainer = Trainer(TinyConfig(), settings, device, options.run, options.start)
@@ -67,8 +73,7 @@ def train(options: argparse.Namespace, console: Console) -> None:
         if trainer.step:
             console.print(f"resuming at step {trainer.step}, {trainer.elapsed_s / 60:.1f} min done")
         _fit(trainer, options, console)
-    encoder = options.out / "instruction_encoder"
-    if not (encoder / "config.json").exists():
+    if not reads:
         _fit_text(encoder, options.seed, console)
     weights = plain_weights(trainer.denoiser, trainer.averaged)
     save_denoiser(trainer.denoiser, weights, options.out / "denoiser")

