@@ -4,7 +4,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from server.engine import Engine
 from server.messages import (
@@ -39,6 +39,7 @@ from server.session.outlets import Outlets
 from server.session.presence import Presence
 from server.session.receipts import Receipts
 from server.session.recording import SessionRecording, Taken
+from server.session.tasks import Tasks
 from server.session.viewers import Viewers
 from server.session.worker import Trouble, Worker
 from server.stats import Stats
@@ -171,7 +172,7 @@ class Session:
             self.end,
             clock,
         )
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks(self._take_failure)
         self._closing: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -182,7 +183,7 @@ class Session:
             self._presence.watch(),
             self._channels.tell_telemetry(),
         ):
-            self._spawn(work)
+            self._tasks.spawn(work)
 
     @property
     def state(self) -> SessionState:
@@ -282,7 +283,7 @@ class Session:
 
     def instruct_when_ready(self, text: str) -> None:
         """Take an instruction as soon as the model is loaded."""
-        self._spawn(self.instructions.take_when_ready(text))
+        self._tasks.spawn(self.instructions.take_when_ready(text))
 
     def freeze(self, frozen: bool) -> None:
         """Hold the picture, or go on."""
@@ -344,9 +345,7 @@ class Session:
         self._say(StateMessage(state="closed", reason=reason))
         # Out of the books first: its place is free for the next visitor.
         self._on_closed(self)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.cancel()
         await self.recording.close(reason)
         await self._viewers.end_all()
         await self._broadcast.close()
@@ -418,17 +417,7 @@ class Session:
         self.events.publish(message)
         self._channels.answer(message)
 
-    def _spawn(self, work: Awaitable[None]) -> None:
-        async def guarded() -> None:
-            await work
-
-        task = asyncio.create_task(guarded())
-        self._tasks.add(task)
-        task.add_done_callback(self._task_done)
-
-    def _task_done(self, task: "asyncio.Task[None]") -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            # A bug of ours: the session cannot go on as if nothing had happened, the others can.
-            logger.error("session %s failed", self.id, exc_info=task.exception())
-            self.end("an error of the server's")
+    def _take_failure(self, error: BaseException) -> None:
+        # A bug of ours: the session cannot go on as if nothing had happened, the others can.
+        logger.error("session %s failed", self.id, exc_info=error)
+        self.end("an error of the server's")
