@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CACHED_INSTRUCTIONS = 256
+LONGEST_REASON = 300
 
 
 class EditorCrashError(Exception):
@@ -247,8 +248,8 @@ class Engine:
             self._editor = await loop.run_in_executor(self._thread, self._load)
         except Exception as error:
             # Whatever keeps a model from loading (files, a compiler, a device) is for a person to read, in one line;
-            # where it happened is for who asks for more.
-            self._failure = str(error) or type(error).__name__
+            # where it happened, and all that was said, is for who asks for more.
+            self._failure = _reason(error)
             where = error if logger.isEnabledFor(logging.DEBUG) else None
             logger.error("the model could not be loaded: %s", self._failure, exc_info=where)
         finally:
@@ -322,7 +323,7 @@ class Engine:
             if len(jobs) > 1:
                 return [self._step([job])[0] for job in jobs]
             logger.warning("the editor failed", exc_info=error)
-            failure = EditorCrashError(str(error) or type(error).__name__)
+            failure = EditorCrashError(_reason(error))
             failure.__cause__ = error
             return [failure]
         edited_s = time.perf_counter()
@@ -334,3 +335,9 @@ class Engine:
             frame.guided = result.guided
             frame.edit_started_s, frame.edited_s = started_s, edited_s
         return [None] * len(jobs)
+
+
+def _reason(error: Exception) -> str:
+    """What an error says, in one line: of PyTorch's the first line alone often ends where the reason begins."""
+    said = " ".join(str(error).split()) or type(error).__name__
+    return said if len(said) <= LONGEST_REASON else f"{said[:LONGEST_REASON]}…"

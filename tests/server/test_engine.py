@@ -1,4 +1,5 @@
 import asyncio
+import logging
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -6,7 +7,14 @@ import numpy as np
 import pytest
 
 from engines.conditioning import Conditioning
-from server.engine import EditorCrashError, EditorUnavailableError, Engine, Job, LiveEditor
+from server.engine import (
+    LONGEST_REASON,
+    EditorCrashError,
+    EditorUnavailableError,
+    Engine,
+    Job,
+    LiveEditor,
+)
 from server.session.frame import Frame
 from server.session.layer import AppliedLayer
 from server.session.layered import Seat
@@ -200,6 +208,32 @@ async def test_without_a_model_there_is_nothing_to_ask_and_one_error_is_logged(
     await engine.close()
     logged = [(record.levelname, record.getMessage()) for record in caplog.records]
     assert logged == [("ERROR", "the model could not be loaded: no such folder")]
+
+
+@pytest.mark.parametrize("level", [logging.ERROR, logging.DEBUG])
+async def test_a_reason_of_many_lines_is_logged_in_one_and_whole_only_to_who_asks(
+    caplog: pytest.LogCaptureFixture, level: int
+) -> None:
+    missing = "\n\t".join(f'"layers.{layer}.weight",' for layer in range(1000))
+
+    def load() -> LiveEditor:
+        raise RuntimeError(f"Error(s) in loading state_dict for TinyDenoiser:\n\tMissing key(s): {missing}")
+
+    caplog.set_level(level)
+    engine = Engine(load, None)
+    engine.start()
+    await engine.settled()
+    await engine.close()
+
+    begun = 'Error(s) in loading state_dict for TinyDenoiser: Missing key(s): "layers.0.weight", "layers.1.weight",'
+    assert engine.failure is not None
+    assert engine.failure.startswith(begun)
+    assert len(engine.failure) <= LONGEST_REASON + 1
+    [logged] = (record for record in caplog.records if record.levelno == logging.ERROR)
+    assert logged.getMessage() == f"the model could not be loaded: {engine.failure}"
+    whole = logging.Formatter().format(logged)
+    assert (len(whole.splitlines()) == 1) == (level == logging.ERROR)
+    assert ("layers.999.weight" in whole) == (level == logging.DEBUG)
 
 
 async def test_an_edit_of_the_wrong_shape_is_a_crash(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
