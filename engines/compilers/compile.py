@@ -31,6 +31,7 @@ from engines.compilers.verify import (
 )
 from engines.edit_size import USUAL_CAMERAS
 from engines.editor import choose_device, served_sizes
+from engines.interrupts import ended_as_interrupted
 from engines.model import ModelError, find_model, load_networks, load_parts
 from engines.pretrained.needs import gigabytes
 from engines.program import FrameProgram, frame_program
@@ -57,12 +58,13 @@ def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
     store, began_s = EngineStore(options.out or default_folder()), time.time()
     try:
-        _check(options, store.folder)
-        plan = _plan(options, store)
-        _check_disk(plan, store.folder)
-        runs_here = _runs_here(plan.compiler)
-        _build(plan, runs_here)
-        checks = _verify(plan, runs_here, store.folder) if options.verify else []
+        with ended_as_interrupted():
+            _check(options, store.folder)
+            plan = _plan(options, store)
+            _check_disk(plan, store.folder)
+            runs_here = _runs_here(plan.compiler)
+            _build(plan, runs_here)
+            checks = _verify(plan, runs_here, store.folder) if options.verify else []
     except ModelError as error:
         print(f"afterimage compile: {error}", file=sys.stderr)
         return USAGE_ERROR

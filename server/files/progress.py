@@ -44,17 +44,18 @@ def nothing(frames: int) -> Iterator[Advance]:
 def lines(frames: int) -> Iterator[Advance]:
     """A line every few seconds and one at the end, for logs."""
     done = 0
-    started_s = line_s = time.monotonic()
+    started_s = line_s = first_s = time.monotonic()
 
     def advance() -> None:
-        nonlocal done, line_s
+        nonlocal done, line_s, first_s
         done += 1
         now_s = time.monotonic()
+        if done == 1:
+            # It waited for the model to be compiled, which says nothing of those to come.
+            first_s = now_s
         if now_s - line_s >= LINE_EVERY_S:
             line_s = now_s
-            fps = done / (now_s - started_s)
-            left_s = max(frames - done, 0) / fps
-            _say(f"{done} of {frames} frames, {fps:.1f} fps, {left_s:.0f} s left")
+            _say(f"{done} of {frames} frames{_speed(done - 1, now_s - first_s, max(frames - done, 0))}")
 
     yield advance
     _say(f"{done} frames edited in {time.monotonic() - started_s:.1f} s")
@@ -67,6 +68,10 @@ def bar(frames: int) -> Iterator[Advance]:
     with Progress(*columns, _Speed(), TimeRemainingColumn(), console=Console(stderr=True)) as shown:
         task = shown.add_task("", total=frames)
         yield lambda: shown.advance(task)
+
+
+def _speed(done: int, in_s: float, left: int) -> str:
+    return f", {done / in_s:.1f} fps, {left * in_s / done:.0f} s left" if done and in_s else ""
 
 
 def _say(line: str) -> None:

@@ -1,5 +1,6 @@
 import json
 import os
+import signal
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -117,6 +118,14 @@ def test_engines_are_made_for_the_sizes_that_are_served(model: str, tmp_path: Pa
     (manifest,) = (json.loads(path.read_text()) for path in tmp_path.glob("*-encoder-*/manifest.json"))
     made = {(shape["width"], shape["height"]) for shape in manifest["manifest"]["shapes"]}
     assert made == {edit_size(*camera, 256) for camera in USUAL_CAMERAS}
+
+
+def test_being_told_to_end_ends_it_as_ctrl_c_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(compile_module, "_plan", lambda *_: signal.raise_signal(signal.SIGTERM))
+    assert main(["rfdm-tiny", "--compiler", "openvino", "--out", str(tmp_path)]) == 130
+    assert "interrupted; the same command goes on" in capsys.readouterr().err
 
 
 def test_a_model_that_is_not_there_is_one_clear_line(
