@@ -6,7 +6,7 @@ from typing import Protocol, cast
 
 from server.extras import extra_of
 
-USAGE_ERROR = 2
+USAGE_ERROR, INTERRUPTED = 2, 130
 
 
 class Subcommand(Protocol):
@@ -57,6 +57,10 @@ def _run(command: str, arguments: list[str]) -> int:
             file=sys.stderr,
         )
         return USAGE_ERROR
+    except KeyboardInterrupt:
+        # Reading PyTorch takes seconds; a command that has begun has more to say.
+        print(f"afterimage {command}: interrupted", file=sys.stderr)
+        return INTERRUPTED
 
 
 if __name__ == "__main__":

@@ -70,6 +70,15 @@ def test_what_no_extra_would_mend_is_not_hidden(needing: Path, wrong: str) -> No
         cli.main()
 
 
+def test_ctrl_c_while_a_command_is_read_is_one_line(
+    needing: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    needing.write_text("raise KeyboardInterrupt")
+
+    assert cli.main() == 130
+    assert capsys.readouterr().err == "afterimage convert: interrupted\n"
+
+
 def test_an_extra_has_the_packages_that_the_project_lists() -> None:
     listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     known = packages_distributions()
