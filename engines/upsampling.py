@@ -21,9 +21,24 @@ NOISE_VARIANCE = 1e-5 * 255**2
 """Variance of luma, in squared 8-bit levels, below which a window is taken for flat: what rounding and the small
 picture's own noise leave. Ten times as much takes real detail for noise: 1 dB less with the model's own edits."""
 
-BICUBIC_FAMILIES = frozenset({"blur", "neon_edges", "relief"})
-"""Families that are enlarged without the source's detail: by ``python -m benchmarks.upsampling`` they lose by it, or
-gain nothing."""
+BICUBIC_FAMILIES = frozenset(
+    {
+        "blueprint",
+        "blur",
+        "cartoon",
+        "neon_edges",
+        "night_vision",
+        "painting",
+        "pencil_sketch",
+        "posterize",
+        "relief",
+        "thermal",
+        "vhs",
+        "xray",
+    }
+)
+"""Families that are enlarged without the source's detail: by ``python -m benchmarks.upsampling`` they lose by it, since
+their looks are soft or draw lines of their own."""
 
 _LUMA_601 = tuple(np.float32(weight / 255) for weight in (65.481, 128.553, 24.966))
 _BLACK, _HALF = np.float32(16), np.float32(0.5)
