@@ -62,9 +62,17 @@ class PatchCodec:
         Returns:
             (3, H, W), a copy.
         """
-        height, width = (side * self.downscale for side in latent.shape[1:])
-        squares = latent.reshape(3, *(2,) * (2 * self._halvings), *latent.shape[1:])
-        return squares.transpose(self._places()).reshape(3, height, width)
+        height, width = latent.shape[1:]
+        halves = (2,) * self._halvings
+        squares = latent.reshape(3, *halves, *halves, height, width).transpose(
+            0, *self._down(), *self._right(), -2, -1
+        )
+        planes = np.empty((3, height, *halves, width, *halves), np.float32)
+        # Place by place of a square, since copied at once whole runs are two pixels long, for four times the time.
+        for place in np.ndindex(*halves, *halves):
+            down, right = place[: self._halvings], place[self._halvings :]
+            planes[:, :, *down, :, *right] = squares[:, *place]
+        return planes.reshape(3, height * self.downscale, width * self.downscale)
 
     def squares(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
         """The exact inverse of :meth:`planes`."""
@@ -75,8 +83,15 @@ class PatchCodec:
 
     def _places(self) -> tuple[int, ...]:
         """The latent's axes, every square split by halves, in the order in which a picture has them."""
-        down, right = (range(2 * self._halvings + end, 0, -2) for end in (1, 2))
-        return (0, *down, *right)
+        return (0, 2 * self._halvings + 1, *self._down(), 2 * self._halvings + 2, *self._right())
+
+    def _down(self) -> range:
+        """The axes that lead down in a square, the longest step first."""
+        return range(2 * self._halvings - 1, 0, -2)
+
+    def _right(self) -> range:
+        """The axes that lead right."""
+        return range(2 * self._halvings, 0, -2)
 
     def limit(self, latent: Tensor) -> Tensor:
         """Clamped to [-1, 1]: a pixel out of range would be fed back by the memory."""
