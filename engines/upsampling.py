@@ -37,8 +37,8 @@ BICUBIC_FAMILIES = frozenset(
         "xray",
     }
 )
-"""Families that are enlarged without the source's detail: by ``python -m benchmarks.upsampling`` they lose by it, since
-their looks are soft or draw lines of their own."""
+"""Families enlarged without the source's detail: by ``python -m benchmarks.upsampling`` they lose by it. Their looks
+are soft or draw lines of their own."""
 
 _LUMA_601 = tuple(np.float32(weight / 255) for weight in (65.481, 128.553, 24.966))
 _BLACK, _HALF = np.float32(16), np.float32(0.5)
