@@ -1,12 +1,13 @@
 """A session's two data channels: `control` is heard and answered, `telemetry` is told at intervals."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
 from aiortc import RTCDataChannel
 
 from server.asks import ControlMessage
-from server.messages import ControlErrorMessage, Message
+from server.messages import ControlErrorMessage, EditsMessage, Message, StateMessage
 from server.rtc.control import ControlError, parse_client_report, parse_control
 from server.session.events import Events
 from server.stats import ClientReport, FrameMatch, FramesMessage, Stats, StatsMessage
@@ -17,6 +18,8 @@ MAX_WAITING_CONTROL = 32
 MAX_BUFFERED_TELEMETRY = 64 * 1024
 MAX_BUFFERED_CONTROL = 1024 * 1024
 MAX_UNTOLD_MATCHES = 128
+MAX_EARLY = 32
+"""Messages that wait for `control` to open; the oldest go first, for a publisher never opens one."""
 
 
 class Channels:
@@ -24,7 +27,7 @@ class Channels:
 
     Args:
         events: Are told the stats as well.
-        state: What `control` is told first.
+        state: What `control` is told when it opens, after what was said before.
         stats: Telemetry as of now.
         follow: Follows a control message; its answer.
         on_report: Called with what the browser has measured.
@@ -45,6 +48,7 @@ class Channels:
         self._control: RTCDataChannel | None = None
         self._telemetry: RTCDataChannel | None = None
         self._heard: asyncio.Queue[ControlMessage] = asyncio.Queue(MAX_WAITING_CONTROL)
+        self._early: deque[Message] = deque(maxlen=MAX_EARLY)
         self._matches: list[FrameMatch] = []
 
     def take(self, channel: RTCDataChannel) -> None:
@@ -53,16 +57,20 @@ class Channels:
             self._control = channel
             channel.on("message", self._hear_control)
             channel.on("close", lambda: self._on_gone("control channel closed"))
-            for message in self._state():
+            for message in (*self._early, *self._state()):
                 self._send(channel, message, MAX_BUFFERED_CONTROL)
+            self._early.clear()
         elif channel.label == "telemetry":
             self._telemetry = channel
             channel.on("message", self._hear_telemetry)
 
     def answer(self, message: Message) -> None:
-        """Send a message on `control`, if it is there."""
+        """Send a message on `control`; before that is open, as soon as it is."""
         if self._control is not None:
             self._send(self._control, message, MAX_BUFFERED_CONTROL)
+        elif not isinstance(message, StateMessage | EditsMessage):
+            # Of those two the newest is told anyway.
+            self._early.append(message)
 
     def add_match(self, match: FrameMatch) -> None:
         """Tell with the next frames; not at all when too many wait already."""

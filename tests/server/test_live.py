@@ -7,6 +7,7 @@ import weakref
 import numpy as np
 import pytest
 
+from server.session.channels import MAX_EARLY
 from tests.server.conftest import RunningServer, StartServer, eventually, until
 from tests.server.fakes import InvertingEditor, LateEditor
 from tests.server.screen import is_colour
@@ -147,6 +148,23 @@ async def test_of_a_half_known_instruction_the_half_that_is_done_is_named(server
         assert receipt["instruction_id"] == ack["instruction_id"]
 
 
+async def test_what_is_said_before_the_control_channel_opens_waits_for_it(server: RunningServer) -> None:
+    async with server.visitor() as visitor:
+        await visitor.open(instruction="invert it and gibberish")
+        asked = {"layers": [{"text": "invert and gibberish"}]}
+        for _ in range(MAX_EARLY):
+            await visitor.http.put(f"{visitor.url}/instructions", json=asked, headers=visitor.authorization)
+        await visitor.connect()
+        await visitor.heard(lambda said: said["type"] == "edits")
+        told = [(said["type"], said.get("code"), said.get("detail", "")) for said in visitor.said]
+        assert [(kind, code) for kind, code, _ in told[:MAX_EARLY]] == [
+            ("warning", "half_known_instruction")
+        ] * MAX_EARLY
+        # The oldest has gone.
+        assert all("invert and gibberish" in detail for _, _, detail in told[:MAX_EARLY])
+        assert [kind for kind, _, _ in told[MAX_EARLY:]][:2] == ["state", "edits"]
+
+
 async def test_a_transition_moves_from_one_instruction_to_the_next(server: RunningServer) -> None:
     async with server.visitor() as visitor:
         await visitor.connect(instruction="invert")
@@ -232,6 +250,24 @@ async def test_a_first_instruction_turns_out_to_be_unknown_once_the_model_is_war
         late.release()
         warning = await visitor.heard(lambda said: said.get("code") == "unknown_instruction")
         assert warning["nearest"] == ["invert the colours"]
+
+
+async def test_a_load_that_fails_while_the_browser_connects_is_said_when_it_has(
+    start_server: StartServer,
+) -> None:
+    late = LateEditor(OSError("the model folder is empty"))
+    server = await start_server(load=late)
+    async with server.visitor() as visitor:
+        await visitor.open(instruction="invert")
+        late.release()
+
+        async def has_failed() -> bool:
+            return "the model folder is empty" in (await visitor.http.get("/readyz")).text
+
+        await eventually(has_failed)
+        await visitor.connect()
+        warning = await visitor.heard(lambda said: said["type"] == "warning")
+        assert (warning["code"], warning["detail"]) == ("instruction_failed", "the model folder is empty")
 
 
 async def test_a_model_that_cannot_be_loaded_is_said(start_server: StartServer) -> None:
