@@ -4,22 +4,20 @@ Weights go through memory a shard at a time, and the folder appears under its na
 """
 
 import argparse
-import json
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from engines.backbones.expansion import INPUTS, expand_input_weight
 from engines.interrupts import ended_as_interrupted
-from engines.model import HUB_ID, ModelError, find_model
+from engines.model import HUB_ID, SHIPPED_MODELS, ModelError, find_model, models_folder
 from engines.pretrained.checkpoint import (
     KINDS,
     SD15,
@@ -28,12 +26,15 @@ from engines.pretrained.checkpoint import (
     read_checkpoint,
     read_component,
 )
-from engines.pretrained.index import RfdmIndex, index_of
+from engines.pretrained.folder import write_folder, write_json
+from engines.pretrained.index import index_of
 from engines.pretrained.loading import input_scales
 from engines.pretrained.needs import gigabytes
-from engines.unfinished import remove_abandoned, unfinished_folder
+from engines.unfinished import remove_abandoned
 
 SHARD_BYTES = 2_000_000_000
+T5 = frozenset({"text_encoder_3", "tokenizer_3"})
+"""Parts of SD 3.5 that weigh more than all others together and that it can do without."""
 _STEM = "diffusion_pytorch_model"
 _DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 
@@ -81,13 +82,13 @@ def convert(conversion: Conversion) -> Checkpoint:
             f"{conversion.codec} has latents of {codec.config.get('latent_channels')} channels,"
             f" {becomes} has {checkpoint.channels}"
         )
-    _check_target(conversion.target, checkpoint, conversion.dtype)
     index = replace(index_of(checkpoint, conversion.made_from), name=conversion.target.name, version="1")
-    left_out: frozenset[str] = frozenset()
+    left_out: Set[str] = frozenset()
     if conversion.without_t5:
         if not checkpoint.kind.optional_text:
             raise ModelError(f"{becomes} has no T5 that could be left out")
-        index, left_out = replace(index, t5_tokens=0), frozenset({"text_encoder_3", "tokenizer_3"})
+        index, left_out = replace(index, t5_tokens=0), T5
+    _check_target(conversion.target, checkpoint, codec, conversion.dtype, left_out)
 
     def write_denoiser(folder: Path) -> None:
         _write_denoiser(checkpoint, folder, conversion)
@@ -96,13 +97,17 @@ def convert(conversion: Conversion) -> Checkpoint:
     return read_checkpoint(conversion.target)
 
 
-def _check_target(target: Path, checkpoint: Checkpoint, dtype: torch.dtype | None) -> None:
+def _check_target(
+    target: Path, checkpoint: Checkpoint, codec: Component, dtype: torch.dtype | None, left_out: Set[str]
+) -> None:
     if target.exists():
         raise ModelError(f"{target} exists already")
     existing = next(folder for folder in target.absolute().parents if folder.is_dir())
     denoiser = checkpoint.denoiser
     stored = denoiser.stored_bytes if dtype is None else denoiser.parameters * dtype.itemsize
-    needed = checkpoint.stored_bytes - denoiser.stored_bytes + stored
+    text = [checkpoint.components[name] for name in checkpoint.kind.text if name in checkpoint.components]
+    copied = [codec, *(encoder for encoder in text if encoder.folder.name not in left_out)]
+    needed = stored + sum(component.stored_bytes for component in copied)
     free = shutil.disk_usage(existing).free
     if needed > free:
         raise ModelError(
@@ -110,67 +115,12 @@ def _check_target(target: Path, checkpoint: Checkpoint, dtype: torch.dtype | Non
         )
 
 
-def write_folder(
-    checkpoint: Checkpoint,
-    codec: Component,
-    index: RfdmIndex,
-    target: Path,
-    write_denoiser: Callable[[Path], None],
-    left_out: Set[str] = frozenset(),
-) -> None:
-    """Write an RFDM folder, whole or not at all.
-
-    Args:
-        checkpoint: Whose text encoders, tokenizers and scheduler it takes.
-        codec: Its autoencoder.
-        index: What it says of itself.
-        target: The folder; must not exist.
-        write_denoiser: Writes the network into a folder.
-        left_out: Parts of the checkpoint that it does not take.
-
-    Raises:
-        ModelError: It cannot be written.
-    """
-    kind, folder = checkpoint.kind, checkpoint.folder
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with unfinished_folder(target.parent, target.name) as part:
-            for encoder in kind.text:
-                if encoder in checkpoint.components and encoder not in left_out:
-                    _copy_component(checkpoint.components[encoder], part / encoder)
-            for name in (*kind.tokenizers, "scheduler"):
-                if (folder / name).is_dir() and name not in left_out:
-                    shutil.copytree(folder / name, part / name, copy_function=shutil.copyfile)
-            _copy_component(codec, part / "vae")
-            write_denoiser(part / kind.denoiser)
-            stored = index.to_json(checkpoint) | {"vae": ["diffusers", codec.config["_class_name"]]}
-            written = {name: value for name, value in stored.items() if name not in left_out}
-            _write_json(part / "model_index.json", written)
-            # The folder was made for its owner alone; a model is for whoever may read its surroundings.
-            part.chmod(0o755)
-            part.rename(target)
-    except OSError as error:
-        # A copy that fails midway names both of its files.
-        read = error.filename if error.filename2 is None else None
-        unread = read is not None and Path(read).is_relative_to(folder)
-        fault = f"{read} cannot be read" if unread else f"{target} cannot be written"
-        raise ModelError(f"{fault}: {error.strerror or error}") from error
-    except SafetensorError as error:
-        raise ModelError(f"{target} cannot be written: {str(error).splitlines()[0]}") from error
-
-
-def _copy_component(component: Component, target: Path) -> None:
-    target.mkdir()
-    for path in (component.folder / "config.json", *component.indices, *component.weights):
-        shutil.copyfile(path, target / path.name)
-
-
 def _write_denoiser(checkpoint: Checkpoint, target: Path, conversion: Conversion) -> None:
     """The network's tensors one after another, the first convolution expanded, in files of limited size."""
     target.mkdir()
     component, channels = checkpoint.denoiser, checkpoint.channels
     config = {**component.config, "in_channels": len(INPUTS) * channels, "out_channels": channels}
-    _write_json(target / "config.json", config)
+    write_json(target / "config.json", config)
     first = "conv_in.weight" if checkpoint.kind is SD15 else "pos_embed.proj.weight"
     shards: list[list[str]] = []
     shard: dict[str, Tensor] = {}
@@ -212,14 +162,24 @@ def _name_shards(folder: Path, shards: list[list[str]]) -> None:
         (folder / f"{number}.part").rename(path)
         total += path.stat().st_size
         weight_map |= dict.fromkeys(names, path.name)
-    _write_json(
+    write_json(
         folder / f"{_STEM}.safetensors.index.json",
         {"metadata": {"total_size": total}, "weight_map": weight_map},
     )
 
 
-def _write_json(path: Path, value: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+def _find_source(name: str, left_out: Set[str]) -> Path:
+    """The checkpoint's folder; of one on the hub only the parts that are wanted are downloaded.
+
+    Raises:
+        ModelError: There is none, or it cannot be had.
+    """
+    here = any((place / name).exists() for place in (SHIPPED_MODELS, models_folder(), Path()))
+    if left_out and not here and HUB_ID.fullmatch(name):
+        from engines.pretrained.hub import download
+
+        return download(name, left_out)
+    return find_model(name)
 
 
 def _find_codec(name: str) -> Path:
@@ -288,7 +248,7 @@ def _converted(options: argparse.Namespace) -> Checkpoint:
     codec = None if options.codec is None else _find_codec(options.codec)
     return convert(
         Conversion(
-            source=find_model(options.source),
+            source=_find_source(options.source, T5 if options.without_t5 else frozenset()),
             target=options.target,
             made_from=options.source,
             wanted=options.to,

@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+from collections.abc import Set
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -25,16 +26,18 @@ PATTERNS = (
 COMPONENT_PATTERNS = ("config.json", "*.safetensors", "*.safetensors.index.json")
 
 
-def download(repository: str) -> Path:
+def download(repository: str, left_out: Set[str] = frozenset()) -> Path:
     """The folder of a repository's checkpoint, downloaded unless it is there already.
 
     Args:
         repository: As owner/name.
+        left_out: Folders of it that are not wanted.
 
     Raises:
         ModelError: It cannot be had; one line says why and what to do.
     """
-    return _download(repository, PATTERNS, "model_index.json")
+    patterns = tuple(pattern for pattern in PATTERNS if pattern.partition("/")[0] not in left_out)
+    return _download(repository, patterns, "model_index.json")
 
 
 def download_component(repository: str) -> Path:

@@ -21,7 +21,7 @@ from engines.codecs import load_autoencoder
 from engines.interrupts import ended_as_interrupted
 from engines.model import ModelError, find_model
 from engines.pretrained.checkpoint import KINDS, Checkpoint, read_checkpoint
-from engines.pretrained.convert import write_folder
+from engines.pretrained.folder import write_folder
 from engines.pretrained.index import PAPER_GUIDANCE, PAPER_STEPS, RfdmIndex, index_of
 from engines.pretrained.loading import load_denoiser, load_embedder, require_libraries, size_multiple
 from engines.pretrained.needs import gigabytes, networks_bytes, room_on

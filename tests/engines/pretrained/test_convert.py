@@ -153,6 +153,17 @@ def test_a_full_disk_is_told_before_anything_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_is_left_out_needs_no_room(
+    tmp_path: Path, stock: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = read_checkpoint(stock["sd35"])
+    without = checkpoint.stored_bytes - checkpoint.components["text_encoder_3"].stored_bytes
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(0, 0, without))
+    with pytest.raises(ModelError, match="would take"):
+        convert(Conversion(stock["sd35"], tmp_path / "whole", made_from=""))
+    convert(Conversion(stock["sd35"], tmp_path / "light", made_from="", without_t5=True))
+
+
 def test_the_codec_of_a_whole_checkpoint_can_be_named(
     tmp_path: Path, stock: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,6 +3,7 @@
 import errno
 import shutil
 from collections import namedtuple
+from fnmatch import fnmatch
 from pathlib import Path
 
 import huggingface_hub
@@ -10,8 +11,9 @@ import pytest
 from huggingface_hub import errors
 
 from engines.model import ModelError, find_model
+from engines.pretrained.convert import main as convert
 from engines.pretrained.hub import download, download_component
-from tests.engines.stock import save_sd15
+from tests.engines.stock import save_sd15, save_sd35
 
 REPOSITORY = "someone/something"
 Usage = namedtuple("Usage", "total used free")
@@ -48,7 +50,11 @@ class Hub:
         if dry_run:
             if self.failure is not None:
                 raise errors.DryRunError("the repository cannot be accessed") from self.failure
-            return self.files
+            return [
+                file
+                for file in self.files
+                if any(fnmatch(file.filename, pattern) for pattern in allow_patterns or ["*"])
+            ]
         if self.broken is not None:
             raise self.broken
         self.asked.append(allow_patterns or [])
@@ -95,6 +101,17 @@ def test_of_several_sets_of_weights_one_is_downloaded(hub: Hub) -> None:
         "text_encoder_3/model-00002-of-00002.safetensors",
         "text_encoder_3/model.safetensors.index.json",
     ]
+
+
+def test_the_largest_text_encoder_is_not_downloaded_to_be_left_out(hub: Hub, tmp_path: Path) -> None:
+    hub.folder = save_sd35(tmp_path / "sd35")
+    hub.files = listed(hub.folder)
+    assert convert([REPOSITORY, str(tmp_path / "light"), "--without-t5"]) == 0
+    assert convert([REPOSITORY, str(tmp_path / "whole")]) == 0
+
+    light, whole = ({name.partition("/")[0] for name in asked} for asked in hub.asked)
+    assert whole - light == {"text_encoder_3", "tokenizer_3"}
+    assert {path.name for path in (tmp_path / "light").iterdir()} == light
 
 
 def test_a_single_network_can_be_fetched(hub: Hub) -> None:
