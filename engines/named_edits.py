@@ -200,9 +200,14 @@ def _without_turn(rest: _Rest) -> Iterator[_Rest]:
     for phrase, turn in _TURNS.items():
         if words[: len(phrase)] == phrase:
             yield replace(rest, words=words[len(phrase) :], turn=turn)
-        # "Colours not so strong" are "not so strong colours".
-        if words[1:-1] == phrase:
-            yield replace(rest, words=(words[-1], words[0]), turn=turn)
+        # "Colours not so strong" are "not so strong colours", and "a bit less strong" ones are that as well.
+        between, end = words[1 : -1 - len(phrase)], words[-1 - len(phrase) : -1]
+        if end == phrase and len(words) > len(phrase) + 1:
+            turned = replace(rest, words=(words[-1], words[0]), turn=turn)
+            if not between:
+                yield turned
+            elif rest.degree is None and between in _DEGREES_COMPARATIVE:
+                yield replace(turned, degree=_DEGREES_COMPARATIVE[between])
     if words[-1] == "off":
         yield replace(rest, words=words[:-1], turn="off")
 
@@ -284,6 +289,7 @@ def _pattern(name: str, colours: Iterable[str]) -> re.Pattern[str]:
 
 
 _DEGREES_BEFORE = _phrases(("before", "comparative", "adjective", "amount_of", "count"))
+_DEGREES_COMPARATIVE = _phrases(("comparative",))
 _DEGREES_AFTER = _phrases(("after",))
 _LONGEST_DEGREE = max(map(len, (*_DEGREES_BEFORE, *_DEGREES_AFTER)))
 _SPELT = {colour: tuple(" ".join(_words(name)) for name in COLOUR_NAMES[colour]) for colour in NAMED_COLOURS}
