@@ -4,10 +4,12 @@ The run folder holds ``checkpoint/`` to resume from and TensorBoard events. Noth
 """
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -177,7 +179,7 @@ class BackboneTrainer:
             TrainingError: The loss is no number; the last checkpoint stays.
             KeyboardInterrupt: Ctrl-C was pressed; one process alone has ended its step and saved it.
         """
-        writer = None
+        writer, untold = None, deque[float](maxlen=_LOSS_EVERY)
         if self.accelerator.is_main_process:
             writer = SummaryWriter(str(self.run), purge_step=self.step)
         try:
@@ -189,9 +191,11 @@ class BackboneTrainer:
                     raise TrainingError(
                         f"the loss became {loss} at step {self.step}; the last checkpoint stays"
                     )
+                untold.append(loss)
                 if writer is not None and self.step % _LOSS_EVERY == 0:
-                    writer.add_scalar("loss", loss, self.step)
+                    writer.add_scalar("loss", fmean(untold), self.step)
                     writer.add_scalar("learning_rate", self.schedule.get_last_lr()[0], self.step)
+                    untold.clear()
                 if self.step % self.settings.checkpoint_every == 0:
                     self.save()
                 progress(self.step, loss)

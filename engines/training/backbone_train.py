@@ -7,10 +7,11 @@ starting it with ``accelerate launch --module engines.training.backbone_train`` 
 import argparse
 import copy
 import sys
-import tempfile
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 
 import torch
 from rich.console import Console
@@ -23,9 +24,10 @@ from engines.model import ModelError, find_model
 from engines.pretrained.checkpoint import KINDS, Checkpoint, read_checkpoint
 from engines.pretrained.folder import write_folder
 from engines.pretrained.index import PAPER_GUIDANCE, PAPER_STEPS, RfdmIndex, index_of
-from engines.pretrained.loading import load_denoiser, load_embedder, require_libraries, size_multiple
-from engines.pretrained.needs import gigabytes, networks_bytes, room_on
+from engines.pretrained.loading import load_denoiser, load_embedder, require_libraries
+from engines.pretrained.needs import gigabytes
 from engines.schedules import load_schedule
+from engines.training.backbone_checks import check_crop, check_memory, check_target
 from engines.training.backbone_run import RunOf, claim_run
 from engines.training.loop import TrainingError
 from engines.training.pairs import PairedCrop, PairSampler, find_pairs
@@ -34,8 +36,8 @@ from engines.unfinished import folder_bytes, remove_abandoned
 
 DISTILLED_INTO = 1
 """Steps of a student."""
-_TRAINED_BYTES = 20
-"""Of a trained weight: itself, its gradient, two moments and the average, in float32."""
+_SHOWN_OVER = 100
+"""Steps over which the loss is shown."""
 
 
 def train_backbone(options: argparse.Namespace, console: Console) -> None:
@@ -54,7 +56,7 @@ def train_backbone(options: argparse.Namespace, console: Console) -> None:
         raise TrainingError(
             f"{options.init} is a {checkpoint.kind.name} checkpoint, asked for is {options.backbone}"
         )
-    _check_target(options.out)
+    check_target(options.out)
     index = index_of(checkpoint, options.init)
     untrained = [name for name in INPUTS if name not in index.trained_inputs]
     if options.distil and untrained:
@@ -74,10 +76,10 @@ def train_backbone(options: argparse.Namespace, console: Console) -> None:
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     half = torch.bfloat16 if device.type == "cuda" else torch.float32
-    _check_memory(checkpoint, options, device, half)
+    check_memory(checkpoint, device, half, adapters=bool(options.lora), teacher=bool(options.distil))
     schedule, prediction = load_schedule(checkpoint.folder / "scheduler")
     codec = load_autoencoder(checkpoint.folder / "vae", half, checkpoint.components["vae"].variant)
-    _check_crop(options.crop, checkpoint, codec.downscale)
+    check_crop(options.crop, checkpoint, codec.downscale)
     frozen = FrozenParts(codec, _embedder(checkpoint, index, device, half), schedule, prediction)
     denoiser = load_denoiser(checkpoint, index, half if options.lora else torch.float32)
     draw: DrawLevels | None = None
@@ -113,11 +115,14 @@ def train_backbone(options: argparse.Namespace, console: Console) -> None:
     steps, guidance = (DISTILLED_INTO, None) if options.distil else (PAPER_STEPS, PAPER_GUIDANCE)
     with progress_bar(console) as bar:
         shown = TrainingProgress(bar, "training") if main else None
+        # One step's depends on the noise levels it drew, a hundredfold.
+        recent: deque[float] = deque(maxlen=_SHOWN_OVER)
 
         def after_step(step: int, loss: float) -> None:
             if shown is None:
                 return
-            shown.at(step, options.steps, f"loss {loss:.4f}")
+            recent.append(loss)
+            shown.at(step, options.steps, f"loss {fmean(recent):.4f}")
             if step % options.checkpoint_every == 0 or step == options.steps:
                 sheet = run / "samples" / f"{step:06}.jpg"
                 write_sheet(trainer, clip, steps, guidance or UNGUIDED, sheet)
@@ -145,42 +150,6 @@ def _run_of(options: argparse.Namespace) -> RunOf:
     folder = Path(options.init)
     init = str(folder.resolve()) if folder.is_dir() else options.init
     return RunOf(options.backbone, init, options.lora, options.distil)
-
-
-def _check_target(target: Path) -> None:
-    """See that the model can be written, days before it is."""
-    if target.exists():
-        raise TrainingError(f"{target} exists already")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=target.parent):
-            pass
-    except OSError as error:
-        raise TrainingError(f"{target} cannot be written: {error.strerror}") from error
-
-
-def _check_memory(
-    checkpoint: Checkpoint, options: argparse.Namespace, device: torch.device, half: torch.dtype
-) -> None:
-    """Count the weights alone; what a batch takes beside them, nobody knows before it is run."""
-    weights, still = checkpoint.denoiser.parameters, networks_bytes(checkpoint, half)
-    copies = (0 if options.lora else _TRAINED_BYTES) + (half.itemsize if options.distil else 0)
-    text = checkpoint.text_parameters * half.itemsize
-    needed = still + text + weights * copies
-    room = room_on(device)
-    free, where = (room.host, "of main memory") if device.type == "cpu" else (room.device, "on the GPU")
-    if needed > free:
-        instead = "" if options.lora else "; --lora RANK trains less"
-        raise TrainingError(
-            f"training {options.init} takes {gigabytes(needed)} {where} before any picture,"
-            f" {gigabytes(free)} are free{instead}"
-        )
-
-
-def _check_crop(crop: int, checkpoint: Checkpoint, downscale: int) -> None:
-    multiple = size_multiple(checkpoint, downscale)
-    if crop < multiple or crop % multiple:
-        raise TrainingError(f"--crop must be a multiple of {multiple} for this network, not {crop}")
 
 
 def _embedder(

@@ -13,7 +13,7 @@ from engines.model import load_parts
 from engines.pretrained.checkpoint import read_checkpoint
 from engines.pretrained.index import index_of
 from engines.pretrained.needs import Room
-from engines.training import backbone_train
+from engines.training import backbone_checks
 from engines.training.backbone import BackboneTrainer
 from engines.training.backbone_sheet import UNGUIDED, write_sheet
 from engines.training.pairs import PairedCrop
@@ -118,7 +118,7 @@ def test_too_little_memory_is_told_before_a_weight_is_read(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(backbone_train, "room_on", lambda _: Room(device=0, host=3_000_000))
+    monkeypatch.setattr(backbone_checks, "room_on", lambda _: Room(device=0, host=3_000_000))
     assert main(command(stock, pairs, tmp_path / "out")) == 2
     error = capsys.readouterr().err
     assert "of main memory before any picture, 3.0 MB are free; --lora RANK trains less" in error
@@ -138,7 +138,7 @@ def test_what_cannot_be_trained_is_one_line(
         (command(tmp_path / "nobody", pairs, out), "no model"),
         (command(other, pairs, out), "is a sd35 checkpoint, asked for is sd15"),
         (command(stock, pairs, stock), "exists already"),
-        (command(stock, pairs, other / "model_index.json" / "out"), "cannot be written: Not a directory"),
+        (command(stock, pairs, other / "model_index.json" / "out"), "cannot be written: File exists"),
         (command(stock, pairs, out, "--crop", "40"), "--crop must be a multiple of 16"),
         (command(stock, pairs, out, "--distil", "4"), "cannot teach: it was never trained to use the memory"),
     ):
