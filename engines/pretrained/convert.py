@@ -26,7 +26,7 @@ from engines.pretrained.checkpoint import (
     read_checkpoint,
     read_component,
 )
-from engines.pretrained.folder import write_folder, write_json
+from engines.pretrained.folder import Told, untold, write_folder, write_json
 from engines.pretrained.index import index_of
 from engines.pretrained.loading import input_scales
 from engines.pretrained.needs import gigabytes
@@ -64,8 +64,12 @@ class Conversion:
     shard_bytes: int = SHARD_BYTES
 
 
-def convert(conversion: Conversion) -> Checkpoint:
+def convert(conversion: Conversion, told: Told = untold) -> Checkpoint:
     """Write the RFDM folder; returns what was written, read back.
+
+    Args:
+        conversion: What is made of what.
+        told: As of :func:`engines.pretrained.folder.write_folder`.
 
     Raises:
         ModelError: The checkpoint cannot be converted or the folder not be written; nothing is left half-written.
@@ -93,7 +97,7 @@ def convert(conversion: Conversion) -> Checkpoint:
     def write_denoiser(folder: Path) -> None:
         _write_denoiser(checkpoint, folder, conversion)
 
-    write_folder(checkpoint, codec, index, conversion.target, write_denoiser, left_out)
+    write_folder(checkpoint, codec, index, conversion.target, write_denoiser, left_out, told)
     return read_checkpoint(conversion.target)
 
 
@@ -255,5 +259,10 @@ def _converted(options: argparse.Namespace) -> Checkpoint:
             codec=codec,
             dtype=_DTYPES.get(options.dtype),
             without_t5=options.without_t5,
-        )
+        ),
+        _tell,
     )
+
+
+def _tell(part: str, size: int) -> None:
+    print(f"writing {part}, {gigabytes(size)}", file=sys.stderr, flush=True)

@@ -13,6 +13,13 @@ from engines.pretrained.checkpoint import Checkpoint, Component
 from engines.pretrained.index import RfdmIndex
 from engines.unfinished import unfinished_folder
 
+Told = Callable[[str, int], None]
+"""Called with a part and what it weighs in bytes."""
+
+
+def untold(part: str, size: int) -> None:
+    """Tell nobody."""
+
 
 def write_folder(
     checkpoint: Checkpoint,
@@ -21,6 +28,7 @@ def write_folder(
     target: Path,
     write_denoiser: Callable[[Path], None],
     left_out: Set[str] = frozenset(),
+    told: Told = untold,
 ) -> None:
     """Write an RFDM folder, whole or not at all.
 
@@ -31,6 +39,7 @@ def write_folder(
         target: The folder; must not exist.
         write_denoiser: Writes the network into a folder.
         left_out: Parts of the checkpoint that it does not take.
+        told: Called with each part before it is written, and what it weighs in bytes.
 
     Raises:
         ModelError: It cannot be written.
@@ -41,11 +50,13 @@ def write_folder(
         with unfinished_folder(target.parent, target.name) as part:
             for encoder in kind.text:
                 if encoder in checkpoint.components and encoder not in left_out:
+                    told(encoder, checkpoint.components[encoder].stored_bytes)
                     _copy_component(checkpoint.components[encoder], part / encoder)
             for name in (*kind.tokenizers, "scheduler"):
                 if (folder / name).is_dir() and name not in left_out:
                     shutil.copytree(folder / name, part / name, copy_function=shutil.copyfile)
             _copy_component(codec, part / "vae")
+            told(kind.denoiser, checkpoint.denoiser.stored_bytes)
             write_denoiser(part / kind.denoiser)
             stored = index.to_json(checkpoint) | {"vae": ["diffusers", codec.config["_class_name"]]}
             written = {name: value for name, value in stored.items() if name not in left_out}
