@@ -110,7 +110,6 @@ def test_without_a_toolchain_it_is_one_clear_line(
         compiler(frame_program(), *device, torch.float32, EngineStore(tmp_path))
 
 
-@pytest.mark.usefixtures("_own_cache")
 def test_while_it_compiles_others_meet_the_weights_as_they_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
