@@ -20,7 +20,7 @@ from engines.compilers.store import EngineStore, default_folder
 from engines.conditioning import Conditioning, InstructionEncoder
 from engines.device_codes import DeviceCodes
 from engines.edit_size import edit_size
-from engines.memory import EditState
+from engines.memory import EditState, has_numbers
 from engines.model import ModelDescription, ModelError, ModelParts, find_model, load_parts
 from engines.program import FrameProgram, frame_program
 
@@ -131,7 +131,7 @@ class Editor:
 
         Raises:
             ValueError: A picture is not (H, W, 3) uint8 of a size the model takes.
-            ModelError: The size cannot be compiled.
+            ModelError: The size cannot be compiled, or the network gives NaN with nothing remembered to blame.
         """
         results = self._pass(requests, 0)
         joined = [index for index, request in enumerate(requests) if len(request.conditioning.passes) > 1]
@@ -186,6 +186,9 @@ class Editor:
             _batch([self._codes.there(request.conditioning.code) for request in requests]),
             torch.tensor([request.strength for request in requests]),
         )
+        for state, latent in zip(states, latents, strict=True):
+            if state.memory is None and not has_numbers(latent):
+                raise ModelError(_NO_NUMBERS)
         key_frames = [
             state.remember(latent, self._interval) for state, latent in zip(states, latents, strict=True)
         ]
@@ -199,6 +202,12 @@ class Editor:
             )
             for request, picture, key_frame in zip(requests, edited.numpy(), key_frames, strict=True)
         ]
+
+
+_NO_NUMBERS = (
+    "the model answers with no numbers (NaN or infinity) to a picture alone: its weights are broken, or their values"
+    " do not fit into float16, and --precision bfloat16 or float32 (AFTERIMAGE_PRECISION) helps"
+)
 
 
 def _mixed(request: EditRequest, edited: NDArray[np.uint8]) -> NDArray[np.uint8]:

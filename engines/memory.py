@@ -136,8 +136,17 @@ class EditState:
         return key_frame
 
 
+def has_numbers(latent: Tensor) -> bool:
+    """Whether none of a latent's values is NaN or infinite."""
+    return bool(np.isfinite(_values(latent)).all())
+
+
 def _has_run_away(latent: Tensor) -> bool:
-    # In NumPy: PyTorch's threads would wait for the cores that a compiled program's own still hold.
-    values = latent.to("cpu", torch.float32).numpy()
+    values = _values(latent)
     # Written so that what is no number fails as well.
     return not (values.min() >= -RUNAWAY and values.max() <= RUNAWAY)
+
+
+def _values(latent: Tensor) -> NDArray[np.float32]:
+    # In NumPy: PyTorch's threads would wait for the cores that a compiled program's own still hold.
+    return np.asarray(latent.to("cpu", torch.float32).numpy())

@@ -148,6 +148,31 @@ def test_anything_but_a_picture_is_refused() -> None:
             subject.step([request(wrong, subject.open())])  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_network_that_gives_no_numbers_is_an_error_and_no_black_picture(value: float) -> None:
+    parts = small_parts()
+    with torch.no_grad():
+        for weight in parts.denoiser.parameters():
+            weight.fill_(value)
+    subject = editor(parts)
+
+    with pytest.raises(ModelError, match=r"no numbers .*--precision bfloat16 or float32"):
+        subject.step([request(picture(0), subject.open())])
+
+
+def test_a_stream_whose_memory_is_spoilt_begins_anew() -> None:
+    subject = editor()
+    state = subject.open()
+    subject.step([request(picture(0), state)])
+    assert state.memory is not None
+    state.memory, state.frames_since_anchor = torch.full_like(state.memory, float("nan")), 3
+
+    subject.step([request(picture(0), state)])
+    assert state.memory is None
+    subject.step([request(picture(0), state)])
+    assert state.memory is not None
+
+
 def test_a_model_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no model 'absent'"):
         load_editor("absent")
