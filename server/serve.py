@@ -156,7 +156,8 @@ class Server(uvicorn.Server):
         build = engine.build
         print(f"{runs.name} {runs.version} is warm ({how})", flush=True)
         if build is not None and build.failure is None:
-            print(f"PyTorch edits until {build.compiler} is built", flush=True)
+            size = f"{build.shape.width}x{build.shape.height}"
+            print(f"PyTorch edits frames of {size} until {build.compiler} is built for them", flush=True)
 
 
 if __name__ == "__main__":

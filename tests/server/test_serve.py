@@ -63,7 +63,7 @@ def test_what_edits_until_the_compiler_is_built_is_told() -> None:
 
     assert said[2:] == [
         "inverting 1 is warm (numpy, uint8, cpu)\n",
-        "PyTorch edits until inductor is built\n",
+        "PyTorch edits frames of 320x256 until inductor is built for them\n",
     ]
 
 
