@@ -53,7 +53,7 @@ def _run(command: str, arguments: list[str]) -> int:
         if extra is None:
             raise
         print(
-            f"afterimage {command} needs the package {error.name}: pip install 'afterimage[{extra}]'",
+            f"afterimage {command} needs the package {error.name}: pip install -e '.[{extra}]'",
             file=sys.stderr,
         )
         return USAGE_ERROR

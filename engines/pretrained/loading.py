@@ -110,7 +110,7 @@ def require_libraries() -> None:
     """
     for library in ("accelerate", "diffusers", "transformers"):
         if find_spec(library) is None:
-            raise ModelError(f"this model needs the package {library}: pip install 'afterimage[backbones]'")
+            raise ModelError(f"this model needs the package {library}: pip install -e '.[backbones]'")
 
 
 def _parts(

@@ -38,7 +38,7 @@ def test_a_command_without_its_extra_says_in_one_line_what_to_install() -> None:
         check=False,
     )
 
-    assert run.stderr == "afterimage train needs the package tensorboard: pip install 'afterimage[train]'\n"
+    assert run.stderr == "afterimage train needs the package tensorboard: pip install -e '.[train]'\n"
     assert (run.returncode, run.stdout) == (2, "")
 
 
@@ -50,7 +50,7 @@ def test_what_is_missing_only_while_the_command_runs_is_said_as_well(
 
     assert cli.main() == 2
 
-    said = "afterimage convert needs the package diffusers: pip install 'afterimage[backbones]'\n"
+    said = "afterimage convert needs the package diffusers: pip install -e '.[backbones]'\n"
     assert capsys.readouterr().err == said
 
 
