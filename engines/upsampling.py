@@ -43,7 +43,7 @@ are soft or draw lines of their own."""
 _LUMA_601 = tuple(np.float32(weight / 255) for weight in (65.481, 128.553, 24.966))
 _BLACK, _HALF = np.float32(16), np.float32(0.5)
 _ROWS = 32
-"""Of the full size at a time: more of them leave the processor's cache between two operations, for twice the time."""
+"""Of the full size at a time: more of them leave the processor's cache between two operations."""
 
 
 Luma = NDArray[np.uint8] | NDArray[np.float32]

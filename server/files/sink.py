@@ -21,8 +21,8 @@ from engines.upsampling import guided_luma
 from server.files.source import EXACT_COLOURS, FileError, Item, Picture, VideoSource
 
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
-# At 682x384 "fast" takes 2.4 times the processor time of "veryfast" and writes 14 to 24 % more, for 1 to 2 dB above
-# 46 dB; the editor needs the processor.
+# "fast" takes more than twice the processor time and writes larger files, for a difference that is not seen at this
+# quality; the editor needs the processor.
 X264 = {"crf": "18", "preset": "veryfast"}
 
 # FFmpeg writes more than these into mp4, but players are not used to finding it there.
