@@ -1,6 +1,7 @@
 """Short moving crops of scenes: a clip moves by itself, a photo is filmed by a hand-held camera."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -59,8 +60,7 @@ def moving_crop(scene: Scene, frames: int, lag: int, size: int, generator: torch
     Returns:
         (frames, 3, size, size) float32 in [0, 1].
     """
-    layers = film(scene.frames, frames, lag, size, (0.75, 1.2), generator)
-    return develop(layers, generator)
+    return develop(film((scene.frames,), frames, lag, size, (0.75, 1.2), generator), generator)
 
 
 def draw(low: float, high: float, generator: torch.Generator) -> float:
@@ -69,27 +69,41 @@ def draw(low: float, high: float, generator: torch.Generator) -> float:
 
 
 def film(
-    layers: Tensor,
+    layers: Sequence[Tensor],
     frames: int,
     lag: int,
     size: int,
     zooms: tuple[float, float],
     generator: torch.Generator,
 ) -> Tensor:
-    """Ordered crops (frames, C, size, size) in [0, 1] of (T, C, H, W) uint8; zoom 2 sees twice as far."""
-    zoom = min(draw(*zooms, generator), min(layers.shape[-2:]) / size)
-    if len(layers) == 1:
+    """Ordered crops of layers filmed alike; zoom 2 sees twice as far.
+
+    Args:
+        layers: Each (T, C, H, W) uint8. They are joined once they are cropped: a clip whole is some 50 MB.
+        frames: Ordered frames of the crop.
+        lag: Frames between two of them.
+        size: Side of the crop.
+        zooms: The least and the most.
+        generator: Of everything random.
+
+    Returns:
+        (frames, C of all layers, size, size) float32 in [0, 1].
+    """
+    length, (height, width) = len(layers[0]), layers[0].shape[-2:]
+    zoom = min(draw(*zooms, generator), min(height, width) / size)
+    if length == 1:
         path = camera_path((frames - 1) * lag + 1, generator)[::lag]
         path[:, 2] *= zoom
-        crops = view(layers[0].float() / 255, path, (size, size))
+        crops = view(torch.cat([layer[0] for layer in layers]).float() / 255, path, (size, size))
     else:
-        lag = min(lag, max(1, (len(layers) - 1) // max(1, frames - 1)))
-        first = int(draw(0, max(1, len(layers) - (frames - 1) * lag), generator))
-        picked = [min(first + k * lag, len(layers) - 1) for k in range(frames)]
-        window = min(round(size * zoom), *layers.shape[-2:])
-        top = int(draw(0, layers.shape[-2] - window + 1, generator))
-        left = int(draw(0, layers.shape[-1] - window + 1, generator))
-        crops = layers[picked, :, top : top + window, left : left + window].float() / 255
+        lag = min(lag, max(1, (length - 1) // max(1, frames - 1)))
+        first = int(draw(0, max(1, length - (frames - 1) * lag), generator))
+        picked = [min(first + k * lag, length - 1) for k in range(frames)]
+        window = min(round(size * zoom), height, width)
+        top = int(draw(0, height - window + 1, generator))
+        left = int(draw(0, width - window + 1, generator))
+        seen = (picked, slice(None), slice(top, top + window), slice(left, left + window))
+        crops = torch.cat([layer[seen] for layer in layers], 1).float() / 255
         if window != size:
             crops = F.interpolate(crops, (size, size), mode="bilinear", antialias=True, align_corners=False)
     return crops.flip(-1) if draw(0, 1, generator) < 0.5 else crops

@@ -82,9 +82,9 @@ def _filmed(
     frames, lag, size = shot
     zooms = (nearest, max(1.0, SHORT_SIDE / size))
     if scene.mattes is None:
-        pictures = film(scene.frames, frames, lag, size, zooms, generator)
+        pictures = film((scene.frames,), frames, lag, size, zooms, generator)
         return pictures, torch.full_like(pictures[:, :1], UNKNOWN)
-    layers = film(torch.cat([scene.frames, scene.mattes], 1), frames, lag, size, zooms, generator)
+    layers = film((scene.frames, scene.mattes), frames, lag, size, zooms, generator)
     return layers[:, :3], ((layers[:, 3:] - 0.012) / 0.976).clamp(0, 1)
 
 
