@@ -1,7 +1,7 @@
-"""The embedded network for compilers that can branch: a part runs only where a code of the batch asks for it.
+"""The embedded network with branches: a part runs only where a code of the batch asks for it.
 
 What a code does not ask for, :class:`engines.backbones.tiny.TinyDenoiser` computes and does not use; here it is not
-computed. In a transition or a batch whatever one of the codes asks for runs.
+computed. Compilers get branches that tracing keeps, training gets plain ones.
 """
 
 from collections.abc import Callable
@@ -11,21 +11,30 @@ from torch import Tensor, nn
 
 from engines.backbones.tiny import NOBODY, TinyDenoiser, total
 
+Step = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+"""One step of the network: what is there, a latent, shares and codes, to what is there then."""
+Branch = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
+"""The same behind how much of it each code asks for."""
+_BARELY = 0.02
+"""Below it a family is spread over a code by its looseness in training, and not asked for."""
+
 
 class BranchingDenoiser(nn.Module):
     """Predicts as the network it is made of, with which it shares its weights.
 
-    Its branches are scripted, so that tracing keeps them: it is to be compiled, not to be trained.
+    Args:
+        denoiser: The network.
+        branch: Makes a branch of a step: :func:`traceable_branch`, for compilers, or :func:`row_branch`, to train.
     """
 
-    def __init__(self, denoiser: TinyDenoiser) -> None:
+    def __init__(self, denoiser: TinyDenoiser, branch: Callable[[TinyDenoiser, Step], Branch]) -> None:
         super().__init__()
         self.denoiser = own = denoiser
-        self.clear = _branch(own, lambda source, _, __, code: own.cleared(source, code))
-        self.see = _branch(own, lambda _, source, __, code: own.people(source, code))
-        self.recolour = _branch(own, lambda edited, source, _, code: own.recoloured(edited, source, code))
-        self.defocus = _branch(own, own.defocused)
-        self.fall = _branch(
+        self.clear = branch(own, lambda source, _, __, code: own.cleared(source, code))
+        self.see = branch(own, lambda _, source, __, code: own.people(source, code))
+        self.recolour = branch(own, lambda edited, source, _, code: own.recoloured(edited, source, code))
+        self.defocus = branch(own, own.defocused)
+        self.fall = branch(
             own, lambda edited, noise, share, code: own.fallen(edited, noise, share[:, 0, 0, 0], code)
         )
 
@@ -51,12 +60,23 @@ class BranchingDenoiser(nn.Module):
         return shown
 
 
+def row_branch(denoiser: TinyDenoiser, step: Step) -> Branch:
+    """A branch that runs for those of a batch alone that ask for it, as gradients do."""
+
+    def branch(asked: Tensor, present: Tensor, latent: Tensor, shares: Tensor, code: Tensor) -> Tensor:
+        rows = (asked > _BARELY).nonzero().flatten()
+        if len(rows) == 0:
+            return present
+        changed = step(present[rows], latent[rows], shares[rows], code[rows])
+        return present.index_copy(0, rows, changed.to(present.dtype))
+
+    return branch
+
+
 class _Part(nn.Module):
     """One step of the network as a module, which tracing needs; the network is held for its weights."""
 
-    def __init__(
-        self, denoiser: TinyDenoiser, step: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
-    ) -> None:
+    def __init__(self, denoiser: TinyDenoiser, step: Step) -> None:
         super().__init__()
         self.denoiser, self._step = denoiser, step
 
@@ -77,10 +97,11 @@ class _IfAsked(nn.Module):
         return present
 
 
-def _branch(
-    denoiser: TinyDenoiser, step: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
-) -> torch.jit.ScriptModule:
-    """A step of (present, latent, shares, code) behind the question who asks for it."""
+def traceable_branch(denoiser: TinyDenoiser, step: Step) -> torch.jit.ScriptModule:
+    """A branch that tracing keeps: it is to be compiled, not to be trained.
+
+    In a transition or a batch whatever one of the codes asks for runs.
+    """
     latent, code = (
         torch.zeros(1, denoiser.config.latent_channels, 16, 16),
         torch.zeros(1, denoiser.code_length),

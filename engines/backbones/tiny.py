@@ -180,9 +180,9 @@ class TinyDenoiser(nn.Module):
     def branching(self) -> nn.Module:
         """The same network for compilers that can branch: it runs only the parts that a code asks for."""
         # Imported here: it is made of this one.
-        from engines.backbones.branches import BranchingDenoiser
+        from engines.backbones.branches import BranchingDenoiser, traceable_branch
 
-        return BranchingDenoiser(self)
+        return BranchingDenoiser(self, traceable_branch)
 
     def shortcuts(self) -> Mapping[str, nn.Module]:
         """Networks that predict the same for codes that need only a small part of this one, by name."""

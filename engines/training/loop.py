@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from engines import flow
+from engines.backbones.branches import BranchingDenoiser, row_branch
 from engines.backbones.tiny import NormalisedConv2d, TinyConfig, TinyDenoiser
 from engines.codecs import PatchCodec
 from engines.conditioning import CODE_LENGTH
@@ -92,6 +93,8 @@ class Trainer:
         for part in parts_of(self.denoiser):
             self.denoiser.get_submodule(part).requires_grad_(False)
         self.denoiser.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
+        # Most edits ask for none of the parts that stand still.
+        self._predict = BranchingDenoiser(self.denoiser, row_branch)
         self.averaged = {name: value.clone() for name, value in self.denoiser.state_dict().items()}
         self._normalised = [
             module
@@ -212,7 +215,7 @@ class Trainer:
         y_s = flow.forward(y, y_hat, eps, 1 - level, level)
         inputs = [value.to(memory_format=torch.channels_last) for value in (y_s, x, y_hat)]
         with torch.autocast(self.device.type, torch.bfloat16):
-            predicted = self.denoiser(*inputs, sigma, code)
+            predicted = self._predict(*inputs, sigma, code)
         errors = ((predicted.float() - y) / 2).square().mean((1, 2, 3))
         # The root gives every family the same pull; the plain square would leave the easy ones to the hard ones.
         return (errors + 1e-6).sqrt().mean(), predicted.detach().float().clamp(-1, 1), errors.detach()

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from engines.backbones.branches import BranchingDenoiser
+from engines.backbones.branches import BranchingDenoiser, row_branch, traceable_branch
 from engines.backbones.tiny import TinyConfig, TinyDenoiser
 from engines.conditioning import instruction_code
 from engines.families import FAMILIES
@@ -51,7 +51,7 @@ def branching(denoiser: TinyDenoiser) -> BranchingDenoiser:
     with warnings.catch_warnings():
         # Tracing and scripting are announced as old, and checks of shapes as constants.
         warnings.simplefilter("ignore")
-        return BranchingDenoiser(denoiser)
+        return BranchingDenoiser(denoiser, traceable_branch)
 
 
 def inputs(*codes: Tensor, height: int = 16, width: int = 24) -> list[Tensor]:
@@ -107,6 +107,51 @@ def test_other_sizes_and_batches_that_mix_families_are_edited_alike(
     given = inputs(*(code_of(family) for family in NEEDS), height=20, width=12)
 
     torch.testing.assert_close(branching(*given), denoiser(*given), atol=1e-5, rtol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def in_training(denoiser: TinyDenoiser) -> BranchingDenoiser:
+    return BranchingDenoiser(denoiser, row_branch)
+
+
+@torch.inference_mode()
+def test_in_training_a_batch_that_mixes_families_is_edited_alike(
+    denoiser: TinyDenoiser, in_training: BranchingDenoiser
+) -> None:
+    given = inputs(*(code_of(family) for family in NEEDS), height=20, width=12)
+
+    torch.testing.assert_close(in_training(*given), denoiser(*given), atol=1e-5, rtol=1e-5)
+
+
+def test_in_training_a_part_runs_for_those_alone_who_ask_for_it(
+    denoiser: TinyDenoiser, in_training: BranchingDenoiser
+) -> None:
+    one = operations(in_training, *inputs(code_of("remove_balloons")))
+    other = operations(in_training, *inputs(code_of("sepia")))
+
+    together = operations(in_training, *inputs(code_of("sepia"), code_of("remove_balloons")))
+
+    assert other < one
+    assert together == one + other
+
+
+def test_in_training_gradients_pass_the_branches(
+    denoiser: TinyDenoiser, in_training: BranchingDenoiser
+) -> None:
+    weight = denoiser.stem.weight
+    given = inputs(code_of("sepia"), code_of("snow"))
+
+    (through,) = torch.autograd.grad(in_training(*given).square().sum(), weight)
+    (expected,) = torch.autograd.grad(denoiser(*given).square().sum(), weight)
+
+    torch.testing.assert_close(through, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_in_training_what_a_loose_code_barely_holds_runs_nothing(in_training: BranchingDenoiser) -> None:
+    loose = code_of("sepia")
+    loose[: len(FAMILIES)] = 0.9 * loose[: len(FAMILIES)] + 0.1 / len(FAMILIES)
+
+    assert operations(in_training, *inputs(loose)) == operations(in_training, *inputs(code_of("sepia")))
 
 
 @torch.inference_mode()
