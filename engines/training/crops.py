@@ -80,6 +80,10 @@ class CropSampler:
             return self._people((1, self.frames)[round_ % 2], generator)
         return self._anything((self.frames, 1)[turn % 2], generator)
 
+    def stills(self, step: int, generator: torch.Generator) -> Footage:
+        """As :meth:`mixed`, of one frame each."""
+        return replace(self, frames=1).mixed(step, generator)
+
     def people(self, step: int, generator: torch.Generator) -> Footage:
         """People alone, one frame each, of two sizes in turn.
 

@@ -49,6 +49,8 @@ class TrainSettings:
         learning_rate: AdamW's peak, for all else.
         warmup_steps: Steps over which the rate rises from 0.
         fall_share: Share of the steps, the last, over which the rate falls to nothing.
+        stills_share: Share of the steps, the first, that see one frame of each clip: what an edit looks like is most
+            of what there is to learn, and a step of three frames takes more than twice the time.
         ema_decay: Of the averaged weights that are shipped.
         memory_dropout: Share of clips whose memory is lost on the way, as after a scene cut.
         memory_swap: Share of clips that are handed another clip's memory, so that a wrong one is not believed.
@@ -62,6 +64,7 @@ class TrainSettings:
     learning_rate: float = 1e-3
     warmup_steps: int = 200
     fall_share: float = 0.3
+    stills_share: float = 0.5
     ema_decay: float = 0.998
     memory_dropout: float = 0.1
     memory_swap: float = 0.05

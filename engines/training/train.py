@@ -46,7 +46,9 @@ KEY_FRAME_INTERVAL = 3
 HALVINGS = 2
 PART_PLANS = (figure.PLAN, defocus.PLAN, hue.PLAN, field.PLAN, eraser.PLAN)
 SCRATCH = TrainSettings()
-WARM = TrainSettings(filter_rate=0.02, learning_rate=4e-4, warmup_steps=100, fall_share=0.75)
+WARM = TrainSettings(
+    filter_rate=0.02, learning_rate=4e-4, warmup_steps=100, fall_share=0.75, stills_share=0.0
+)
 """At the rates of a fresh start a trained network soon forgets what it knew."""
 _SHEET_EVERY_STEPS = 1000
 
@@ -90,6 +92,7 @@ def train(options: argparse.Namespace, console: Console) -> None:
 
 
 def _fit(trainer: Trainer, options: argparse.Namespace, console: Console) -> None:
+    settings = trainer.settings
     media = load_media(options.media, training_files(options.media), max_frames=200)
     for line in media.skipped:
         console.print(f"skipped {line}")
@@ -106,20 +109,22 @@ def _fit(trainer: Trainer, options: argparse.Namespace, console: Console) -> Non
     if trainer.step == 0:
         overlap = Overlap(scenes.validation, trainer.device) if scenes.validation else None
         _fit_parts(trainer, sampler, overlap, options, console)
-    draw = partial(_mixed, sampler, options.seed)
+    stills = round(settings.stills_share * settings.steps)
+    draw = partial(_drawn, sampler, stills, options.seed)
     batches = batches_from(draw, _workers(trainer.device, options), trainer.step)
     with progress_bar(console) as bar:
         shown = TrainingProgress(bar, "all edits")
         trainer.fit(batches, lambda trainer, loss: _after_step(trainer, loss, shown, sampler))
 
 
-def _mixed(sampler: CropSampler, seed: int, step: int) -> Footage:
-    return sampler.mixed(step, generator_at(seed, step))
+def _drawn(sampler: CropSampler, stills: int, seed: int, step: int) -> Footage:
+    draw = sampler.stills if step < stills else sampler.mixed
+    return draw(step, generator_at(seed, step))
 
 
 def _workers(device: torch.device, options: argparse.Namespace) -> int:
-    """Processes that draw ahead: a GPU would wait for crops, a CPU has nothing to draw them with but itself."""
-    return 0 if device.type == "cpu" else options.workers
+    """Processes that draw ahead: beside a CPU one is enough, which uses what its threads leave of a core."""
+    return options.workers or (1 if device.type == "cpu" else 8)
 
 
 def _fit_parts(
@@ -292,7 +297,13 @@ def main(arguments: list[str]) -> int:
         "--crop", type=int, default=128, help="side of the crops, a multiple of 16; of people more"
     )
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--workers", type=int, default=8, help="processes that prepare crops for a GPU")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=0,
+        metavar="N",
+        help="processes that prepare crops (default: 1, for a GPU 8)",
+    )
     options = parser.parse_args(arguments)
     options.out = options.out or options.run / MODEL_NAME
     console = Console(stderr=True, soft_wrap=True)

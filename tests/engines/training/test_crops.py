@@ -35,6 +35,15 @@ def test_every_fifth_batch_is_of_people_where_there_are_any() -> None:
     assert drawn[9].mattes.shape == (3, 1, 1, 96, 96)
 
 
+def test_stills_are_single_frames_of_anything_and_of_people() -> None:
+    nobody = Scene("photo", torch.randint(0, 255, (1, 3, 256, 256), dtype=torch.uint8))
+    sampler = CropSampler([person_scene(), nobody], batch=2, frames=3, size=64, people_size=96)
+    drawn = [sampler.stills(step, generator_at(0, step)) for step in range(10)]
+
+    assert {len(each.pictures) for each in drawn} == {1}
+    assert [bool(each.has_matte.all()) for each in drawn] == [False, False, False, False, True] * 2
+
+
 def test_people_alone_come_in_two_sizes() -> None:
     sampler = CropSampler([person_scene()], batch=4, frames=3, size=64, people_size=96)
 
