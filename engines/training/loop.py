@@ -64,7 +64,7 @@ class TrainSettings:
     learning_rate: float = 1e-3
     warmup_steps: int = 200
     fall_share: float = 0.3
-    stills_share: float = 0.5
+    stills_share: float = 0.7
     ema_decay: float = 0.998
     memory_dropout: float = 0.1
     memory_swap: float = 0.05
