@@ -73,4 +73,4 @@ def _loss(field: Field, noise: Tensor, code: Tensor, cover: Tensor, colour: Tens
     return field_loss(drawn, cover, colour)
 
 
-PLAN = PartPlan("field", "weather", _draw, _loss, steps=16_000, filter_rate=0.04, fall_share=0.5)
+PLAN = PartPlan("field", "weather", _draw, _loss, steps=10_000, filter_rate=0.04, fall_share=0.2)

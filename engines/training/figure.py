@@ -43,5 +43,5 @@ def _loss(figure: Figure, pictures: Tensor, mattes: Tensor) -> Tensor:
 
 
 PLAN = PartPlan(
-    "figure", "people", _draw, _loss, steps=4000, filter_rate=0.05, fall_share=0.4, needs_people=True
+    "figure", "people", _draw, _loss, steps=8000, filter_rate=0.05, fall_share=0.4, needs_people=True
 )

@@ -25,7 +25,8 @@ _LOOKS = 20
 
 PartBatch = tuple[Tensor, ...]
 Weights = dict[str, Tensor]
-Score = Callable[[nn.Module], float]
+Score = Callable[[nn.Module], Tensor]
+"""How good a part is with each subject that is held out, (N,); more is better."""
 
 
 @dataclass(frozen=True)
@@ -123,8 +124,8 @@ def train_part(
 ) -> PartResult:
     """Train in place, or go on where the run was left; ends with the averaged weights, or on the way to them.
 
-    With a score the averaged weights are those of the best of 21 looks, from before the first step to after
-    the last.
+    With a score the averaged weights are the last, or those of the best of 21 looks, from before the first step to
+    after the last, where that is better by more than who happens to be held out explains.
 
     Args:
         part: On the device to train on.
@@ -163,9 +164,23 @@ def train_part(
         progress(PartProgress(training.step, training.elapsed_s, training.loss, best_score))
     training.save()
     writer.close()
-    if training.best is None:
-        return _settle(part, first, training.averaged, training.step, plan, score)
-    return _settle(part, first, training.best.weights, training.best.step, plan, score)
+    step, last_weights = training.step, training.averaged
+    if score is not None and training.best is not None:
+        best = training.best
+        if not _is_as_good(_score(score, part, last_weights), _score(score, part, best.weights)):
+            step, last_weights = best.step, best.weights
+    return _settle(part, first, last_weights, step, plan, score)
+
+
+def _is_as_good(latest: Tensor, best: Tensor) -> bool:
+    """Whether what the best is ahead by, (N,) each, is within its standard error.
+
+    The best of many looks was lucky with some of the few who are held out, and rates had not fallen then (the
+    one-standard-error rule; Breiman et al. 1984).
+    """
+    ahead = best - latest
+    standard_error = ahead.std(correction=0) / max(1, len(ahead) - 1) ** 0.5
+    return bool(ahead.mean() <= standard_error)
 
 
 def _is_looked_at(step: int, steps: int) -> bool:
@@ -180,7 +195,7 @@ def _settle(
         part.load_state_dict(_between(first, last, plan.new_share))
         return PartResult(step, plan.new_share, None)
     shares = [1.0] if plan.new_share == 1 else [tenths / 10 for tenths in range(11)]
-    scores = [_score(score, part, _between(first, last, share)) for share in shares]
+    scores = [float(_score(score, part, _between(first, last, share)).mean()) for share in shares]
     best = max(range(len(shares)), key=scores.__getitem__)
     part.load_state_dict(_between(first, last, shares[best]))
     return PartResult(step, shares[best], scores[best])
@@ -190,7 +205,7 @@ def _between(first: Weights, last: Weights, share: float) -> Weights:
     return {name: value.lerp(last[name], share) for name, value in first.items()}
 
 
-def _score(score: Score, part: nn.Module, weights: Weights) -> float:
+def _score(score: Score, part: nn.Module, weights: Weights) -> Tensor:
     shown = copy.deepcopy(part)
     shown.load_state_dict(weights)
     return score(shown)
@@ -249,7 +264,7 @@ class _Training:
 
     def look(self, score: Score) -> float:
         """Score the averaged weights, and keep them if none were better."""
-        latest = _score(score, self._part, self.averaged)
+        latest = float(_score(score, self._part, self.averaged).mean())
         if self.best is None or latest > self.best.score:
             weights = {name: value.clone() for name, value in self.averaged.items()}
             self.best = _Best(self.step, latest, weights)

@@ -63,10 +63,10 @@ def _drawn(subject: str) -> float:
 
 
 class Overlap:
-    """How well a figure's mattes fit those of held-out scenes: the mean intersection over union.
+    """How well a figure's mattes fit those of held-out scenes: the intersection over union.
 
-    Three frames of each scene, spread over it, are looked at in the middle, at the size of evaluations. The mean is
-    over subjects, so that somebody with many clips counts no more than others.
+    Three frames of each scene, spread over it, are looked at in the middle, at the size of evaluations. Each subject
+    has one mean, so that somebody with many clips counts no more than others.
     """
 
     def __init__(self, scenes: Sequence[Scene], device: torch.device) -> None:
@@ -76,13 +76,13 @@ class Overlap:
             self._subjects[subject_of(scene.name)].append((pictures.to(device), people.to(device)))
 
     @torch.no_grad()
-    def __call__(self, figure: nn.Module) -> float:
-        """Of a network that gives the logits of :class:`engines.backbones.parts.Figure`."""
+    def __call__(self, figure: nn.Module) -> Tensor:
+        """Of a network that gives the logits of :class:`engines.backbones.parts.Figure`, (subjects,)."""
         means = [
             torch.stack([_overlap(figure, pictures, people) for pictures, people in shots]).mean()
             for shots in self._subjects.values()
         ]
-        return float(torch.stack(means).mean())
+        return torch.stack(means)
 
 
 def _looked_at(scene: Scene) -> tuple[Tensor, Tensor]:

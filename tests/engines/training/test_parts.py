@@ -69,6 +69,11 @@ def at(part: nn.Module) -> float:
     return float(part.state_dict()["direction"][0])
 
 
+def near(wanted: float) -> Score:
+    """A score that is the higher the nearer that number is to what is wanted."""
+    return lambda part: torch.tensor([-abs(at(part) - wanted)])
+
+
 def nothing(now: PartProgress) -> None:
     pass
 
@@ -88,8 +93,9 @@ def test_a_killed_run_ends_where_an_unbroken_one_does(
 
     start = new(name).state_dict()
 
-    def moved(part: nn.Module) -> float:
-        return sum(float((value - start[key]).square().sum()) for key, value in part.state_dict().items())
+    def moved(part: nn.Module) -> Tensor:
+        weights = part.state_dict().items()
+        return torch.stack([(value - start[key]).square().sum() for key, value in weights]).sum()[None]
 
     with pytest.raises(KeyboardInterrupt):
         trained(plan, tmp_path / "killed", killed_after_two, moved)
@@ -139,19 +145,39 @@ def test_what_scored_best_on_the_way_is_kept(tmp_path: Path) -> None:
     """A score that is highest where a weight is nearest to what it was at the fifth of ten steps."""
     plan, on_the_way = replace(PLANS["hue"], steps=10), list[float]()
 
-    def note(part: nn.Module) -> float:
+    def note(part: nn.Module) -> Tensor:
         on_the_way.append(at(part))
-        return 0.0
+        return torch.zeros(1)
 
     train_part(new("hue"), plan, tmp_path / "a", batches_of(plan), nothing, note)
     wanted, part = on_the_way[5], new("hue")
-    result = train_part(
-        part, plan, tmp_path / "b", batches_of(plan), nothing, lambda part: -abs(at(part) - wanted)
-    )
+    result = train_part(part, plan, tmp_path / "b", batches_of(plan), nothing, near(wanted))
 
     assert (result.step, result.new_share) == (5, 1.0)
     assert result.score == pytest.approx(0.0)
     assert at(part) == pytest.approx(wanted)
+
+
+def test_the_last_is_kept_where_the_best_on_the_way_was_lucky_with_one_subject(tmp_path: Path) -> None:
+    plan, on_the_way = replace(PLANS["hue"], steps=10), list[float]()
+
+    def note(part: nn.Module) -> Tensor:
+        on_the_way.append(at(part))
+        return torch.zeros(1)
+
+    train_part(new("hue"), plan, tmp_path / "a", batches_of(plan), nothing, note)
+    middle, last = on_the_way[5], on_the_way[10]
+
+    def lucky(part: nn.Module) -> Tensor:
+        """One of four subjects is much better off half-way, three are a little better off at the end."""
+        there, behind = -abs(at(part) - middle), -abs(at(part) - last)
+        return torch.tensor([4 * there, behind, behind, behind])
+
+    part = new("hue")
+    result = train_part(part, plan, tmp_path / "b", batches_of(plan), nothing, lucky)
+
+    assert result.step == 10
+    assert at(part) == last
 
 
 def test_a_known_part_goes_as_far_as_scores_best(tmp_path: Path) -> None:
@@ -159,9 +185,7 @@ def test_a_known_part_goes_as_far_as_scores_best(tmp_path: Path) -> None:
     first = at(part)
     last = at(trained_alone(replace(plan, new_share=1.0), tmp_path / "a"))
     wanted = first + 0.4 * (last - first)
-    result = train_part(
-        part, plan, tmp_path / "b", batches_of(plan), nothing, lambda part: -abs(at(part) - wanted)
-    )
+    result = train_part(part, plan, tmp_path / "b", batches_of(plan), nothing, near(wanted))
 
     assert at(part) == pytest.approx(wanted, abs=abs(last - first) / 10)
     assert result.score == pytest.approx(-abs(at(part) - wanted))
@@ -170,7 +194,7 @@ def test_a_known_part_goes_as_far_as_scores_best(tmp_path: Path) -> None:
 def test_a_known_part_that_got_worse_stays_as_it_was(tmp_path: Path) -> None:
     plan, part = replace(PLANS["hue"], steps=5, new_share=0.7), new("hue")
     first = at(part)
-    result = train_part(part, plan, tmp_path, batches_of(plan), nothing, lambda part: -abs(at(part) - first))
+    result = train_part(part, plan, tmp_path, batches_of(plan), nothing, near(first))
 
     assert result.step == 0
     assert at(part) == first
