@@ -59,7 +59,7 @@ class TrainSettings:
         seed: Of everything random.
     """
 
-    steps: int = 16_000
+    steps: int = 13_000
     filter_rate: float = 0.06
     learning_rate: float = 1e-3
     warmup_steps: int = 200
