@@ -212,7 +212,10 @@ def print_table(evaluation: Evaluation, console: Console) -> None:
 
 def main(arguments: list[str]) -> int:
     """Run ``afterimage evaluate``; 0 on success, 2 where the input is wrong."""
-    parser = argparse.ArgumentParser(prog="afterimage evaluate", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        "afterimage evaluate",
+        description="Measure a model against exact targets, on photos and clips it never saw.",
+    )
     parser.add_argument(
         "--media",
         type=Path,
