@@ -29,6 +29,27 @@ def needing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return module
 
 
+def test_the_version_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["afterimage", "--version"])
+
+    assert cli.main() == 0
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert capsys.readouterr().out == f"afterimage {project['version']}\n"
+
+
+def test_an_unknown_command_is_named_above_those_that_there_are(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["afterimage", "sevre"])
+
+    assert cli.main() == 2
+
+    said = capsys.readouterr().err
+    assert said.startswith("afterimage: unknown command 'sevre'\nusage: ")
+    assert all(f"\n  {name} " in said for name in cli.SUBCOMMANDS)
+
+
 def test_a_command_without_its_extra_says_in_one_line_what_to_install() -> None:
     run = subprocess.run(
         [sys.executable, "-c", WITHOUT, "tensorboard", "train", "--media", "nowhere"],
