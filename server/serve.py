@@ -12,7 +12,6 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 from pydantic import ValidationError
-from pydantic_settings import SettingsError
 
 from server.app import create_app
 from server.engine import LiveEditor
@@ -45,9 +44,6 @@ def main(arguments: list[str]) -> int:
             where = f"AFTERIMAGE_{name.upper()}: " if name else ""
             where += f"{'.'.join(inside)}: " if inside else ""
             print(f"afterimage: {where}{entry['msg'].removeprefix('Value error, ')}", file=sys.stderr)
-        return USAGE_ERROR
-    except SettingsError as error:
-        print(f"afterimage: {error}: {error.__cause__}", file=sys.stderr)
         return USAGE_ERROR
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     return serve(settings, None)

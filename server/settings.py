@@ -1,9 +1,10 @@
 """Everything that can be set, read once at start-up and passed down."""
 
+import json
 import os
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -15,6 +16,25 @@ from server.rtc.ice import IceServer, PortRange, parse_addresses, parse_ice_serv
 CLIENT_DIR = Path(__file__).parent.parent / "client_web" / "dist"
 
 
+def parse_origins(value: object) -> object:
+    """Read the JSON of ``AFTERIMAGE_ALLOWED_ORIGINS``; what is no text is left for the type to be checked.
+
+    Raises:
+        ValueError: It is no JSON list.
+    """
+    if not isinstance(value, str):
+        return value
+    if not value.strip():
+        return ()
+    try:
+        origins: Any = json.loads(value)
+    except ValueError:
+        origins = None
+    if not isinstance(origins, list):
+        raise ValueError('not a JSON list of origins, as ["https://example.org"]')
+    return origins
+
+
 class Settings(BaseSettings):
     """Read once at start-up from AFTERIMAGE_* variables, then passed down."""
 
@@ -24,7 +44,7 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     token: SecretStr | None = None
     """Asked for as a bearer by everything but health and preflight; without it only loopback is served."""
-    allowed_origins: tuple[str, ...] = ()
+    allowed_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(parse_origins)] = ()
     """Origins of pages served from elsewhere that may use this server, as `["https://example.org"]`."""
     client_dir: Path = CLIENT_DIR
     """The built page."""

@@ -31,9 +31,11 @@ def test_an_empty_token_is_no_token() -> None:
 def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AFTERIMAGE_PORT", "9000")
     monkeypatch.setenv("AFTERIMAGE_UDP_PORTS", "50000-50100")
+    monkeypatch.setenv("AFTERIMAGE_ALLOWED_ORIGINS", '["https://example.org"]')
     settings = Settings()
     assert settings.port == 9000
     assert settings.udp_ports == PortRange(50000, 50100)
+    assert settings.allowed_origins == ("https://example.org",)
 
 
 def test_is_loopback_knows_addresses() -> None:
@@ -58,6 +60,10 @@ def test_settings_are_read_without_pytorch() -> None:
         ({"AFTERIMAGE_HOST": "0.0.0.0"}, "set AFTERIMAGE_TOKEN"),
         ({"AFTERIMAGE_PORT": "a lot"}, "AFTERIMAGE_PORT"),
         ({"AFTERIMAGE_MAX_SESSIONS": "0"}, "AFTERIMAGE_MAX_SESSIONS"),
+        (
+            {"AFTERIMAGE_ALLOWED_ORIGINS": "https://example.org"},
+            'afterimage: AFTERIMAGE_ALLOWED_ORIGINS: not a JSON list of origins, as ["https://example.org"]',
+        ),
         ({"AFTERIMAGE_PRECISION": "int4"}, "AFTERIMAGE_PRECISION: Input should be 'auto', 'float32', "),
     ],
 )
