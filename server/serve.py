@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import errno
 import logging
 import socket
 import sys
@@ -63,6 +64,8 @@ def serve(settings: Settings, load: Callable[[], LiveEditor] | None) -> int:
         listening = listen(settings.host, settings.port)
     except OSError as error:
         reason = error.strerror or str(error)
+        if error.errno == errno.EADDRINUSE:
+            reason += "; --port or AFTERIMAGE_PORT takes another"
         print(f"afterimage: cannot serve on {settings.host}:{settings.port}: {reason}", file=sys.stderr)
         return USAGE_ERROR
     with listening:
