@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import errno
 import logging
+import os
 import socket
 import sys
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from pydantic import ValidationError
 from server.app import create_app
 from server.engine import LiveEditor
 from server.service import Service
-from server.settings import Settings
+from server.settings import Settings, unknown_variables
 
 USAGE_ERROR = 2
 GRACE_S = 5
@@ -46,6 +47,8 @@ def main(arguments: list[str]) -> int:
             where += f"{'.'.join(inside)}: " if inside else ""
             print(f"afterimage: {where}{entry['msg'].removeprefix('Value error, ')}", file=sys.stderr)
         return USAGE_ERROR
+    for name in unknown_variables(os.environ):
+        print(f"afterimage: {name} is no setting and changes nothing", file=sys.stderr)
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     return serve(settings, None)
 

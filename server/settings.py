@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterable
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -108,6 +109,12 @@ class Settings(BaseSettings):
                 "or serve on 127.0.0.1"
             )
         return self
+
+
+def unknown_variables(environment: Iterable[str]) -> list[str]:
+    """Names that begin as a setting's does and are none's, as a misspelt one is."""
+    known = {f"AFTERIMAGE_{name.upper()}" for name in Settings.model_fields}
+    return sorted(name for name in environment if name.startswith("AFTERIMAGE_") and name not in known)
 
 
 def data_home() -> Path:

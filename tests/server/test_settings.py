@@ -1,4 +1,5 @@
 import os
+import socket
 import subprocess
 import sys
 from typing import get_args
@@ -41,6 +42,21 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
 def test_is_loopback_knows_addresses() -> None:
     assert is_loopback("[::1]")
     assert not is_loopback("10.0.0.1")
+
+
+def test_a_misspelt_variable_is_told_before_the_server_starts() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        run = subprocess.run(
+            [sys.executable, "-m", "server.cli", "serve", "--port", str(taken.getsockname()[1])],
+            env={**os.environ, "AFTERIMAGE_MAX_SESSION": "2"},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert run.stderr.startswith("afterimage: AFTERIMAGE_MAX_SESSION is no setting and changes nothing\n")
 
 
 @pytest.mark.parametrize("precision", ["auto", *get_args(Precision)])
