@@ -58,7 +58,8 @@ def _run(command: str, arguments: list[str]) -> int:
         if extra is None:
             raise
         print(
-            f"afterimage {command} needs the package {error.name}: pip install -e '.[{extra}]'",
+            f"afterimage {command} needs the package {error.name}:"
+            f" .venv/bin/pip install -c requirements.lock -e '.[{extra}]'",
             file=sys.stderr,
         )
         return USAGE_ERROR

@@ -59,7 +59,8 @@ def test_a_command_without_its_extra_says_in_one_line_what_to_install() -> None:
         check=False,
     )
 
-    assert run.stderr == "afterimage train needs the package tensorboard: pip install -e '.[train]'\n"
+    install = ".venv/bin/pip install -c requirements.lock -e '.[train]'"
+    assert run.stderr == f"afterimage train needs the package tensorboard: {install}\n"
     assert (run.returncode, run.stdout) == (2, "")
 
 
@@ -71,8 +72,8 @@ def test_what_is_missing_only_while_the_command_runs_is_said_as_well(
 
     assert cli.main() == 2
 
-    said = "afterimage convert needs the package diffusers: pip install -e '.[backbones]'\n"
-    assert capsys.readouterr().err == said
+    install = ".venv/bin/pip install -c requirements.lock -e '.[backbones]'"
+    assert capsys.readouterr().err == f"afterimage convert needs the package diffusers: {install}\n"
 
 
 @pytest.mark.parametrize(
