@@ -47,7 +47,6 @@ async def test_with_a_token_everything_but_health_and_preflight_asks_for_it(
             "/v1/sessions",
             "/v1/sessions/x",
             "/metrics",
-            "/docs",
             "/openapi.json",
         ):
             refused = await http.get(path)
