@@ -43,6 +43,7 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    """0 takes a free one, which is told at the start."""
     token: SecretStr | None = None
     """Asked for as a bearer by everything but health and preflight; without it only loopback is served."""
     allowed_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(parse_origins)] = ()
@@ -56,8 +57,11 @@ class Settings(BaseSettings):
     """All recordings together; one that would need more ends."""
 
     model: str = "rfdm-tiny"
+    """An installed model's name, a model folder, or an id on the Hugging Face hub."""
     device: str = "auto"
+    """`cpu` or `cuda`; otherwise the GPU where PyTorch can use one."""
     compiler: str = "auto"
+    """What runs the model, by a name of docs/engines.md; otherwise the quickest that works on the device."""
     precision: Literal["auto", Precision] = "auto"
     """What the compiler computes in, as `afterimage compile --precision` was told; its usual one otherwise."""
     engine_dir: Path | None = None
@@ -66,6 +70,7 @@ class Settings(BaseSettings):
     """Sampler steps for a frame; the model's own otherwise."""
 
     max_sessions: PositiveInt = 4
+    """Open at once; the next is refused with 503."""
     max_batch: PositiveInt | None = None
     """Frames of different sessions edited in one step, at most; otherwise 1 on a CPU and 8 on a GPU."""
     max_viewers: PositiveInt = 16
@@ -80,6 +85,7 @@ class Settings(BaseSettings):
     edit_short_side: Annotated[int, Field(ge=64, le=1024, multiple_of=SIZE_MULTIPLE)] | None = None
     """The model's own otherwise: 256 pixels for rfdm-tiny, 512 for the large ones."""
     max_edit_side: Annotated[int, Field(ge=64, le=4096, multiple_of=SIZE_MULTIPLE)] = 1024
+    """The longest side that a session may ask to be edited at."""
     show_short_side: Annotated[int, Field(ge=0, le=2160, multiple_of=2)] = 480
     """An edit is shown at its camera's own size, the camera's detail in it, but no larger than this; 0 shows it at
     the size it was edited at."""
