@@ -1,10 +1,12 @@
 """The `afterimage` command: one subcommand per module, imported only when asked for."""
 
+import os
 import sys
 from importlib import import_module
 from importlib.metadata import version
 from typing import Protocol, cast
 
+from server import CHOSEN_WAIT_POLICY
 from server.extras import extra_of
 
 USAGE_ERROR, INTERRUPTED = 2, 130
@@ -31,6 +33,10 @@ SUBCOMMANDS = {
     "evaluate": ("engines.training.evaluate", "measure a model against exact targets"),
 }
 
+ALONE = frozenset({"train"})
+"""Commands that have the machine to themselves: they are slower by much with threads of PyTorch's that go to sleep
+whenever they wait for each other, thousands of times a second."""
+
 
 def main() -> int:
     """Run the subcommand named on the command line."""
@@ -51,6 +57,8 @@ def main() -> int:
 
 
 def _run(command: str, arguments: list[str]) -> int:
+    if command in ALONE and CHOSEN_WAIT_POLICY is None:
+        os.environ.pop("OMP_WAIT_POLICY", None)
     try:
         return cast(Subcommand, import_module(SUBCOMMANDS[command][0])).main(arguments)
     except ModuleNotFoundError as error:

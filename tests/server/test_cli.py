@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import tomllib
@@ -48,6 +49,40 @@ def test_an_unknown_command_is_named_above_those_that_there_are(
     said = capsys.readouterr().err
     assert said.startswith("afterimage: unknown command 'sevre'\nusage: ")
     assert all(f"\n  {name} " in said for name in cli.SUBCOMMANDS)
+
+
+SAYS_HOW_THREADS_WAIT = """
+import os, sys
+from server import cli
+cli.SUBCOMMANDS = {name: ("how_threads_wait", "") for name in cli.SUBCOMMANDS}
+sys.modules["how_threads_wait"] = sys.modules[__name__]
+main = lambda arguments: print(os.environ.get("OMP_WAIT_POLICY"))
+sys.exit(cli.main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "chosen", "used"),
+    [
+        ("serve", {}, "PASSIVE"),
+        ("train", {}, "None"),
+        ("serve", {"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE"),
+        ("train", {"OMP_WAIT_POLICY": "PASSIVE"}, "PASSIVE"),
+    ],
+)
+def test_threads_sleep_while_they_wait_beside_others_but_not_in_training(
+    command: str, chosen: dict[str, str], used: str
+) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    run = subprocess.run(
+        [sys.executable, "-c", SAYS_HOW_THREADS_WAIT, command],
+        env=environment | chosen,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert run.stdout == f"{used}\n"
 
 
 def test_a_command_without_its_extra_says_in_one_line_what_to_install() -> None:
