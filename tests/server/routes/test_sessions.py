@@ -1,6 +1,7 @@
 import asyncio
 import io
 import json
+import re
 from collections.abc import AsyncIterator
 
 import httpx
@@ -163,6 +164,17 @@ async def test_an_offer_without_video_is_refused_and_a_good_one_may_follow(visit
     assert "no video" in is_problem(await visitor.send_offer(offer.replace("a=sendrecv", "a=recvonly")), 422)
     assert "codec" in is_problem(await visitor.send_offer(offer.replace("VP8", "XYZ")), 422)
     assert (await visitor.send_offer(offer)).status_code == 200
+
+
+async def test_an_offer_of_less_than_is_sent_is_refused_and_a_good_one_may_follow(
+    server: RunningServer,
+) -> None:
+    async with server.visitor(codec="H264") as visitor:
+        await visitor.open()
+        offer = await visitor.offer()
+        level_1 = re.sub("profile-level-id=[0-9a-f]{6}", "profile-level-id=42e00a", offer)
+        assert "level 1.0" in is_problem(await visitor.send_offer(level_1), 422)
+        assert (await visitor.send_offer(offer)).status_code == 200
 
 
 async def test_a_second_offer_is_refused(visitor: Visitor) -> None:
