@@ -184,6 +184,21 @@ async def test_the_control_channel_begins_and_ends_a_recording(server: RunningSe
         ]
 
 
+async def test_a_recording_that_is_being_begun_as_its_session_ends_ends_with_it(
+    server: RunningServer,
+) -> None:
+    async with server.visitor() as visitor:
+        await visitor.connect()
+        await visitor.sees()
+        (session,) = server.service.sessions
+        beginning = asyncio.create_task(session.record(original=False))
+        await asyncio.sleep(0)
+        await session.close("ended")
+        recording = await beginning
+        assert server.service.recordings.running(recording.id) is None
+        assert (await server.service.recordings.find(recording.id)).reason == "ended"
+
+
 async def test_the_quota_ends_a_recording_and_not_its_session(
     start_server: StartServer, tmp_path: Path
 ) -> None:
