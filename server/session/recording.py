@@ -102,9 +102,10 @@ class SessionRecording:
     async def close(self, reason: str) -> None:
         """End what is under way or is being begun, if anything is."""
         async with self._beginning:
-            pass
-        if self._recorder is not None:
-            await self.stop(reason)
+            recorder = self._recorder
+        if recorder is not None:
+            # Not looked up: its files may have been taken away meanwhile.
+            await recorder.stop(reason)
 
     def put_camera(self, frame: Frame) -> None:
         """A camera picture has come."""
