@@ -50,12 +50,12 @@ class Access:
     Args:
         app: What to guard.
         token: The server's, if one is set.
-        allowed_origins: Origins besides the server's own.
+        allowed_origins: Origins besides the server's own, as browsers say them.
     """
 
     def __init__(self, app: ASGIApp, token: str | None, allowed_origins: Sequence[str]) -> None:
         self._app, self._token = app, token
-        self._allowed_origins = frozenset(origin.rstrip("/").lower() for origin in allowed_origins)
+        self._allowed_origins = frozenset(allowed_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on or answer it with 401 or 403."""

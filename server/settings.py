@@ -1,11 +1,20 @@
 """Everything that can be set, read once at start-up and passed down."""
 
 import os
+import re
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, SecretStr, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from engines.compilers.names import Precision
@@ -13,6 +22,19 @@ from engines.edit_size import SIZE_MULTIPLE
 from server.rtc.ice import IceServer, PortRange, parse_addresses, parse_ice_servers, parse_port_range
 
 CLIENT_DIR = Path(__file__).parent.parent / "client_web" / "dist"
+
+
+def origins(given: tuple[str, ...]) -> tuple[str, ...]:
+    """Origins as browsers say them, in small letters and without a path, so that they can be compared.
+
+    Raises:
+        ValueError: One is none.
+    """
+    said = tuple(origin.rstrip("/").lower() for origin in given)
+    for origin in said:
+        if re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/?#\s]+", origin) is None:
+            raise ValueError(f"{origin!r} is no origin, as https://example.org")
+    return said
 
 
 class Settings(BaseSettings):
@@ -24,7 +46,7 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     token: SecretStr | None = None
     """Asked for as a bearer by everything but health and preflight; without it only loopback is served."""
-    allowed_origins: tuple[str, ...] = ()
+    allowed_origins: Annotated[tuple[str, ...], AfterValidator(origins)] = ()
     """Origins of pages served from elsewhere that may use this server, as `["https://example.org"]`."""
     client_dir: Path = CLIENT_DIR
     """The built page."""

@@ -57,6 +57,7 @@ def test_settings_are_read_without_pytorch() -> None:
     [
         ({"AFTERIMAGE_HOST": "0.0.0.0"}, "set AFTERIMAGE_TOKEN"),
         ({"AFTERIMAGE_PORT": "a lot"}, "AFTERIMAGE_PORT"),
+        ({"AFTERIMAGE_ALLOWED_ORIGINS": '["example.org"]'}, "'example.org' is no origin"),
         ({"AFTERIMAGE_MAX_SESSIONS": "0"}, "AFTERIMAGE_MAX_SESSIONS"),
         ({"AFTERIMAGE_PRECISION": "int4"}, "AFTERIMAGE_PRECISION: Input should be 'auto', 'float32', "),
     ],
