@@ -102,8 +102,14 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _guarded_beyond_loopback(self) -> "Settings":
-        if self.token is not None and not self.token.get_secret_value().strip():
+        token = None if self.token is None else self.token.get_secret_value()
+        if token is not None and not token.strip():
             raise ValueError("AFTERIMAGE_TOKEN is empty: leave it out or give it a value")
+        if token is not None and not (token.isascii() and token.isprintable() and token == token.strip()):
+            # Other letters each program puts into a header in its own way, and spaces around it are lost there.
+            raise ValueError(
+                "AFTERIMAGE_TOKEN may have letters, digits and signs of ASCII, and no space around them"
+            )
         if self.token is None and not is_loopback(self.host):
             raise ValueError(
                 f"{self.host} can be reached from other machines: set AFTERIMAGE_TOKEN to a secret, "
