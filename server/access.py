@@ -4,10 +4,10 @@ import asyncio
 import hmac
 import re
 from collections.abc import Sequence
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.cors import SIGNALLING_PATH
@@ -133,11 +133,8 @@ def host_name(authority: str) -> str:
 
 def page_cookie(headers: Headers) -> str | None:
     """The token a browser keeps for the page's files."""
-    try:
-        morsel = SimpleCookie(headers.get("cookie", "")).get(PAGE_COOKIE)
-    except CookieError:
-        return None
-    return None if morsel is None else morsel.value
+    # Not by http.cookies, which reads nothing of a header that has JSON in another cookie: ports share theirs.
+    return cookie_parser(headers.get("cookie", "")).get(PAGE_COOKIE)
 
 
 class BodyLimit:
