@@ -277,6 +277,9 @@ async def test_a_patch_changes_what_it_names(visitor: Visitor) -> None:
     assert (await patch(instruction="invert"))["strength"] == 1.0
     changed = await patch(strength=0.25)
     assert (changed["strength"], changed["frozen"]) == (0.25, True)
+    for strength in (0.25, 0.0):
+        await patch(strength=strength)
+        assert (await patch(instruction="invert again"))["strength"] == strength
     response = await visitor.http.patch(visitor.url, json={"strength": 2}, headers=visitor.authorization)
     assert "strength" in is_problem(response, 422)
 
