@@ -4,10 +4,10 @@ import asyncio
 import hmac
 import re
 from collections.abc import Sequence
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.cors import SIGNALLING_PATH
@@ -50,12 +50,12 @@ class Access:
     Args:
         app: What to guard.
         token: The server's, if one is set.
-        allowed_origins: Origins besides the server's own.
+        allowed_origins: Origins besides the server's own, as browsers say them.
     """
 
     def __init__(self, app: ASGIApp, token: str | None, allowed_origins: Sequence[str]) -> None:
         self._app, self._token = app, token
-        self._allowed_origins = frozenset(origin.rstrip("/").lower() for origin in allowed_origins)
+        self._allowed_origins = frozenset(allowed_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on or answer it with 401 or 403."""
@@ -133,11 +133,8 @@ def host_name(authority: str) -> str:
 
 def page_cookie(headers: Headers) -> str | None:
     """The token a browser keeps for the page's files."""
-    try:
-        morsel = SimpleCookie(headers.get("cookie", "")).get(PAGE_COOKIE)
-    except CookieError:
-        return None
-    return None if morsel is None else morsel.value
+    # Not by http.cookies, which reads nothing of a header that has JSON in another cookie: ports share theirs.
+    return cookie_parser(headers.get("cookie", "")).get(PAGE_COOKIE)
 
 
 class BodyLimit:

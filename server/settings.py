@@ -2,12 +2,21 @@
 
 import json
 import os
+import re
 from collections.abc import Iterable
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, SecretStr, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from engines.compilers.names import Precision
@@ -36,6 +45,19 @@ def parse_origins(value: object) -> object:
     return origins
 
 
+def as_browsers_say(given: tuple[str, ...]) -> tuple[str, ...]:
+    """Origins as browsers say them, in small letters and without a path, so that they can be compared.
+
+    Raises:
+        ValueError: One is none.
+    """
+    said = tuple(origin.rstrip("/").lower() for origin in given)
+    for origin in said:
+        if re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/?#\s]+", origin) is None:
+            raise ValueError(f"{origin!r} is no origin, as https://example.org")
+    return said
+
+
 class Settings(BaseSettings):
     """Read once at start-up from AFTERIMAGE_* variables, then passed down."""
 
@@ -46,7 +68,9 @@ class Settings(BaseSettings):
     """0 takes a free one, which is told at the start."""
     token: SecretStr | None = None
     """Asked for as a bearer by everything but health and preflight; without it only loopback is served."""
-    allowed_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(parse_origins)] = ()
+    allowed_origins: Annotated[
+        tuple[str, ...], NoDecode, BeforeValidator(parse_origins), AfterValidator(as_browsers_say)
+    ] = ()
     """Origins of pages served from elsewhere that may use this server, as `["https://example.org"]`."""
     client_dir: Path = CLIENT_DIR
     """The built page."""
@@ -107,8 +131,14 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _guarded_beyond_loopback(self) -> "Settings":
-        if self.token is not None and not self.token.get_secret_value().strip():
+        token = None if self.token is None else self.token.get_secret_value()
+        if token is not None and not token.strip():
             raise ValueError("AFTERIMAGE_TOKEN is empty: leave it out or give it a value")
+        if token is not None and not (token.isascii() and token.isprintable() and token == token.strip()):
+            # Other letters each program puts into a header in its own way, and spaces around it are lost there.
+            raise ValueError(
+                "AFTERIMAGE_TOKEN may have letters, digits and signs of ASCII, and no space around them"
+            )
         if self.token is None and not is_loopback(self.host):
             raise ValueError(
                 f"{self.host} can be reached from other machines: set AFTERIMAGE_TOKEN to a secret, "

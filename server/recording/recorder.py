@@ -33,21 +33,30 @@ MAX_SOUND_ERROR_S = 0.04
 
 
 class SoundClock:
-    """Lays sound on the pictures' timeline by when both were captured."""
+    """Lays sound on the pictures' timeline by when both were captured.
 
-    def __init__(self) -> None:
+    Args:
+        captured_ms: When a frame was captured, by the clock that sound is dated with now.
+    """
+
+    def __init__(self, captured_ms: Callable[[Frame], float | None]) -> None:
+        self._captured_ms = captured_ms
         self._offset_s: float | None = None
-        self._pictured: tuple[float, float] | None = None
+        self._pictured: tuple[float, Frame] | None = None
 
-    def see(self, time_s: float, capture_ms: float) -> None:
-        """A picture at this time of the take was captured then."""
-        self._pictured = time_s, capture_ms
+    def see(self, time_s: float, frame: Frame) -> None:
+        """A picture has this time of the take."""
+        self._pictured = time_s, frame
 
     def at(self, packet: EncodedFrame) -> int | None:
-        """A packet's 48 kHz ticks since the take began; None where it is of before, or nobody knows."""
+        """A packet's 48 kHz ticks since the take began, as it comes; None where it is of before, or nobody knows."""
         if self._pictured is None or packet.capture_ms is None:
             return None
-        time_s, capture_ms = self._pictured
+        time_s, frame = self._pictured
+        # Only now: that clock becomes the sender's once it is known, which may be hours from the one of arrival.
+        capture_ms = self._captured_ms(frame)
+        if capture_ms is None:
+            return None
         clock_s = packet.timestamp / SOUND_HZ
         measured_s = time_s + (packet.capture_ms - capture_ms) / 1000.0 - clock_s
         if self._offset_s is None or abs(measured_s - self._offset_s) > MAX_SOUND_ERROR_S:
@@ -85,13 +94,13 @@ class Recorder:
         self.dropped = 0
         self.reason: str | None = None
         self._open_take, self._outlets = open_take, outlets
-        self._captured_ms, self._on_ended = captured_ms, on_ended
+        self._on_ended = on_ended
         self._thread = ThreadPoolExecutor(1, "recorder")
         self._take: Take | None = None
         self._leaving: Mailbox[Frame] | None = None
         self._coming: Mailbox[Frame] | None = Mailbox(self._count_dropped) if original else None
         self._tracks: list[_Track] = []
-        self._sound_clock = SoundClock()
+        self._sound_clock = SoundClock(captured_ms)
         self._began_pts: int | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._ending: asyncio.Task[None] | None = None
@@ -194,9 +203,7 @@ class Recorder:
                 return None
             self._began_pts = frame.pts
         pts = frame.pts - self._began_pts
-        capture_ms = self._captured_ms(frame)
-        if capture_ms is not None:
-            self._sound_clock.see(pts / VIDEO_HZ, capture_ms)
+        self._sound_clock.see(pts / VIDEO_HZ, frame)
         return pts if pts >= 0 else None
 
     def _count_dropped(self) -> None:

@@ -78,7 +78,8 @@ async def import_presets(
     existing: Annotated[OnExisting, Query(description="What becomes of presets of the same name.")] = "keep",
 ) -> Imported:
     """Take in a file of presets, all or none."""
-    names = [each.name.casefold() for each in asked.presets]
+    # As the database has it, where only ASCII has case: what was exported has to come in again.
+    names = [each.name.encode().lower() for each in asked.presets]
     if len(set(names)) < len(names):
         raise Problem(409, "presets: two have the same name")
     with refused():

@@ -265,8 +265,10 @@ async def change_session(
     """Change the instruction or its strength, show the original, or hold the picture."""
     with refused():
         if asked.instruction is not None:
-            strength = asked.strength if asked.strength is not None else (_strength(session) or 1.0)
-            await session.instructions.take(InstructionFields(text=asked.instruction, strength=strength))
+            strength = _strength(session) if asked.strength is None else asked.strength
+            await session.instructions.take(
+                InstructionFields(text=asked.instruction, strength=1.0 if strength is None else strength)
+            )
         elif asked.strength is not None:
             session.instructions.set_strength(asked.strength)
     if asked.bypassed is not None:

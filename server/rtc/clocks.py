@@ -12,6 +12,9 @@ SOUND_CLOCK_HZ = 48_000
 REPORTS_COMPARED = 16
 """Some 16 seconds: clocks drift less than a millisecond in that time."""
 
+LATEST_S = 1
+"""How late a packet may be; of what is later a receiver has given up the picture long since."""
+
 _WRAP = 1 << 32
 _HALF_WRAP = 1 << 31
 _NTP_TO_UNIX_S = 2_208_988_800
@@ -34,10 +37,10 @@ def unix_ms_to_ntp(unix_ms: float) -> int:
 
 
 class PictureClock:
-    """Unwraps a stream's RTP timestamps into ticks since its first frame, which never go back.
+    """Unwraps a stream's RTP timestamps into ticks since its first frame, which go back for a late packet alone.
 
-    A new synchronization source starts a new timestamp series (RFC 3550, section 5.1); it is laid behind the
-    old one by the time that passed between them.
+    A new synchronization source starts a new timestamp series (RFC 3550, section 5.1), and so does one that goes back
+    further than a packet can be late; it is laid behind the old one by the time that passed between them.
 
     Args:
         clock_hz: Ticks a second.
@@ -52,10 +55,11 @@ class PictureClock:
 
     def pts(self, ssrc: int, timestamp: int, received_s: float) -> int:
         """Ticks from the first frame to this one; the first is 0."""
+        ticks = wrapped_difference(timestamp, self._last_timestamp)
         if self._ssrc is None:
             pts = 0
-        elif ssrc == self._ssrc:
-            pts = self._last_pts + wrapped_difference(timestamp, self._last_timestamp)
+        elif ssrc == self._ssrc and ticks > -LATEST_S * self._clock_hz:
+            pts = self._last_pts + ticks
         else:
             pts = self._last_pts + max(1, round((received_s - self._last_received_s) * self._clock_hz))
         self._ssrc, self._last_timestamp = ssrc, timestamp

@@ -74,15 +74,15 @@ class Connection:
             hooks.gather_with(connection, self._gathering)
             await connection.setLocalDescription(await connection.createAnswer())
         except (NoPortError, UnusableOfferError):
-            await self.close()
+            await self._abandon(connection)
             raise
         except (ValueError, OperationError, InternalError, InvalidAccessError, InvalidStateError) as error:
-            await self.close()
+            await self._abandon(connection)
             raise UnusableOfferError(f"the offer cannot be answered: {error}") from error
         except (AttributeError, KeyError, IndexError, TypeError, AssertionError) as error:
             # aiortc takes what it parsed for granted; an offer that breaks it is the offer's fault.
             logger.info("an offer broke the peer connection", exc_info=error)
-            await self.close()
+            await self._abandon(connection)
             raise UnusableOfferError(
                 "the offer cannot be answered: its sections do not fit together"
             ) from error
@@ -138,3 +138,8 @@ class Connection:
                 await self._connection.close()
         except TimeoutError:
             logger.warning("a peer connection did not close within %g s", CLOSE_TIMEOUT_S)
+
+    async def _abandon(self, connection: RTCPeerConnection) -> None:
+        """Close a connection that came to nothing, which what is raised tells: its end is no end of a session."""
+        connection.remove_all_listeners("connectionstatechange")
+        await self.close()

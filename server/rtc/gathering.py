@@ -69,6 +69,9 @@ class Gathering:
             and public != protocol.local_candidate.host
         ]
         found += await self._ask_servers(ice, component, hosts)
+        if ice._closing:
+            # It has closed the sockets it had then; a relay that came later would be held open for good.
+            await ice.close()
         if not found and network.udp_ports is not None:
             raise NoPortError(f"every UDP port of {network.udp_ports} is taken")
         return _distinct(found)

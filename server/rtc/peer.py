@@ -130,9 +130,10 @@ class Peer:
         return await self.connection.health()
 
     async def close(self) -> None:
-        """End the connection and every thread and task of it; never raises, never takes long."""
-        if self._closed:
-            return
+        """End the connection and every thread and task of it; never raises, never takes long.
+
+        Closed while it answers, it may begin to decode after that: who gets no answer closes it again.
+        """
         self._closed = True
         if self._decoder is not None:
             self._decoder.close()

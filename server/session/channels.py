@@ -6,7 +6,14 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from aiortc import RTCDataChannel
 
-from server.asks import ControlMessage
+from server.asks import (
+    BypassMessage,
+    ControlMessage,
+    FreezeMessage,
+    PingMessage,
+    RecordMessage,
+    StopRecordingMessage,
+)
 from server.messages import ControlErrorMessage, EditsMessage, Message, StateMessage
 from server.rtc.control import ControlError, parse_client_report, parse_control
 from server.session.events import Events
@@ -20,6 +27,8 @@ MAX_BUFFERED_CONTROL = 1024 * 1024
 MAX_UNTOLD_MATCHES = 128
 MAX_EARLY = 32
 """Messages that wait for `control` to open; the oldest go first, for a publisher never opens one."""
+NO_CHANGE_OF_THE_STACK = (BypassMessage, FreezeMessage, PingMessage, RecordMessage, StopRecordingMessage)
+"""These pass by an instruction that waits for the model to be loaded: who holds the picture means it now."""
 
 
 class Channels:
@@ -47,7 +56,8 @@ class Channels:
         self._on_report, self._on_gone = on_report, on_gone
         self._control: RTCDataChannel | None = None
         self._telemetry: RTCDataChannel | None = None
-        self._heard: asyncio.Queue[ControlMessage] = asyncio.Queue(MAX_WAITING_CONTROL)
+        self._changes: asyncio.Queue[ControlMessage] = asyncio.Queue(MAX_WAITING_CONTROL)
+        self._others: asyncio.Queue[ControlMessage] = asyncio.Queue(MAX_WAITING_CONTROL)
         self._early: deque[Message] = deque(maxlen=MAX_EARLY)
         self._matches: list[FrameMatch] = []
 
@@ -78,9 +88,10 @@ class Channels:
             self._matches.append(match)
 
     async def follow_control(self) -> None:
-        """Follow what is heard, one message at a time."""
-        while True:
-            self.answer(await self._follow(await self._heard.get()))
+        """Follow what is heard: changes of the stack one by one, and beside them, one by one, the rest."""
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self._follow_each(self._changes))
+            both.create_task(self._follow_each(self._others))
 
     async def tell_telemetry(self) -> None:
         """Tell which frames left, and less often the stats."""
@@ -99,6 +110,10 @@ class Channels:
                 if channel is not None:
                     self._send(channel, stats, MAX_BUFFERED_TELEMETRY)
 
+    async def _follow_each(self, heard: "asyncio.Queue[ControlMessage]") -> None:
+        while True:
+            self.answer(await self._follow(await heard.get()))
+
     def _hear_telemetry(self, raw: str | bytes) -> None:
         report = parse_client_report(raw)
         if report is not None:
@@ -110,8 +125,9 @@ class Channels:
         except ControlError as error:
             self.answer(ControlErrorMessage(id=error.request_id, code=error.code, detail=error.detail))
             return
+        heard = self._others if isinstance(message, NO_CHANGE_OF_THE_STACK) else self._changes
         try:
-            self._heard.put_nowait(message)
+            heard.put_nowait(message)
         except asyncio.QueueFull:
             self.answer(
                 ControlErrorMessage(id=message.id, code="too_many", detail="too many messages wait already")

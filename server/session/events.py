@@ -45,12 +45,12 @@ class Events:
             for event in first:
                 yield event
             while True:
-                await listener.wake.wait()
-                listener.wake.clear()
                 while listener.waiting:
                     yield listener.waiting.popleft()
                 if self._ended:
                     return
+                await listener.wake.wait()
+                listener.wake.clear()
         finally:
             self._listeners.discard(listener)
 

@@ -105,16 +105,13 @@ class Instructions:
             self._say(WarningMessage(code="instruction_failed", detail=str(error)))
 
     async def replace(self, asked: Sequence[LayerFields], transition_ms: float = 0.0) -> None:
-        """Put these instructions in the place of all others.
+        """Put these instructions in the place of all others, of those that wait to be understood as well.
 
         Raises:
             ValueError: A text cannot be an instruction.
             EditorUnavailableError: The model could not be loaded.
             StackFullError: They are too many.
         """
-        if not asked:
-            self._stack.replace((), transition_ms / 1000.0)
-            return
         await self._understand(asked, lambda layers: self._stack.replace(layers, transition_ms / 1000.0))
 
     def change(self, instruction_id: str, asked: LayerChangeFields) -> None:

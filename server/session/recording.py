@@ -1,5 +1,6 @@
 """What a session records of itself, one recording at a time."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ class SessionRecording:
         self._recordings, self._engine, self._taken, self._outlets = recordings, engine, taken, outlets
         self._captured_ms, self._say = captured_ms, say
         self._recorder: Recorder | None = None
-        self._beginning = False
+        self._beginning = asyncio.Lock()
 
     @property
     def id(self) -> str | None:
@@ -77,15 +78,12 @@ class SessionRecording:
             OSError: It cannot be written.
             QuotaExceededError: There is no room left for recordings.
         """
-        if self._recorder is not None or self._beginning:
+        if self._recorder is not None or self._beginning.locked():
             raise AlreadyRecordingError
-        self._beginning = True
         header = partial(self._header, original, edit_size)
-        try:
-            self._recorder = await self._recordings.begin(header, session_token, hears, self._make)
-        finally:
-            self._beginning = False
-        summary = await self._recordings.find(self._recorder.id)
+        async with self._beginning:
+            recorder = self._recorder = await self._recordings.begin(header, session_token, hears, self._make)
+        summary = await self._recordings.find(recorder.id)
         self._say(RecordingMessage(recording=summary))
         return summary
 
@@ -102,9 +100,12 @@ class SessionRecording:
         return await self._recordings.find(recorder.id)
 
     async def close(self, reason: str) -> None:
-        """End what is under way, if anything is."""
-        if self._recorder is not None:
-            await self.stop(reason)
+        """End what is under way or is being begun, if anything is."""
+        async with self._beginning:
+            recorder = self._recorder
+        if recorder is not None:
+            # Not looked up: its files may have been taken away meanwhile.
+            await recorder.stop(reason)
 
     def put_camera(self, frame: Frame) -> None:
         """A camera picture has come."""

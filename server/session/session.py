@@ -5,6 +5,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 
 from server.engine import Engine
 from server.messages import (
@@ -345,12 +346,14 @@ class Session:
         self._say(StateMessage(state="closed", reason=reason))
         # Out of the books first: its place is free for the next visitor.
         self._on_closed(self)
-        await self._tasks.cancel()
-        await self.recording.close(reason)
-        await self._viewers.end_all()
-        await self._broadcast.close()
-        await self._intake.close()
-        self.events.end()
+        # The last first; each whatever becomes of the others, or they would leave a connection or a thread behind.
+        async with AsyncExitStack() as ending:
+            ending.callback(self.events.end)
+            ending.push_async_callback(self._intake.close)
+            ending.push_async_callback(self._broadcast.close)
+            ending.push_async_callback(self._viewers.end_all)
+            ending.push_async_callback(self.recording.close, reason)
+            await self._tasks.cancel()
 
     # What the peer tells, all on the event loop.
 

@@ -133,7 +133,9 @@ class Stack:
         layers = [after if layer.id == layer_id else layer for layer in self._kept()]
         if position is not None:
             layers.remove(after)
-            layers.insert(position, after)
+            # Counted without those that fade away, which are in no list that anyone sees.
+            staying = [layer for layer in layers if not layer.leaving]
+            layers.insert(layers.index(staying[position]) if position < len(staying) else len(layers), after)
         self._show(tuple(layers))
 
     def remove(self, layer_id: str, transition_s: float = 0.0) -> None:

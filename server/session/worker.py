@@ -123,7 +123,7 @@ class Worker:
         await self._leave(frame)
 
     async def _outlast(self, edit: "asyncio.Future[Frame | None]") -> None:
-        """Wait for an edit; let frames through while it takes too long."""
+        """Wait for an edit; let frames through while it takes too long, unless the picture is held."""
         await asyncio.wait({edit}, timeout=self._stall_after_s)
         if edit.done():
             return
@@ -134,7 +134,10 @@ class Worker:
             )
         )
         while not edit.done():
-            await self._let_through()
+            if self.edits.frozen:
+                self._hold()
+            else:
+                await self._let_through()
             await asyncio.wait({edit}, timeout=STALLED_PASS_S)
 
     def _take(self) -> Job | None:

@@ -58,13 +58,23 @@ async def test_with_a_token_everything_but_health_and_preflight_asks_for_it(
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
-async def test_a_page_from_an_allowed_origin_may_use_every_method(
+async def test_a_page_of_an_allowed_origin_may_make_every_call(
     start_server: StartServer, method: str
 ) -> None:
-    server = await start_server(allowed_origins=("https://example.org",))
-    asked = {"Origin": "https://example.org", "Access-Control-Request-Method": method}
+    server = await start_server(token=TOKEN, allowed_origins=("https://Example.org/",))
+    page = {"Origin": "https://example.org"}
     async with server.http() as http:
-        assert (await http.options("/v1/sessions/x/instructions", headers=asked)).status_code == 200
+        asked = page | {
+            "Access-Control-Request-Method": method,
+            "Access-Control-Request-Headers": "authorization,content-type",
+        }
+        preflight = await http.options("/v1/presets/x", headers=asked)
+        assert (preflight.status_code, preflight.headers.get("access-control-allow-origin")) == (
+            200,
+            "https://example.org",
+        )
+        read = await http.get("/v1/presets", headers=page | BEARER)
+        assert read.headers["access-control-allow-origin"] == "https://example.org"
 
 
 async def test_with_a_token_a_session_takes_its_own_or_the_servers(start_server: StartServer) -> None:

@@ -222,6 +222,39 @@ async def test_a_hanging_editor_lets_the_picture_through_until_it_answers(start_
         await visitor.sees_colour(CYAN)
 
 
+async def test_the_picture_can_be_held_while_an_instruction_waits_for_the_model(
+    start_server: StartServer,
+) -> None:
+    late = LateEditor()
+    server = await start_server(load=late)
+    async with server.visitor(colour=RED) as visitor:
+        await visitor.connect()
+        await visitor.sees()
+        instructing = asyncio.create_task(visitor.say(type="instruction", text="invert"))
+        await visitor.heard(lambda said: said.get("code") == "model_loading")
+        assert (await visitor.say(type="freeze", frozen=True))["type"] == "ack"
+        assert not instructing.done()
+        late.release()
+        assert (await instructing)["type"] == "ack"
+
+
+async def test_a_held_picture_stays_so_while_the_editor_hangs(start_server: StartServer) -> None:
+    editor = InvertingEditor()
+    server = await start_server(editor, stall_after_s=0.3)
+    async with server.visitor(colour=RED) as visitor:
+        await visitor.connect(instruction="invert")
+        await visitor.sees_colour(CYAN)
+        editor.hold = threading.Event()
+        await visitor.sees_colour(RED)
+        await visitor.say(type="freeze", frozen=True)
+        (session,) = server.service.sessions
+        measured = session.telemetry
+        passed = measured.kinds["passed"]
+        await until(lambda: measured.dropped["frozen"] >= 10 or measured.kinds["passed"] >= passed + 10)
+        editor.hold.set()
+        assert measured.dropped["frozen"] >= 10
+
+
 async def test_a_session_begun_before_the_model_is_warm_sees_itself_and_then_the_edit(
     start_server: StartServer,
 ) -> None:

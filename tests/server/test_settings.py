@@ -29,6 +29,12 @@ def test_an_empty_token_is_no_token() -> None:
         Settings.model_validate({"token": " "})
 
 
+@pytest.mark.parametrize("token", ["sésame", "open sesame\n", " sesame", "ses\tame"])
+def test_a_token_that_no_header_can_bring_is_refused(token: str) -> None:
+    with pytest.raises(ValidationError, match="AFTERIMAGE_TOKEN may have"):
+        Settings.model_validate({"token": token})
+
+
 def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AFTERIMAGE_PORT", "9000")
     monkeypatch.setenv("AFTERIMAGE_UDP_PORTS", "50000-50100")
@@ -75,6 +81,7 @@ def test_settings_are_read_without_pytorch() -> None:
     [
         ({"AFTERIMAGE_HOST": "0.0.0.0"}, "set AFTERIMAGE_TOKEN"),
         ({"AFTERIMAGE_PORT": "a lot"}, "AFTERIMAGE_PORT"),
+        ({"AFTERIMAGE_ALLOWED_ORIGINS": '["example.org"]'}, "'example.org' is no origin"),
         ({"AFTERIMAGE_MAX_SESSIONS": "0"}, "AFTERIMAGE_MAX_SESSIONS"),
         (
             {"AFTERIMAGE_ALLOWED_ORIGINS": "https://example.org"},

@@ -1,5 +1,6 @@
 """The stack of a live session, over REST and over its data channel."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -7,7 +8,8 @@ import httpx
 import pytest
 
 from tests.server.client import Visitor
-from tests.server.conftest import RunningServer, eventually
+from tests.server.conftest import RunningServer, StartServer, eventually
+from tests.server.fakes import LateEditor
 from tests.server.routes.test_sessions import is_problem
 from tests.server.screen import is_colour
 
@@ -54,6 +56,22 @@ async def test_two_instructions_are_applied_one_after_the_other(visitor: Visitor
     await visitor.sees_colour(RED)
     is_problem(await call(visitor, "DELETE", f"/instructions/{second}"), 404)
     is_problem(await call(visitor, "PATCH", f"/instructions/{second}", json={"strength": 1}), 404)
+
+
+async def test_an_instruction_that_waits_for_the_model_is_cleared_as_any_other(
+    start_server: StartServer,
+) -> None:
+    late = LateEditor()
+    server = await start_server(load=late)
+    async with server.visitor() as visitor:
+        await visitor.open(instruction="invert")
+        clearing = asyncio.create_task(call(visitor, "DELETE", "/instructions"))
+        await asyncio.sleep(0.2)
+        late.release()
+        assert (await clearing).json()["layers"] == []
+        await add(visitor, "invert again", place="top")
+        stack = await call(visitor, "GET", "/instructions")
+        assert [each["text"] for each in stack.json()["layers"]] == ["invert again"]
 
 
 async def test_undo_and_redo_over_both_ways(visitor: Visitor) -> None:

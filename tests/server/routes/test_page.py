@@ -54,6 +54,19 @@ async def test_with_a_token_the_page_is_opened_with_it_once(
         assert (await http.post("/v1/sessions")).status_code == 401
 
 
+async def test_another_programs_cookies_do_not_hide_the_pages_own(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    (tmp_path / "index.html").write_text("<title>Afterimage</title>")
+    server = await start_server(client_dir=tmp_path, token="open sesame")
+    async with server.http() as http:
+        opened = await http.get("/", params={"token": "open sesame"})
+        kept = opened.headers["set-cookie"].partition(";")[0]
+        http.cookies.clear()
+        both = await http.get("/", headers={"Cookie": f'theme={{"dark": true}}; {kept}'})
+        assert both.status_code == 200
+
+
 async def test_a_person_without_the_token_is_given_a_field_for_it(
     start_server: StartServer, tmp_path: Path
 ) -> None:

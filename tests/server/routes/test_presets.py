@@ -53,6 +53,15 @@ async def test_an_export_is_what_an_import_takes(http: httpx.AsyncClient) -> Non
     assert replacing.json() == {"added": 0, "replaced": 1, "kept": 0}
 
 
+async def test_every_name_that_can_be_kept_can_be_imported_again(http: httpx.AsyncClient) -> None:
+    for name in ("Été", "été"):
+        kept = await http.post("/v1/presets", json={**NOIR, "name": name})
+        assert kept.status_code == 201
+    file = (await http.get("/v1/presets/export")).json()
+    imported = await http.post("/v1/presets/import", json=file)
+    assert imported.json() == {"added": 0, "replaced": 0, "kept": 2}
+
+
 BAD: list[tuple[dict[str, object], str]] = [
     ({"version": 2}, "version"),
     ({"format": "other"}, "format"),

@@ -1,6 +1,7 @@
 import asyncio
 import io
 import json
+import re
 from collections.abc import AsyncIterator
 
 import httpx
@@ -165,6 +166,17 @@ async def test_an_offer_without_video_is_refused_and_a_good_one_may_follow(visit
     assert (await visitor.send_offer(offer)).status_code == 200
 
 
+async def test_an_offer_of_less_than_is_sent_is_refused_and_a_good_one_may_follow(
+    server: RunningServer,
+) -> None:
+    async with server.visitor(codec="H264") as visitor:
+        await visitor.open()
+        offer = await visitor.offer()
+        level_1 = re.sub("profile-level-id=[0-9a-f]{6}", "profile-level-id=42e00a", offer)
+        assert "level 1.0" in is_problem(await visitor.send_offer(level_1), 422)
+        assert (await visitor.send_offer(offer)).status_code == 200
+
+
 async def test_a_second_offer_is_refused(visitor: Visitor) -> None:
     await visitor.connect()
     assert "already connected" in is_problem(await visitor.send_offer(visitor.peer.localDescription.sdp), 409)
@@ -265,6 +277,9 @@ async def test_a_patch_changes_what_it_names(visitor: Visitor) -> None:
     assert (await patch(instruction="invert"))["strength"] == 1.0
     changed = await patch(strength=0.25)
     assert (changed["strength"], changed["frozen"]) == (0.25, True)
+    for strength in (0.25, 0.0):
+        await patch(strength=strength)
+        assert (await patch(instruction="invert again"))["strength"] == strength
     response = await visitor.http.patch(visitor.url, json={"strength": 2}, headers=visitor.authorization)
     assert "strength" in is_problem(response, 422)
 

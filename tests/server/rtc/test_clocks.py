@@ -39,6 +39,18 @@ def test_a_new_source_is_laid_behind_the_old_one() -> None:
     assert clock.pts(2, 3007, 0.2) == 15_000
 
 
+def test_a_source_that_begins_anew_is_laid_behind_itself() -> None:
+    clock = PictureClock()
+    clock.pts(1, 9_000_000, 0.0)
+    assert clock.pts(1, 7, 0.1) == 9000
+    assert clock.pts(1, 3007, 0.2) == 12_000
+
+
+def test_a_late_packet_keeps_its_own_time() -> None:
+    clock = PictureClock()
+    assert [clock.pts(1, timestamp, 0.0) for timestamp in (1000, 7000, 4000, 10_000)] == [0, 6000, 3000, 9000]
+
+
 def test_ntp_time_is_unix_time_and_seventy_years() -> None:
     assert ntp_to_unix_ms((2_208_988_800 + 1_700_000_000) << 32 | 1 << 31) == 1_700_000_000_500.0
 

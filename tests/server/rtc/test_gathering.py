@@ -1,5 +1,6 @@
 """What our peers' answers say of how to reach them; STUN and TURN are a real coturn's."""
 
+import asyncio
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,6 +84,17 @@ async def test_a_relay_is_opened_by_a_fixed_credential(tmp_path: Path) -> None:
         url = f"turn:127.0.0.1:{coturn.port}"
         network = Network(servers({"urls": url, "username": USERNAME, "credential": PASSWORD}))
         assert [candidate.type for candidate in await gather(network)] == ["host", "relay"]
+
+
+async def test_a_relay_that_opens_after_its_connection_has_ended_is_given_back(coturn: Coturn) -> None:
+    network = Network(servers({"urls": f"turn:127.0.0.1:{coturn.port}", "secret": SECRET}))
+    ice = Ice(ice_controlling=False)
+    finding = asyncio.create_task(Gathering(network)(ice, 1, LOOPBACK))
+    while not ice._protocols:
+        await asyncio.sleep(0)
+    await ice.close()
+    assert [candidate.type for candidate in await finding] == ["host", "relay"]
+    assert ice._protocols == []
 
 
 async def test_where_udp_does_not_answer_the_next_address_is_tried(

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from benchmarks.live.server_process import ServerProcess
 from server.recording.take import Take
 from tests.server.client import Visitor
-from tests.server.conftest import RunningServer, StartServer, eventually
+from tests.server.conftest import RunningServer, StartServer, eventually, until
 from tests.server.disks import small_disk
 from tests.server.fakes import InvertingEditor
 from tests.server.inverting import run_edit
@@ -182,6 +183,52 @@ async def test_the_control_channel_begins_and_ends_a_recording(server: RunningSe
             "recording",
             "ended",
         ]
+
+
+async def test_a_recording_that_is_being_begun_as_its_session_ends_ends_with_it(
+    server: RunningServer,
+) -> None:
+    async with server.visitor() as visitor:
+        await visitor.connect()
+        await visitor.sees()
+        (session,) = server.service.sessions
+        beginning = asyncio.create_task(session.record(original=False))
+        await asyncio.sleep(0)
+        await session.close("ended")
+        recording = await beginning
+        assert server.service.recordings.running(recording.id) is None
+        assert (await server.service.recordings.find(recording.id)).reason == "ended"
+
+
+async def test_a_session_whose_recordings_were_taken_away_ends_as_any_other(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    server = await start_server(data=tmp_path)
+    async with server.visitor() as visitor:
+        await visitor.connect()
+        await visitor.sees()
+        await begin(visitor)
+        shutil.rmtree(tmp_path / "recordings")
+        assert (await ask(visitor, "DELETE", visitor.url)).status_code == 204
+        await until(lambda: visitor.peer.connectionState == "closed")
+
+
+async def test_a_session_ends_its_connection_even_where_its_recording_cannot_be_ended(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close = Take.close
+
+    def broken(take: Take, reason: str, dropped: int) -> None:
+        close(take, reason, dropped)
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(Take, "close", broken)
+    async with server.visitor() as visitor:
+        await visitor.connect()
+        await visitor.sees()
+        await begin(visitor)
+        assert (await ask(visitor, "DELETE", visitor.url)).status_code == 500
+        await until(lambda: visitor.peer.connectionState == "closed")
 
 
 async def test_the_quota_ends_a_recording_and_not_its_session(

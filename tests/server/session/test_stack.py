@@ -103,6 +103,17 @@ def test_a_removed_layer_fades_in_its_place() -> None:
     assert applied(made, clock() + 1.0) == [("a", 1.0), ("c", 1.0)]
 
 
+def test_positions_are_counted_without_a_layer_that_fades_away() -> None:
+    made, _ = stack(layer("gone"), layer("a"), layer("b"), layer("c"))
+    made.remove("gone", transition_s=1.0)
+    made.change("a", position=1)
+    assert ids(made) == ["b", "a", "c"]
+    made.change("b", position=2)
+    assert ids(made) == ["a", "c", "b"]
+    made.change("c", position=0)
+    assert ids(made) == ["c", "a", "b"]
+
+
 def test_a_change_in_the_middle_of_a_transition_begins_where_that_is() -> None:
     made, clock = stack(layer("a", 0.0))
     made.change("a", strength=1.0, transition_s=2.0)
