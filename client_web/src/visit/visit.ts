@@ -92,6 +92,7 @@ export class Visit {
     const strength = this.wanted.strengthAt(place);
     this.wanted.keep(text, place);
     this.warning = null;
+    this.refusal = null;
     void this.send(entry, place, strength).then(() => {
       if (entry.status === "refused") this.wanted.giveUp();
     });
