@@ -228,13 +228,13 @@ export class Visit {
   }
 
   private drop(): void {
+    this.take.lose(this.link);
     this.link?.statistics.close();
     this.link?.peer.connection.close();
     this.link = null;
     this.pictured = false;
     this.warning = null;
     this.wanted.lose();
-    this.take.lose();
     this.instructions.lose();
   }
 
