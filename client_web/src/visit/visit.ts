@@ -161,22 +161,22 @@ export class Visit {
     if (notReady !== null) throw new ModelFailed(notReady.detail);
 
     const session = await this.api.openSession(this.model, signal);
+    let peer: Peer | null = null;
     try {
-      const { track } = this.source;
-      const peer = await connect(
-        track,
-        session,
-        (sdp) => this.api.offer(session, sdp, signal),
-        signal,
-      );
+      let { track } = this.source;
+      peer = await connect(track, session, (sdp) => this.api.offer(session, sdp, signal), signal);
       // The visitor may have changed the source while the connection was being made.
-      if (this.source.track !== track) await peer.sender.replaceTrack(this.source.track);
+      while (this.source.track !== track) {
+        track = this.source.track;
+        await peer.sender.replaceTrack(track);
+      }
       signal.throwIfAborted();
       await this.live(session, peer);
     } finally {
       // Before the connection closes, so that the server hears it from us and not from the silence.
       await Promise.race([this.api.closeSession(session), pause(CLOSING_MS)]);
       this.drop();
+      peer?.connection.close();
     }
   }
 
@@ -230,7 +230,6 @@ export class Visit {
   private drop(): void {
     this.take.lose(this.link);
     this.link?.statistics.close();
-    this.link?.peer.connection.close();
     this.link = null;
     this.pictured = false;
     this.warning = null;

@@ -1,15 +1,32 @@
-import { expect, it, vi } from "vitest";
+import { beforeEach, expect, it, vi } from "vitest";
 import type { ControlRequest } from "../../src/messages/control";
 import { Refused } from "../../src/rtc/control";
+import type { Peer } from "../../src/rtc/peer";
 import type { Api } from "../../src/server/api";
 import type { Source } from "../../src/sources/camera";
 import type { Link } from "../../src/visit/link";
 import { Visit } from "../../src/visit/visit";
 
-const SOURCE = { kind: "demo", close: () => {} } as unknown as Source;
+const connect = vi.hoisted(() => vi.fn());
+vi.mock("../../src/rtc/peer", async (original) => ({ ...(await original<object>()), connect }));
+
+beforeEach(() => {
+  connect.mockReset();
+});
+
+/** A server with a place for everyone. */
+const api = {
+  notReady: async () => null,
+  openSession: async () => ({ id: "s1" }),
+  closeSession: async () => {},
+} as unknown as Api;
+
+function source(label: string): Source {
+  return { label, track: { label }, close: () => {} } as unknown as Source;
+}
 
 function visiting(video = {} as HTMLVideoElement): Visit {
-  return new Visit({} as Api, video, SOURCE, null, () => {});
+  return new Visit(api, video, source("first"), null, () => {});
 }
 
 /** A connection whose server answers as told. */
@@ -30,4 +47,25 @@ it("says a refusal only until the next instruction", async () => {
   visit.apply("make it night");
 
   expect(visit.refusal).toBeNull();
+});
+
+it("sends the newest source, whatever was chosen while the connection was being made", async () => {
+  const sent: string[] = [];
+  const close = vi.fn();
+  const visit = visiting();
+  const replaceTrack = async ({ label }: MediaStreamTrack) => {
+    sent.push(label);
+    if (label === "second") await visit.replaceSource(source("third"));
+    if (label === "third") visit.end();
+  };
+  connect.mockImplementation(async () => {
+    await visit.replaceSource(source("second"));
+    return { sender: { replaceTrack }, connection: { close } } as unknown as Peer;
+  });
+
+  await visit.run();
+
+  expect(sent).toEqual(["second", "third"]);
+  // It was over before anything was shown: nobody else closes this connection.
+  expect(close).toHaveBeenCalled();
 });
