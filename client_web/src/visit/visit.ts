@@ -149,6 +149,8 @@ export class Visit {
     this.hurry?.();
     this.linkEnd.abort();
     this.source.close();
+    // Its last picture would show through under the next visit's first.
+    this.video.srcObject = null;
     this.state = "ended";
   }
 

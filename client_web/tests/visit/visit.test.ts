@@ -49,6 +49,12 @@ it("says a refusal only until the next instruction", async () => {
   expect(visit.refusal).toBeNull();
 });
 
+it("takes its picture away when it ends", () => {
+  const video = { srcObject: {} } as HTMLVideoElement;
+  visiting(video).end();
+  expect(video.srcObject).toBeNull();
+});
+
 it("sends the newest source, whatever was chosen while the connection was being made", async () => {
   const sent: string[] = [];
   const close = vi.fn();
