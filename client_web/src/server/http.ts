@@ -84,7 +84,9 @@ export class Http {
         signal: abort.signal,
       });
       if (!response.ok) throw await problem(response);
-      return response;
+      // The whole of it, within the time limit: a network may go between an answer's head and its body.
+      const body = await response.blob();
+      return new Response(body.size === 0 ? null : body, response);
     } catch (error) {
       request.signal?.throwIfAborted();
       // fetch says TypeError for "no connection" and AbortError for our own time limit.

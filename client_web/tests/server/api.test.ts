@@ -22,6 +22,11 @@ function problem(status: number, detail: string, headers: Record<string, string>
   });
 }
 
+/** A body that the network did not bring. */
+function cutOff(): ReadableStream {
+  return new ReadableStream({ start: (body) => body.error(new TypeError("network error")) });
+}
+
 afterEach(() => {
   vi.unstubAllGlobals();
 });
@@ -76,6 +81,7 @@ it("knows a server that is not there from one that answers", async () => {
     () => Promise.reject(new TypeError("no connection")),
     () => new Response("Bad gateway", { status: 502 }),
     () => new Response("<h1>Log in to the hotel's network</h1>"),
+    () => new Response(cutOff()),
   ];
   for (const answer of gone) {
     serverThat(answer);
