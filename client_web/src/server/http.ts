@@ -41,8 +41,8 @@ export async function json(response: Response): Promise<unknown> {
 
 export async function problem(response: Response): Promise<Error> {
   const isJson = (response.headers.get("Content-Type") ?? "").includes("json");
-  // A proxy whose server is gone answers 500, 502 or 504 in its own words, never in problem JSON.
-  if (!isJson && [500, 502, 504].includes(response.status)) return new Unreachable();
+  // A proxy whose server is gone answers one of these in its own words, never in problem JSON.
+  if (!isJson && [500, 502, 503, 504].includes(response.status)) return new Unreachable();
   const body = isJson ? fields(await response.json().catch(() => null)) : null;
   const retryAfter = Number(response.headers.get("Retry-After") ?? Number.NaN);
   return new Problem(

@@ -80,6 +80,7 @@ it("knows a server that is not there from one that answers", async () => {
   const gone = [
     () => Promise.reject(new TypeError("no connection")),
     () => new Response("Bad gateway", { status: 502 }),
+    () => new Response("no available server", { status: 503 }),
     () => new Response("<h1>Log in to the hotel's network</h1>"),
     () => new Response(cutOff()),
   ];
