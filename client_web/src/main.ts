@@ -119,7 +119,7 @@ function remedy(what: Remedy): void {
       else visit.retryNow();
       return;
     case "token":
-      tokenDialog.open(false);
+      tokenDialog.open(http.token !== null);
       return;
     case "stop":
       leave();
