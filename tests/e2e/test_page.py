@@ -81,6 +81,8 @@ async def test_telemetry_is_numbers(server: ServerProcess, visit: Visit) -> None
     assert stats["frames"]["edited"] <= stats["frames"]["in"]
     for testid in SHOWN:
         assert re.search(r"\d", await visitor.shown(testid)), testid
+    for testid in ("server-ms", "apply-ms"):
+        assert re.search(r"\d ms$", await visitor.shown(testid)), testid
 
 
 async def test_the_demo_clip_works_without_a_camera(server: ServerProcess, visit: Visit) -> None:
