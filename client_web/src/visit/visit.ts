@@ -106,7 +106,8 @@ export class Visit {
 
   setFrozen(frozen: boolean): void {
     this.wanted.frozen = frozen;
-    this.tell({ type: "freeze", frozen });
+    this.wanted.toFreeze = frozen && !this.pictured;
+    if (!this.wanted.toFreeze) this.tell({ type: "freeze", frozen });
     this.settleState();
   }
 
@@ -271,6 +272,7 @@ export class Visit {
   private becomePictured(): void {
     this.pictured = true;
     this.backoff.reset();
+    this.wanted.pictured(this);
     this.settleState();
   }
 

@@ -75,3 +75,18 @@ it("sends the newest source, whatever was chosen while the connection was being 
   // It was over before anything was shown: nobody else closes this connection.
   expect(close).toHaveBeenCalled();
 });
+
+it("freezes nothing before there is a picture", () => {
+  const told: ControlRequest[] = [];
+  const visit = visiting();
+  linked(visit, async (request) => told.push(request));
+
+  visit.setFrozen(true);
+  expect(told).toEqual([]);
+  expect(visit.wanted.frozen).toBe(true);
+
+  visit.pictured = true;
+  visit.setFrozen(false);
+  visit.setFrozen(true);
+  expect(told.map((request) => request.type === "freeze" && request.frozen)).toEqual([false, true]);
+});
