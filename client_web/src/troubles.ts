@@ -6,6 +6,7 @@ export type TroubleKind =
   | "camera-busy"
   | "camera-failed"
   | "camera-ended"
+  | "camera-muted"
   | "demo-missing"
   | "file-unplayable"
   | "instruction-unfit"
@@ -86,6 +87,12 @@ export function describe(kind: TroubleKind, detail = ""): Trouble {
       return say(
         "The camera stopped",
         "It was unplugged, switched off, or taken away in the browser. The edit goes on as soon as there is a picture again.",
+        ["camera", ...WITHOUT_A_CAMERA],
+      );
+    case "camera-muted":
+      return say(
+        "The camera sends no picture",
+        "It is switched off by a key, a shutter or the system, or another program has taken it. The edit goes on as soon as it sends again.",
         ["camera", ...WITHOUT_A_CAMERA],
       );
     case "demo-missing":
