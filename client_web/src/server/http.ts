@@ -53,6 +53,16 @@ export async function problem(response: Response): Promise<Error> {
   );
 }
 
+function authorize(headers: Headers, bearer: string): void {
+  try {
+    headers.set("Authorization", `Bearer ${bearer}`);
+  } catch (error) {
+    // What no header can carry (an invisible character that came with a copy) is nobody's token.
+    if (error instanceof TypeError) throw new Problem(401, "Unauthorized", "", null);
+    throw error;
+  }
+}
+
 /** Calls the server, with its token. */
 export class Http {
   /**
@@ -69,7 +79,7 @@ export class Http {
     const headers = new Headers();
     if (request.type !== undefined) headers.set("Content-Type", request.type);
     const bearer = request.bearer ?? this.token;
-    if (bearer !== null) headers.set("Authorization", `Bearer ${bearer}`);
+    if (bearer !== null) authorize(headers, bearer);
 
     const abort = new AbortController();
     const cancel = () => abort.abort();

@@ -75,6 +75,13 @@ it("keeps the reason of any other refusal", async () => {
   );
 });
 
+it("takes a token that no header can carry for a wrong one", async () => {
+  serverThat(() => Response.json([]));
+  await expect(new Api(new Http(BASE, "se\u200bcret")).models()).rejects.toMatchObject({
+    status: 401,
+  });
+});
+
 it("knows a server that is not there from one that answers", async () => {
   const api = new Api(new Http(BASE, null));
   const gone = [
