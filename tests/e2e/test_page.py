@@ -11,7 +11,7 @@ from skimage import data
 
 from benchmarks.live.clip import moving_photograph, to_video
 from benchmarks.live.server_process import ServerProcess
-from tests.e2e.conftest import Visit
+from tests.e2e.conftest import Start, Visit
 from tests.e2e.offline import Picture
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -113,14 +113,17 @@ async def test_a_dropped_video_file_takes_the_cameras_place(
     assert is_grey(await visitor.sees())
 
 
-async def test_a_file_that_is_no_video_is_named(server: ServerProcess, visit: Visit) -> None:
-    visitor = await visit(server, clip=None)
+async def test_a_file_that_is_no_video_is_named(start: Start, visit: Visit) -> None:
+    visitor = await visit(start(), clip=None)
     await visitor.open()
 
-    await visitor.drop("notes.mp4", "video/mp4", b"not a video at all")
+    name = f"{'notes' * 40}.mp4"
+    await visitor.drop(name, "video/mp4", b"not a video at all")
 
     assert "does not play" in await visitor.troubled("file-unplayable")
-    assert "notes.mp4" in await visitor.shown("start-trouble")
+    assert name in await visitor.shown("start-trouble")
+    wider = "box => box.scrollWidth - box.clientWidth"
+    assert await visitor.page.get_by_test_id("start-trouble").evaluate(wider) == 0
 
 
 async def test_an_unknown_instruction_offers_the_nearest_known(server: ServerProcess, visit: Visit) -> None:
