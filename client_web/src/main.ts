@@ -9,7 +9,7 @@ import type { Size, Source } from "./sources/camera";
 import { Sources } from "./sources/sources";
 import { describe, type Remedy } from "./troubles";
 import { CheckView } from "./view/check";
-import { byId, write } from "./view/dom";
+import { byId, focusToType, write } from "./view/dom";
 import { FileChooser } from "./view/files";
 import { playHero } from "./view/hero";
 import { LiveView } from "./view/live";
@@ -84,7 +84,7 @@ function leave(): void {
   visit = null;
   showView("start");
   if (document.fullscreenElement) void document.exitFullscreen();
-  byId("first-instruction", HTMLInputElement).focus();
+  focusToType(byId("first-instruction", HTMLInputElement));
   void server.check();
 }
 

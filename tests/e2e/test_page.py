@@ -7,6 +7,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from playwright.async_api import expect
 from skimage import data
 
 from benchmarks.live.clip import moving_photograph, to_video
@@ -182,6 +183,15 @@ async def test_a_phone_shows_the_page_without_scrolling_sideways(
     box = await visitor.page.get_by_test_id("edited-video").bounding_box()
     assert box is not None
     assert box["width"] > 0.8 * width
+
+
+async def test_stopping_raises_no_keyboard_on_a_phone(start: Start, visit: Visit) -> None:
+    phone = {"viewport": {"width": 390, "height": 740}, "is_mobile": True, "has_touch": True}
+    visitor = await visit(start(), **phone)
+    await visitor.go_live(NEGATIVE)
+    await visitor.page.get_by_test_id("leave").tap()
+    await visitor.shown("start")
+    await expect(visitor.page.locator("#main")).to_be_focused()
 
 
 def is_grey(picture: Picture) -> bool:

@@ -2,7 +2,7 @@ import type { Ack, Place } from "../messages/control";
 import { type Family, tour } from "../server/suggestions";
 import { type Entry, isUnknown } from "../visit/instructions";
 import type { Visit } from "../visit/visit";
-import { byId, create, write } from "./dom";
+import { byId, create, focusToType, write } from "./dom";
 import { count, milliseconds } from "./format";
 import { InstructionBox, objection } from "./instruction_box";
 
@@ -58,8 +58,7 @@ export class Composer {
 
   begin(): void {
     this.objected = null;
-    // On a touch screen the focus would raise the keyboard over the picture.
-    if (matchMedia("(pointer: fine)").matches) this.focus();
+    focusToType(this.box.input);
   }
 
   focus(): void {
