@@ -185,9 +185,25 @@ async def test_a_phone_shows_the_page_without_scrolling_sideways(
     assert box["width"] > 0.8 * width
 
 
+async def test_a_touch_presses_nothing_that_the_full_screen_has_hidden(start: Start, visit: Visit) -> None:
+    visitor = await visit(start(), viewport={"width": 390, "height": 740}, is_mobile=True, has_touch=True)
+    await visitor.go_live(NEGATIVE)
+    page = visitor.page
+    mirror = page.get_by_test_id("mirror")
+    before = await mirror.get_attribute("aria-pressed")
+    await page.get_by_test_id("fullscreen").tap()
+    await page.locator("#studio.idle:fullscreen").wait_for()
+    box = await mirror.bounding_box()
+    assert box is not None
+
+    await page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+
+    await page.locator("#studio:not(.idle):fullscreen").wait_for()
+    assert await mirror.get_attribute("aria-pressed") == before
+
+
 async def test_stopping_raises_no_keyboard_on_a_phone(start: Start, visit: Visit) -> None:
-    phone = {"viewport": {"width": 390, "height": 740}, "is_mobile": True, "has_touch": True}
-    visitor = await visit(start(), **phone)
+    visitor = await visit(start(), viewport={"width": 390, "height": 740}, is_mobile=True, has_touch=True)
     await visitor.go_live(NEGATIVE)
     await visitor.page.get_by_test_id("leave").tap()
     await visitor.shown("start")
