@@ -1,5 +1,6 @@
 import { checkConnection } from "./check/check";
 import { installHook } from "./hook";
+import { recall, remember } from "./remembered";
 import { Api, type Model } from "./server/api";
 import { Http } from "./server/http";
 import { Presets } from "./server/presets";
@@ -8,7 +9,7 @@ import type { Size, Source } from "./sources/camera";
 import { Sources } from "./sources/sources";
 import { describe, type Remedy } from "./troubles";
 import { CheckView } from "./view/check";
-import { byId, write } from "./view/dom";
+import { byId, focusToType, write } from "./view/dom";
 import { FileChooser } from "./view/files";
 import { playHero } from "./view/hero";
 import { LiveView } from "./view/live";
@@ -25,11 +26,14 @@ const PRESET_TRANSITION_MS = 600;
 const address = new URL(location.href);
 const wanted = readAddress(address);
 if (wanted.token !== null) {
-  sessionStorage.setItem(TOKEN_KEY, wanted.token);
+  remember("sessionStorage", TOKEN_KEY, wanted.token);
   history.replaceState(null, "", withoutToken(address));
 }
 
-const http = new Http(new URL(document.baseURI), sessionStorage.getItem(TOKEN_KEY));
+const http = new Http(
+  new URL(document.baseURI),
+  wanted.token ?? recall("sessionStorage", TOKEN_KEY),
+);
 const api = new Api(http);
 let visit: Visit | null = null;
 
@@ -80,7 +84,7 @@ function leave(): void {
   visit = null;
   showView("start");
   if (document.fullscreenElement) void document.exitFullscreen();
-  byId("first-instruction", HTMLInputElement).focus();
+  focusToType(byId("first-instruction", HTMLInputElement));
   void server.check();
 }
 
@@ -115,7 +119,7 @@ function remedy(what: Remedy): void {
       else visit.retryNow();
       return;
     case "token":
-      tokenDialog.open(false);
+      tokenDialog.open(http.token !== null);
       return;
     case "stop":
       leave();
@@ -156,7 +160,7 @@ function learn(models: readonly Model[]): void {
 
 function takeToken(token: string): void {
   http.token = token;
-  sessionStorage.setItem(TOKEN_KEY, token);
+  remember("sessionStorage", TOKEN_KEY, token);
   if (visit === null) void server.check();
   else {
     server.learn().catch(() => {});

@@ -6,6 +6,8 @@ export type TroubleKind =
   | "camera-busy"
   | "camera-failed"
   | "camera-ended"
+  | "camera-muted"
+  | "demo-missing"
   | "file-unplayable"
   | "instruction-unfit"
   | "server-unreachable"
@@ -86,6 +88,18 @@ export function describe(kind: TroubleKind, detail = ""): Trouble {
         "The camera stopped",
         "It was unplugged, switched off, or taken away in the browser. The edit goes on as soon as there is a picture again.",
         ["camera", ...WITHOUT_A_CAMERA],
+      );
+    case "camera-muted":
+      return say(
+        "The camera sends no picture",
+        "It is switched off by a key, a shutter or the system, or another program has taken it. The edit goes on as soon as it sends again.",
+        ["camera", ...WITHOUT_A_CAMERA],
+      );
+    case "demo-missing":
+      return say(
+        "The demo clip did not load",
+        "Its photograph comes from the server, which did not send it. Check the server and the network and try again, or go on with a camera or a file.",
+        ["demo", "camera", "file"],
       );
     case "file-unplayable":
       return say(

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { Ack } from "../src/messages/control";
-import { doneWords, unknownWords } from "../src/view/composer";
+import { awaitedWords, doneWords, unknownWords } from "../src/view/composer";
 
 const FAMILIES = [
   { name: "night", label: "Night", examples: [] },
@@ -32,4 +32,11 @@ it("names the half that is done of what is only half known", () => {
   const half = ack({ known: false, edits: ["night"] });
   expect(unknownWords(half, FAMILIES)).toContain("Only half of this is done: Night.");
   expect(unknownWords(ack({ known: false }), FAMILIES)).toContain("nothing like this");
+});
+
+it("says what an instruction waits for while the picture is held or let through", () => {
+  expect(awaitedWords({ frozen: false, edits: { bypassed: false } })).toContain("first frame");
+  expect(awaitedWords({ frozen: false, edits: { bypassed: true } })).toContain("bypass");
+  expect(awaitedWords({ frozen: true, edits: { bypassed: true } })).toContain("goes on");
+  expect(awaitedWords({ frozen: false, edits: null })).toContain("first frame");
 });

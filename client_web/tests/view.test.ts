@@ -29,10 +29,15 @@ describe("numbers in words", () => {
     expect(format.bytes(3 * 2 ** 30)).toBe("3.00 GiB");
   });
 
-  it("names the commonest reason for drops first", () => {
-    expect(format.drops({ inbox: 3, decode: 0, out_of_order: 12 })).toBe(
-      "12 out of order, 3 inbox",
+  it("names first where most were dropped, in words of the frame's way", () => {
+    expect(format.drops({ inbox: 3, decode: 0, frozen: 1, out_of_order: 12 })).toBe(
+      "12 out of order, 3 before the edit, 1 while frozen",
     );
+  });
+
+  it("gives a unit to what was measured", () => {
+    expect(format.withUnit(format.pair({ p50: 17.6, p95: 24.1 }), "ms")).toBe("18 / 24 ms");
+    expect(format.withUnit(format.pair(null), "ms")).toBe("–");
   });
 });
 

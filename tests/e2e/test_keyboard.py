@@ -46,6 +46,16 @@ async def test_the_live_page_is_used_by_keys_and_names(start: Start, visit: Visi
     await expect(page.get_by_test_id("bypass")).to_have_attribute("aria-pressed", "true")
     await page.keyboard.press("p")
     await expect(page.get_by_test_id("freeze")).to_have_attribute("aria-pressed", "true")
+    # Held down for a while, a key repeats.
+    await page.keyboard.down("o")
+    await page.keyboard.down("o")
+    await page.keyboard.up("o")
+    await expect(page.get_by_test_id("overlay-toggle")).to_have_attribute("aria-pressed", "true")
+    numbers = await page.get_by_test_id("hud").bounding_box()
+    bypassed = await page.get_by_test_id("bypassed").bounding_box()
+    assert numbers is not None
+    assert bypassed is not None
+    assert numbers["y"] + numbers["height"] <= bypassed["y"]
     await page.keyboard.press("/")
     await expect(box).to_be_focused()
 

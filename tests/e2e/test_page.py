@@ -7,11 +7,12 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from playwright.async_api import expect
 from skimage import data
 
 from benchmarks.live.clip import moving_photograph, to_video
 from benchmarks.live.server_process import ServerProcess
-from tests.e2e.conftest import Visit
+from tests.e2e.conftest import Start, Visit
 from tests.e2e.offline import Picture
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -81,6 +82,8 @@ async def test_telemetry_is_numbers(server: ServerProcess, visit: Visit) -> None
     assert stats["frames"]["edited"] <= stats["frames"]["in"]
     for testid in SHOWN:
         assert re.search(r"\d", await visitor.shown(testid)), testid
+    for testid in ("server-ms", "apply-ms"):
+        assert re.search(r"\d ms$", await visitor.shown(testid)), testid
 
 
 async def test_the_demo_clip_works_without_a_camera(server: ServerProcess, visit: Visit) -> None:
@@ -111,14 +114,17 @@ async def test_a_dropped_video_file_takes_the_cameras_place(
     assert is_grey(await visitor.sees())
 
 
-async def test_a_file_that_is_no_video_is_named(server: ServerProcess, visit: Visit) -> None:
-    visitor = await visit(server, clip=None)
+async def test_a_file_that_is_no_video_is_named(start: Start, visit: Visit) -> None:
+    visitor = await visit(start(), clip=None)
     await visitor.open()
 
-    await visitor.drop("notes.mp4", "video/mp4", b"not a video at all")
+    name = f"{'notes' * 40}.mp4"
+    await visitor.drop(name, "video/mp4", b"not a video at all")
 
     assert "does not play" in await visitor.troubled("file-unplayable")
-    assert "notes.mp4" in await visitor.shown("start-trouble")
+    assert name in await visitor.shown("start-trouble")
+    wider = "box => box.scrollWidth - box.clientWidth"
+    assert await visitor.page.get_by_test_id("start-trouble").evaluate(wider) == 0
 
 
 async def test_an_unknown_instruction_offers_the_nearest_known(server: ServerProcess, visit: Visit) -> None:
@@ -177,6 +183,31 @@ async def test_a_phone_shows_the_page_without_scrolling_sideways(
     box = await visitor.page.get_by_test_id("edited-video").bounding_box()
     assert box is not None
     assert box["width"] > 0.8 * width
+
+
+async def test_a_touch_presses_nothing_that_the_full_screen_has_hidden(start: Start, visit: Visit) -> None:
+    visitor = await visit(start(), viewport={"width": 390, "height": 740}, is_mobile=True, has_touch=True)
+    await visitor.go_live(NEGATIVE)
+    page = visitor.page
+    mirror = page.get_by_test_id("mirror")
+    before = await mirror.get_attribute("aria-pressed")
+    await page.get_by_test_id("fullscreen").tap()
+    await page.locator("#studio.idle:fullscreen").wait_for()
+    box = await mirror.bounding_box()
+    assert box is not None
+
+    await page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+
+    await page.locator("#studio:not(.idle):fullscreen").wait_for()
+    assert await mirror.get_attribute("aria-pressed") == before
+
+
+async def test_stopping_raises_no_keyboard_on_a_phone(start: Start, visit: Visit) -> None:
+    visitor = await visit(start(), viewport={"width": 390, "height": 740}, is_mobile=True, has_touch=True)
+    await visitor.go_live(NEGATIVE)
+    await visitor.page.get_by_test_id("leave").tap()
+    await visitor.shown("start")
+    await expect(visitor.page.locator("#main")).to_be_focused()
 
 
 def is_grey(picture: Picture) -> bool:

@@ -8,10 +8,11 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from playwright.async_api import expect
 
 from benchmarks.live.chromium_client import browser_processes
 from benchmarks.live.server_process import ServerProcess
-from tests.e2e.conftest import Visit
+from tests.e2e.conftest import Start, Visit
 from tests.e2e.offline import OfflineEdits
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -117,6 +118,23 @@ async def test_a_server_that_is_not_there_is_named(own_server: OwnServer, visit:
     await visitor.page.get_by_test_id("use-camera").click()
 
     assert await visitor.troubled("server-unreachable") == "The server does not answer"
+
+
+async def test_a_token_that_is_no_longer_taken_is_said_and_asked_for(start: Start, visit: Visit) -> None:
+    server = start(token="the first one")
+    visitor = await visit(server)
+    await visitor.go_live(GREY, token="the first one")
+    server.kill()
+    start(server.port, token="another one")
+
+    assert await visitor.troubled("token-needed") == "This server asks for a token"
+    await visitor.page.get_by_test_id("remedy-token").click()
+
+    dialog = visitor.page.get_by_test_id("token-dialog")
+    await expect(dialog.get_by_text("The server did not take that token.")).to_be_visible()
+    await dialog.get_by_test_id("token").fill("another one")
+    await dialog.get_by_test_id("token-submit").click()
+    await visitor.until(lambda now: now["state"] == "live")
 
 
 async def session_ids(server: ServerProcess) -> list[str]:

@@ -107,6 +107,8 @@ export function udpFinding(outcome: ProbeOutcome, network: Network): Finding {
       return good(`Packets reach the server directly and come back in ${outcome.roundTripMs} ms.`);
     case "refused":
       return idle(`Not tried: ${outcome.detail}.`);
+    case "unusable":
+      return unusable(outcome.detail);
     case "no-relay":
     case "blocked": {
       const ports =
@@ -116,6 +118,10 @@ export function udpFinding(outcome: ProbeOutcome, network: Network): Finding {
       );
     }
   }
+}
+
+function unusable(detail: string): Finding {
+  return bad(`This browser cannot try it: ${detail.replace(/\.$/, "")}.`);
 }
 
 async function checkTurn(
@@ -142,6 +148,8 @@ export function turnFinding(outcome: ProbeOutcome): Finding {
       return good(`The relay reaches the server; there and back in ${outcome.roundTripMs} ms.`);
     case "refused":
       return idle(`Not tried: ${outcome.detail}.`);
+    case "unusable":
+      return unusable(outcome.detail);
     case "no-relay":
       if (outcome.errorCode === 401 || outcome.errorCode === 403 || outcome.errorCode === 441) {
         return bad(

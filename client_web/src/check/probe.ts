@@ -9,7 +9,9 @@ export type ProbeOutcome =
   | { readonly kind: "no-relay"; readonly errorCode: number | null }
   | { readonly kind: "blocked" }
   /** The server does not take part. */
-  | { readonly kind: "refused"; readonly detail: string };
+  | { readonly kind: "refused"; readonly detail: string }
+  /** The browser does not: it has no WebRTC, or does not take what the server names. */
+  | { readonly kind: "unusable"; readonly detail: string };
 
 const TIMEOUT_MS = 8_000;
 const ECHOES = 3;
@@ -21,16 +23,20 @@ export async function probe(
   policy: RTCIceTransportPolicy,
   signal: AbortSignal,
 ): Promise<ProbeOutcome> {
-  const connection = new RTCPeerConnection({
-    iceServers: [...iceServers],
-    iceTransportPolicy: policy,
-  });
+  if (typeof RTCPeerConnection === "undefined") {
+    return { kind: "unusable", detail: "it has no WebRTC, or it is switched off" };
+  }
+  let connection: RTCPeerConnection | null = null;
   let errorCode: number | null = null;
-  connection.addEventListener("icecandidateerror", (event) => {
-    // A refusal says more than that another address of the same server did not answer.
-    if (errorCode === null || errorCode === 701) errorCode = event.errorCode;
-  });
   try {
+    connection = new RTCPeerConnection({
+      iceServers: [...iceServers],
+      iceTransportPolicy: policy,
+    });
+    connection.addEventListener("icecandidateerror", (event) => {
+      // A refusal says more than that another address of the same server did not answer.
+      if (errorCode === null || errorCode === 701) errorCode = event.errorCode;
+    });
     const channel = connection.createDataChannel("probe");
     await connection.setLocalDescription();
     await gathered(connection, policy === "relay" ? TIMEOUT_MS : undefined);
@@ -49,9 +55,10 @@ export async function probe(
     if (error instanceof Unreachable) {
       return { kind: "refused", detail: "the server does not answer" };
     }
+    if (error instanceof DOMException) return { kind: "unusable", detail: error.message };
     throw error;
   } finally {
-    connection.close();
+    connection?.close();
   }
 }
 

@@ -71,26 +71,26 @@ async function opened(
   channel: RTCDataChannel,
   signal: AbortSignal,
 ): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    if (channel.readyState === "open") {
-      resolve();
-      return;
-    }
-    const timer = setTimeout(() => reject(new ConnectionFailed()), OPENING_TIMEOUT_MS);
-    const fail = () => {
-      clearTimeout(timer);
-      reject(new ConnectionFailed());
-    };
-    channel.addEventListener("open", () => {
-      clearTimeout(timer);
-      resolve();
+  if (channel.readyState === "open") return;
+  signal.throwIfAborted();
+  let fail = () => {};
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  try {
+    await new Promise<void>((resolve, reject) => {
+      fail = () => reject(new ConnectionFailed());
+      timer = setTimeout(fail, OPENING_TIMEOUT_MS);
+      channel.addEventListener("open", () => resolve());
+      channel.addEventListener("close", fail);
+      signal.addEventListener("abort", fail);
+      connection.addEventListener("connectionstatechange", () => {
+        if (connection.connectionState === "failed") fail();
+      });
     });
-    channel.addEventListener("close", fail);
-    signal.addEventListener("abort", fail);
-    connection.addEventListener("connectionstatechange", () => {
-      if (connection.connectionState === "failed") fail();
-    });
-  });
+  } finally {
+    clearTimeout(timer);
+    // A visit outlives its connections; each would be kept for as long as it listens.
+    signal.removeEventListener("abort", fail);
+  }
 }
 
 /**

@@ -4,6 +4,8 @@ import { Problem, problem, Unreachable } from "../server/http";
 import { iceServersOf } from "./ice";
 import { ConnectionFailed, gathered, showAtOnce } from "./peer";
 
+const TIMEOUT_MS = 10_000;
+
 export interface Viewing {
   readonly connection: RTCPeerConnection;
   readonly stream: MediaStream;
@@ -60,7 +62,8 @@ export async function watch(endpoint: URL, token: string | null): Promise<Viewin
 
 async function reach(url: URL, request: RequestInit): Promise<Response> {
   try {
-    return await fetch(url, { ...request, cache: "no-store" });
+    const signal = AbortSignal.timeout(TIMEOUT_MS);
+    return await fetch(url, { ...request, cache: "no-store", signal });
   } catch {
     throw new Unreachable();
   }

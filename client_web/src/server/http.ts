@@ -41,8 +41,8 @@ export async function json(response: Response): Promise<unknown> {
 
 export async function problem(response: Response): Promise<Error> {
   const isJson = (response.headers.get("Content-Type") ?? "").includes("json");
-  // A proxy whose server is gone answers 500, 502 or 504 in its own words, never in problem JSON.
-  if (!isJson && [500, 502, 504].includes(response.status)) return new Unreachable();
+  // A proxy whose server is gone answers one of these in its own words, never in problem JSON.
+  if (!isJson && [500, 502, 503, 504].includes(response.status)) return new Unreachable();
   const body = isJson ? fields(await response.json().catch(() => null)) : null;
   const retryAfter = Number(response.headers.get("Retry-After") ?? Number.NaN);
   return new Problem(
@@ -51,6 +51,16 @@ export async function problem(response: Response): Promise<Error> {
     text(body?.["detail"]) ?? "",
     Number.isFinite(retryAfter) ? retryAfter : null,
   );
+}
+
+function authorize(headers: Headers, bearer: string): void {
+  try {
+    headers.set("Authorization", `Bearer ${bearer}`);
+  } catch (error) {
+    // What no header can carry (an invisible character that came with a copy) is nobody's token.
+    if (error instanceof TypeError) throw new Problem(401, "Unauthorized", "", null);
+    throw error;
+  }
 }
 
 /** Calls the server, with its token. */
@@ -69,7 +79,7 @@ export class Http {
     const headers = new Headers();
     if (request.type !== undefined) headers.set("Content-Type", request.type);
     const bearer = request.bearer ?? this.token;
-    if (bearer !== null) headers.set("Authorization", `Bearer ${bearer}`);
+    if (bearer !== null) authorize(headers, bearer);
 
     const abort = new AbortController();
     const cancel = () => abort.abort();
@@ -84,7 +94,9 @@ export class Http {
         signal: abort.signal,
       });
       if (!response.ok) throw await problem(response);
-      return response;
+      // The whole of it, within the time limit: a network may go between an answer's head and its body.
+      const body = await response.blob();
+      return new Response(body.size === 0 ? null : body, response);
     } catch (error) {
       request.signal?.throwIfAborted();
       // fetch says TypeError for "no connection" and AbortError for our own time limit.

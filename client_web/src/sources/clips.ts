@@ -50,10 +50,16 @@ export function drawView(
   context.setTransform(1, 0, 0, 1, 0, 0);
 }
 
+/** @throws CameraTrouble "demo-missing" if it does not come */
 export async function loadPhotograph(): Promise<HTMLImageElement> {
   const photograph = new Image();
   photograph.src = new URL("astronaut.webp", document.baseURI).href;
-  await photograph.decode();
+  try {
+    await photograph.decode();
+  } catch (error) {
+    if (error instanceof DOMException) throw new CameraTrouble("demo-missing");
+    throw error;
+  }
   return photograph;
 }
 
@@ -100,7 +106,11 @@ function drawingOn(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
   return context;
 }
 
-/** The built-in clip: a photograph, filmed by a camera that moves. No video file is shipped. */
+/**
+ * The built-in clip: a photograph, filmed by a camera that moves. No video file is shipped.
+ *
+ * @throws CameraTrouble "demo-missing" if the photograph does not come
+ */
 export async function openDemo(size: Size): Promise<Source> {
   const canvas = document.createElement("canvas");
   canvas.width = size.width;

@@ -16,6 +16,9 @@ export interface SourceUse {
   changed(opened: Source | null): void;
 }
 
+/** A camera on a busy machine sends nothing for a moment now and then; longer is worth a word. */
+const MUTED_MS = 2_000;
+
 interface Opened {
   readonly source: Source;
   readonly size: Size;
@@ -50,7 +53,7 @@ export class Sources {
         return;
       }
       if (kind === "file") this.file = chosen;
-      this.trouble = null;
+      this.trouble = kind === "camera" && source.track.muted ? describe("camera-muted") : null;
       this.watch(source);
       if (visit === null) this.use.enter(source, size);
       else await visit.replaceSource(source);
@@ -106,12 +109,24 @@ export class Sources {
     this.use.changed(null);
   }
 
-  /** A camera can be unplugged or taken back at any time. */
-  private watch(source: Source): void {
-    source.track.addEventListener("ended", () => {
-      if (this.use.visit()?.source !== source) return;
-      this.trouble = describe("camera-ended");
+  /** A camera can be unplugged, taken back or switched off at any time. */
+  private watch({ kind, track }: Source): void {
+    const say = (trouble: Trouble | null) => {
+      if (this.use.visit()?.source.track !== track) return;
+      this.trouble = trouble;
       this.use.changed(null);
+    };
+    track.addEventListener("ended", () => say(describe("camera-ended")));
+    if (kind !== "camera") return;
+    const muted = () => {
+      setTimeout(() => {
+        if (track.muted && track.readyState === "live") say(describe("camera-muted"));
+      }, MUTED_MS);
+    };
+    if (track.muted) muted();
+    track.addEventListener("mute", muted);
+    track.addEventListener("unmute", () => {
+      if (this.trouble?.kind === "camera-muted") say(null);
     });
   }
 }

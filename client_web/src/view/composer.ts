@@ -2,7 +2,7 @@ import type { Ack, Place } from "../messages/control";
 import { type Family, tour } from "../server/suggestions";
 import { type Entry, isUnknown } from "../visit/instructions";
 import type { Visit } from "../visit/visit";
-import { byId, create, write } from "./dom";
+import { byId, create, focusToType, write } from "./dom";
 import { count, milliseconds } from "./format";
 import { InstructionBox, objection } from "./instruction_box";
 
@@ -58,8 +58,7 @@ export class Composer {
 
   begin(): void {
     this.objected = null;
-    // On a touch screen the focus would raise the keyboard over the picture.
-    if (matchMedia("(pointer: fine)").matches) this.focus();
+    focusToType(this.box.input);
   }
 
   focus(): void {
@@ -80,7 +79,7 @@ export class Composer {
     const { current } = visit.instructions;
     if (this.objected === null) {
       if (visit.refusal !== null) this.say("refused", visit.refusal);
-      else this.say(current?.status ?? "none", this.words(current));
+      else this.say(current?.status ?? "none", this.words(current, visit.wanted));
     }
     this.receipt.dataset["known"] = String(current?.ack?.known ?? true);
     this.showUnknown(visit);
@@ -118,7 +117,7 @@ export class Composer {
     write(this.receipt, words);
   }
 
-  private words(entry: Entry | null): string {
+  private words(entry: Entry | null, picture: Held): string {
     if (entry === null) return "Type how it should look and press Enter.";
     switch (entry.status) {
       case "queued":
@@ -126,7 +125,7 @@ export class Composer {
       case "sending":
         return "Sending…";
       case "accepted":
-        return `${this.understood(entry)}Waiting for the first frame…`;
+        return `${this.understood(entry)}${awaitedWords(picture)}`;
       case "applied": {
         const { receipt, shownAfterMs } = entry;
         const frame = receipt?.frame_index == null ? "" : `, frame ${count(receipt.frame_index)}`;
@@ -148,6 +147,19 @@ export class Composer {
     const done = doneWords(ack, this.families);
     return done === "" ? "" : `${done}. `;
   }
+}
+
+/** Whether the picture follows what is asked for. */
+interface Held {
+  readonly frozen: boolean;
+  readonly edits: { readonly bypassed: boolean } | null;
+}
+
+/** What the first frame of an instruction that was taken waits for. */
+export function awaitedWords({ frozen, edits }: Held): string {
+  if (frozen) return "It shows when the picture goes on.";
+  if (edits?.bypassed) return "It shows when the bypass ends.";
+  return "Waiting for the first frame…";
 }
 
 /** What an instruction makes of the picture, by the labels of its families; empty where nothing. */

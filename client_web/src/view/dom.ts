@@ -10,6 +10,12 @@ export function write(element: Element, words: string): void {
   if (element.textContent !== words) element.textContent = words;
 }
 
+/** Focus a text box; on a touch screen, where that would raise the keyboard over the page, the page's main part. */
+export function focusToType(box: HTMLInputElement): void {
+  const place = matchMedia("(pointer: fine)").matches ? box : byId("main", HTMLElement);
+  place.focus({ preventScroll: true });
+}
+
 export function create<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   attributes: Readonly<Record<string, string>> = {},

@@ -13,6 +13,11 @@ export function pair(value: Percentiles | null): string {
   return value === null ? UNMEASURED : `${milliseconds(value.p50)} / ${milliseconds(value.p95)}`;
 }
 
+/** A value in words with its unit; a dash needs none. */
+export function withUnit(words: string, unit: string): string {
+  return words === UNMEASURED ? words : `${words} ${unit}`;
+}
+
 export function rate(perSecond: number | null): string {
   return perSecond === null ? UNMEASURED : perSecond.toFixed(perSecond < 9.95 ? 1 : 0);
 }
@@ -54,11 +59,23 @@ export function size(value: readonly [number, number] | null): string {
   return value === null ? UNMEASURED : `${value[0]} × ${value[1]}`;
 }
 
-/** Why frames were dropped, largest first: "3 inbox, 1 decode"; "none" if none were. */
+/** Where on its way a frame was dropped, by the server's name for it. */
+const DROPPED: Readonly<Record<string, string>> = {
+  network: "lost on the way up",
+  decode: "in decoding",
+  inbox: "before the edit",
+  outbox: "after the edit",
+  encode: "in encoding",
+  frozen: "while frozen",
+};
+
+/** How many frames were dropped and where, most first: "3 before the edit, 1 while frozen"; "none" if none were. */
 export function drops(dropped: Readonly<Record<string, number>>): string {
   const reasons = Object.entries(dropped);
   if (reasons.length === 0) return UNMEASURED;
   const some = reasons.filter(([, n]) => n > 0).sort(([, a], [, b]) => b - a);
   if (some.length === 0) return "none";
-  return some.map(([reason, n]) => `${count(n)} ${reason.replaceAll("_", " ")}`).join(", ");
+  return some
+    .map(([reason, n]) => `${count(n)} ${DROPPED[reason] ?? reason.replaceAll("_", " ")}`)
+    .join(", ");
 }

@@ -21,7 +21,7 @@ export class FullScreen {
       this.button.setAttribute("aria-pressed", String(document.fullscreenElement !== null));
       this.wake();
     });
-    for (const sign of ["pointermove", "keydown", "focusin"]) {
+    for (const sign of ["click", "pointermove", "keydown", "focusin"]) {
       this.studio.addEventListener(sign, () => this.wake());
     }
   }

@@ -1,3 +1,4 @@
+import type { Recording } from "../messages/control";
 import type { Visit } from "../visit/visit";
 import { byId, create, write } from "./dom";
 
@@ -32,16 +33,21 @@ export class RecordingView {
     this.shown = key;
     this.recorded.hidden = key === "";
     if (recording === null || key === "") return;
-    const length = recording.duration_s === null ? "" : ` ${recording.duration_s.toFixed(1)} s`;
-    const why = recording.reason === "stopped" ? "" : ` It ended because ${recording.reason}.`;
     this.recorded.replaceChildren(
-      `Recorded${length}.${why} `,
+      `${recordedWords(recording)} `,
       ...files.flatMap(({ name, url }) => [
         create("a", { href: url.href, download: "" }, NAMES[name] ?? name),
         " ",
       ]),
     );
   }
+}
+
+/** How long a recording is, and why it ended where nobody asked for that. */
+export function recordedWords({ duration_s: duration, reason }: Recording): string {
+  const length = duration === null ? "" : ` ${duration.toFixed(1)} s`;
+  const why = reason === null || reason === "stopped" ? "" : ` It ended early: ${reason}.`;
+  return `Recorded${length}.${why}`;
 }
 
 /** Minutes and seconds. */

@@ -40,7 +40,8 @@ export function listenToKeys(shortcuts: Shortcuts): void {
       shortcuts.type();
     } else {
       const button = BUTTONS[event.key];
-      if (button !== undefined) press(button);
+      // A key that is held down repeats, and each of these is a switch.
+      if (button !== undefined && !event.repeat) press(button);
     }
   });
 }

@@ -3,7 +3,17 @@ import type { Measured } from "../rtc/statistics";
 import { Sparkline, StageBars } from "./charts";
 import { byId, write } from "./dom";
 import { EngineView } from "./engine";
-import { bytes, count, drops, milliseconds, pair, rate, size, UNMEASURED } from "./format";
+import {
+  bytes,
+  count,
+  drops,
+  milliseconds,
+  pair,
+  rate,
+  size,
+  UNMEASURED,
+  withUnit,
+} from "./format";
 import { showTraffic } from "./traffic";
 
 /** How often the charts move on, whatever arrives in between. */
@@ -41,7 +51,7 @@ export class TelemetryView {
 
   private figures(stats: Stats | null, measured: Measured | null): void {
     setFigure("g2g", milliseconds(measured?.glassToGlass?.p50 ?? null));
-    set("g2g-p95", milliseconds(measured?.glassToGlass?.p95 ?? null));
+    set("g2g-p95", withUnit(milliseconds(measured?.glassToGlass?.p95 ?? null), "ms"));
     set("summary-figures", summaryWords(stats, measured));
     setFigure("fps-out", rate(stats?.fps.out ?? null));
     set("fps-in", rate(stats?.fps.in ?? null));
@@ -50,9 +60,8 @@ export class TelemetryView {
 
   private facts(stats: Stats | null): void {
     const onDevice = stats?.memory.device_allocated_bytes != null;
-    set("server-ms", pair(stats?.server_ms ?? null));
-    const apply = stats?.instruction_apply_ms ?? null;
-    set("apply-ms", apply === null ? UNMEASURED : `${milliseconds(apply)} ms`);
+    set("server-ms", withUnit(pair(stats?.server_ms ?? null), "ms"));
+    set("apply-ms", withUnit(milliseconds(stats?.instruction_apply_ms ?? null), "ms"));
     set("frames-edited", count(stats?.frames.edited ?? null));
     set("drops", stats === null ? UNMEASURED : drops(stats.frames.dropped));
     set("memory-name", onDevice ? "Device memory" : "Process memory");

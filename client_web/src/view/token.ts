@@ -7,7 +7,7 @@ export class TokenDialog {
 
   constructor(take: (token: string) => void) {
     byId("token-form", HTMLFormElement).addEventListener("submit", () => {
-      const token = this.field.value;
+      const token = this.field.value.trim();
       this.field.value = "";
       if (token !== "") take(token);
     });

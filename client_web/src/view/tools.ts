@@ -1,4 +1,5 @@
 import type { ControlRequest } from "../messages/control";
+import { recall, remember } from "../remembered";
 import type { Visit } from "../visit/visit";
 import { byId, write } from "./dom";
 
@@ -60,8 +61,8 @@ function switchOverlay(): void {
   const set = (on: boolean) => {
     hud.hidden = !on;
     overlay.setAttribute("aria-pressed", String(on));
-    localStorage.setItem(OVERLAY_KEY, on ? "1" : "0");
+    remember("localStorage", OVERLAY_KEY, on ? "1" : "0");
   };
-  set(localStorage.getItem(OVERLAY_KEY) === "1");
+  set(recall("localStorage", OVERLAY_KEY) === "1");
   overlay.addEventListener("click", () => set(hud.hidden !== false));
 }

@@ -14,6 +14,7 @@ const STILL_MS = 5_000;
 /** Who came before the picture waits longer for it than who lost it. */
 const FIRST_PICTURE_MS = 30_000;
 const CHECK_MS = 100;
+const STATS_TIMEOUT_MS = 2_000;
 
 const base = new URL(".", document.baseURI);
 const wishes = readViewerAddress(new URL(location.href));
@@ -83,7 +84,10 @@ async function stats(): Promise<Stats | null> {
   const headers: Record<string, string> =
     wishes.token === null ? {} : { Authorization: `Bearer ${wishes.token}` };
   try {
-    const response = await fetch(`${viewing.session.href}/stats`, { headers, cache: "no-store" });
+    // Unanswered ones would pile up, and the next try to watch behind them.
+    const signal = AbortSignal.timeout(STATS_TIMEOUT_MS);
+    const request: RequestInit = { headers, cache: "no-store", signal };
+    const response = await fetch(`${viewing.session.href}/stats`, request);
     return response.ok ? parseStats(await response.json()) : null;
   } catch {
     return null;

@@ -2,6 +2,9 @@ import type { Recording } from "../messages/control";
 import type { Api } from "../server/api";
 import type { Link } from "./link";
 
+/** Written as soon as a picture has left, so not yet named when a recording begins. */
+const EDITED = "edited.mp4";
+
 /** The recording under way, or the last one that ended. */
 export class Take {
   recording: Recording | null = null;
@@ -22,8 +25,11 @@ export class Take {
     }
   }
 
-  /** The connection is gone, and the recording with it. */
-  lose(): void {
-    this.since = null;
+  /** The connection is gone: the server ends the recording by itself and keeps it, but nobody tells of it any more. */
+  lose(link: Link | null): void {
+    if (this.since === null || this.recording === null) return;
+    const files = [...new Set([EDITED, ...this.recording.files])];
+    const reason = "the connection was lost";
+    this.hear({ ...this.recording, state: "interrupted", reason, duration_s: null, files }, link);
   }
 }

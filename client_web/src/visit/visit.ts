@@ -92,6 +92,7 @@ export class Visit {
     const strength = this.wanted.strengthAt(place);
     this.wanted.keep(text, place);
     this.warning = null;
+    this.refusal = null;
     void this.send(entry, place, strength).then(() => {
       if (entry.status === "refused") this.wanted.giveUp();
     });
@@ -105,7 +106,8 @@ export class Visit {
 
   setFrozen(frozen: boolean): void {
     this.wanted.frozen = frozen;
-    this.tell({ type: "freeze", frozen });
+    this.wanted.toFreeze = frozen && !this.pictured;
+    if (!this.wanted.toFreeze) this.tell({ type: "freeze", frozen });
     this.settleState();
   }
 
@@ -148,6 +150,8 @@ export class Visit {
     this.hurry?.();
     this.linkEnd.abort();
     this.source.close();
+    // Its last picture would show through under the next visit's first.
+    this.video.srcObject = null;
     this.state = "ended";
   }
 
@@ -160,22 +164,22 @@ export class Visit {
     if (notReady !== null) throw new ModelFailed(notReady.detail);
 
     const session = await this.api.openSession(this.model, signal);
+    let peer: Peer | null = null;
     try {
-      const { track } = this.source;
-      const peer = await connect(
-        track,
-        session,
-        (sdp) => this.api.offer(session, sdp, signal),
-        signal,
-      );
+      let { track } = this.source;
+      peer = await connect(track, session, (sdp) => this.api.offer(session, sdp, signal), signal);
       // The visitor may have changed the source while the connection was being made.
-      if (this.source.track !== track) await peer.sender.replaceTrack(this.source.track);
+      while (this.source.track !== track) {
+        track = this.source.track;
+        await peer.sender.replaceTrack(track);
+      }
       signal.throwIfAborted();
       await this.live(session, peer);
     } finally {
       // Before the connection closes, so that the server hears it from us and not from the silence.
       await Promise.race([this.api.closeSession(session), pause(CLOSING_MS)]);
       this.drop();
+      peer?.connection.close();
     }
   }
 
@@ -227,13 +231,12 @@ export class Visit {
   }
 
   private drop(): void {
+    this.take.lose(this.link);
     this.link?.statistics.close();
-    this.link?.peer.connection.close();
     this.link = null;
     this.pictured = false;
     this.warning = null;
     this.wanted.lose();
-    this.take.lose();
     this.instructions.lose();
   }
 
@@ -269,6 +272,7 @@ export class Visit {
   private becomePictured(): void {
     this.pictured = true;
     this.backoff.reset();
+    this.wanted.pictured(this);
     this.settleState();
   }
 

@@ -17,6 +17,8 @@ export class Wanted {
   edits: Edits | null = null;
   strength = 1;
   frozen = false;
+  /** Whether the server is still to be told to freeze: not before there is a picture, or it would hold none. */
+  toFreeze = false;
   private kept: readonly KeptLayer[] = [];
   private bypassed = false;
   private restoring = false;
@@ -35,7 +37,7 @@ export class Wanted {
     if (this.restoring) return;
     if (edits.layers.length > 0 || edits.can_undo) this.kept = edits.layers;
     this.bypassed = edits.bypassed;
-    this.frozen = edits.frozen;
+    if (!this.toFreeze) this.frozen = edits.frozen;
     const top = edits.layers.at(-1);
     if (top !== undefined && performance.now() - this.strengthSetAt > STRENGTH_SETTLES_MS) {
       this.strength = top.strength;
@@ -70,6 +72,7 @@ export class Wanted {
    */
   async restore(session: Teller, entryOf: (text: string) => Entry): Promise<void> {
     this.restoring = true;
+    this.toFreeze = this.frozen;
     let place: Place = "alone";
     for (const layer of this.kept) {
       const id = await session.send(entryOf(layer.text), place, layer.strength);
@@ -78,7 +81,12 @@ export class Wanted {
       if (!layer.enabled) session.tell({ type: "layer", instruction_id: id, enabled: false });
     }
     if (this.bypassed) session.tell({ type: "bypass", bypassed: true });
-    if (this.frozen) session.tell({ type: "freeze", frozen: true });
     this.restoring = false;
+  }
+
+  /** The first picture of a session shows. */
+  pictured(session: Teller): void {
+    if (this.toFreeze) session.tell({ type: "freeze", frozen: true });
+    this.toFreeze = false;
   }
 }

@@ -22,6 +22,11 @@ function problem(status: number, detail: string, headers: Record<string, string>
   });
 }
 
+/** A body that the network did not bring. */
+function cutOff(): ReadableStream {
+  return new ReadableStream({ start: (body) => body.error(new TypeError("network error")) });
+}
+
 afterEach(() => {
   vi.unstubAllGlobals();
 });
@@ -70,12 +75,21 @@ it("keeps the reason of any other refusal", async () => {
   );
 });
 
+it("takes a token that no header can carry for a wrong one", async () => {
+  serverThat(() => Response.json([]));
+  await expect(new Api(new Http(BASE, "se\u200bcret")).models()).rejects.toMatchObject({
+    status: 401,
+  });
+});
+
 it("knows a server that is not there from one that answers", async () => {
   const api = new Api(new Http(BASE, null));
   const gone = [
     () => Promise.reject(new TypeError("no connection")),
     () => new Response("Bad gateway", { status: 502 }),
+    () => new Response("no available server", { status: 503 }),
     () => new Response("<h1>Log in to the hotel's network</h1>"),
+    () => new Response(cutOff()),
   ];
   for (const answer of gone) {
     serverThat(answer);

@@ -1,5 +1,10 @@
-import { expect, it } from "vitest";
-import { fitted, handHeldView } from "../../src/sources/clips";
+import { afterEach, expect, it, vi } from "vitest";
+import { fitted, handHeldView, openDemo } from "../../src/sources/clips";
+import { describe } from "../../src/troubles";
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+});
 
 it("scales a clip down to fit, keeps its shape and even sides", () => {
   const box = { width: 640, height: 480 };
@@ -17,4 +22,18 @@ it("moves the demo camera in every frame, but never far", () => {
     expect(moved).toBeLessThan(0.01);
     expect(now.width).toBeLessThan(0.9);
   }
+});
+
+it("says that the demo clip's photograph does not come", async () => {
+  const canvas = { getContext: () => ({}) };
+  vi.stubGlobal("document", { baseURI: "http://localhost/", createElement: () => canvas });
+  vi.stubGlobal(
+    "Image",
+    class {
+      decode = () => Promise.reject(new DOMException("cannot be decoded", "EncodingError"));
+    },
+  );
+  const opened = openDemo({ width: 640, height: 480 });
+  await expect(opened).rejects.toMatchObject({ kind: "demo-missing" });
+  expect(describe("demo-missing").remedies).toContain("demo");
 });

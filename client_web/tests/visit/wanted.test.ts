@@ -40,7 +40,7 @@ beforeEach(() => {
   session = new Session();
 });
 
-it("tells the next session the whole stack, switches, bypass and freeze", async () => {
+it("tells the next session the whole stack, switches and bypass", async () => {
   const layers = [layer("night", 0.5), layer("fog", 1, false), layer("rain", 0.8)];
   wanted.hear({ ...NOTHING, layers, bypassed: true, frozen: true });
   wanted.lose();
@@ -56,8 +56,22 @@ it("tells the next session the whole stack, switches, bypass and freeze", async 
     { type: "layer", instruction_id: "id of fog", enabled: false },
     ["rain", "top", 0.8],
     { type: "bypass", bypassed: true },
-    { type: "freeze", frozen: true },
   ]);
+});
+
+it("freezes the next session only when it shows a picture, or there would be none to hold", async () => {
+  wanted.hear({ ...NOTHING, layers: [layer("night")], frozen: true });
+  wanted.lose();
+  await wanted.restore(session, entryOf);
+  wanted.hear({ ...NOTHING, layers: [layer("night")] });
+  expect(session.told).toEqual([["night", "alone", 1]]);
+  expect(wanted.frozen).toBe(true);
+
+  wanted.pictured(session);
+  expect(session.told.at(-1)).toEqual({ type: "freeze", frozen: true });
+
+  wanted.hear({ ...NOTHING, layers: [layer("night")] });
+  expect(wanted.frozen).toBe(false);
 });
 
 it("tells what was asked for while there was no session", async () => {

@@ -1,0 +1,45 @@
+import { expect, it } from "vitest";
+import type { Recording } from "../../src/messages/control";
+import { Api, type OpenedSession } from "../../src/server/api";
+import { Http } from "../../src/server/http";
+import { recordedWords } from "../../src/view/recording";
+import type { Link } from "../../src/visit/link";
+import { Take } from "../../src/visit/take";
+
+const BEGUN: Recording = {
+  type: "recording",
+  id: "r1",
+  state: "recording",
+  reason: null,
+  duration_s: 0,
+  files: ["instructions.jsonl"],
+};
+const LINK = { session: { token: "t" } as OpenedSession } as Link;
+
+function take(): Take {
+  return new Take(new Api(new Http(new URL("http://localhost/"), null)));
+}
+
+it("says what became of a recording whose connection was lost, and where it is", () => {
+  const taken = take();
+  taken.hear(BEGUN, LINK);
+  taken.lose(LINK);
+  expect(taken.since).toBeNull();
+  expect(taken.recording && recordedWords(taken.recording)).toBe(
+    "Recorded. It ended early: the connection was lost.",
+  );
+  expect(taken.files.map(({ url }) => url.href)).toEqual([
+    "http://localhost/v1/recordings/r1/files/edited.mp4?token=t",
+    "http://localhost/v1/recordings/r1/files/instructions.jsonl?token=t",
+  ]);
+});
+
+it("keeps what is said of one that had ended before", () => {
+  const taken = take();
+  const ended: Recording = { ...BEGUN, state: "ended", reason: "stopped", duration_s: 2.5 };
+  taken.hear(ended, LINK);
+  taken.lose(LINK);
+  expect(taken.recording).toEqual(ended);
+  expect(recordedWords(ended)).toBe("Recorded 2.5 s.");
+  expect(taken.files).toHaveLength(1);
+});
