@@ -55,10 +55,11 @@ class TensorRtEngine:
         self._cache_path = path.parent / RUNTIME_CACHE
         self._cache: Any = None
         self._config: Any = None
-        if hasattr(engine, "create_runtime_config"):
+        strategies = getattr(library.trt, "DynamicShapesKernelSpecializationStrategy", None)
+        # TensorRT itself has a runtime configuration too, but nothing to set in it: its kernels are in the engine.
+        if strategies is not None:
             self._config = engine.create_runtime_config()
             # Kernels for the shape itself at once, not some time after the frame was recorded with general ones.
-            strategies = library.trt.DynamicShapesKernelSpecializationStrategy
             self._config.dynamic_shapes_kernel_specialization_strategy = strategies.EAGER
             self._read_cache()
 
@@ -104,8 +105,6 @@ class TensorRtEngine:
             self.library.last_error = str(error)
 
     def _read_cache(self) -> None:
-        if self._config is None or not hasattr(self._config, "create_runtime_cache"):
-            return
         self._cache = self._config.create_runtime_cache()
         if self._cache_path.exists():
             self._cache.deserialize(self._cache_path.read_bytes())
