@@ -29,6 +29,7 @@ from engines.compilers.parts import (
     latent_shape,
     part_digest,
     parts_of,
+    parts_without_bytes,
     program_inputs,
 )
 from engines.compilers.placement import program_in
@@ -89,7 +90,9 @@ class TensorRtCompiler:
         self._store, self._ranges = store, ranges or {}
         self.dtype = ENGINE_DTYPES[precision]
         self.program = program_in(program, self.dtype)
-        self.parts = parts_of(self.program, self.dtype)
+        # torch-tensorrt has no operator that gives bytes.
+        split = parts_without_bytes if flavour.front_end else parts_of
+        self.parts = split(self.program, self.dtype)
         self._digests = {part.name: part_digest(part, self.program) for part in self.parts}
         self._loaded: dict[Path, TensorRtEngine] = {}
         self._workspace_bytes = 0
@@ -192,11 +195,9 @@ class TensorRtCompiler:
     def _builder(self, part: Part, shape: FrameShape, report: Report) -> Callable[[Path], None]:
         def build(folder: Path) -> None:
             if self.library.flavour.front_end:
-                module = part.module.cuda()
-                try:
-                    engine = build_from_torch(self.library, part, self.program, self.dtype, shape)
-                finally:
-                    module.cpu()
+                report("building", 0.0)
+                device = torch.device("cuda")
+                engine = build_from_torch(self.library, part, self.program, self.dtype, shape, device)
             else:
                 report("exporting", 0.0)
                 # In a folder of its own: large weights become files beside the network.
