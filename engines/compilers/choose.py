@@ -114,7 +114,7 @@ def home_of(
         return torch.device("cpu"), ENGINE_DTYPES["float16" if precision == "auto" else precision]
     if device.type == "cpu":
         return device, torch.float32
-    return device, torch.bfloat16 if precision == "auto" else ENGINE_DTYPES[precision]
+    return device, _native_dtype(device) if precision == "auto" else ENGINE_DTYPES[precision]
 
 
 def usual_compiler(device: torch.device) -> CompilerName:
@@ -144,13 +144,15 @@ def usual_compiler(device: torch.device) -> CompilerName:
 
 
 def eager_compiler(program: FrameProgram, device: torch.device) -> EagerCompiler:
-    """PyTorch in bfloat16 where the device multiplies it, else in float32."""
+    """PyTorch in bfloat16 where the device multiplies it, else in float16 on a GPU and in float32 on a CPU."""
     return EagerCompiler(program, device, _native_dtype(device))
 
 
 def _native_dtype(device: torch.device) -> torch.dtype:
-    native = device.type == "cuda" or has_bfloat16(cpu_flags())
-    return torch.bfloat16 if native else torch.float32
+    if device.type == "cuda":
+        # Turing's cards (sm75) only emulate it.
+        return torch.bfloat16 if torch.cuda.get_device_capability() >= (8, 0) else torch.float16
+    return torch.bfloat16 if has_bfloat16(cpu_flags()) else torch.float32
 
 
 def _floating(name: CompilerName, precision: Precision) -> torch.dtype:

@@ -77,12 +77,21 @@ def test_openvino_not_installed_is_one_clear_line(monkeypatch: pytest.MonkeyPatc
         choose_compiler("openvino", program(), CPU, never_calibrated, STORE)
 
 
+def test_a_gpu_that_only_emulates_bfloat16_computes_in_float16(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu = torch.device("cuda")
+    homes = []
+    for capability in ((7, 5), (8, 0), (12, 0)):
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda capability=capability: capability)
+        homes.append(home_of("inductor", "auto", gpu))
+
+    assert homes == [(gpu, torch.float16), (gpu, torch.bfloat16), (gpu, torch.bfloat16)]
+
+
 def test_engines_are_made_of_weights_in_main_memory_in_their_own_type() -> None:
     gpu, cpu = torch.device("cuda"), torch.device("cpu")
 
     assert home_of("tensorrt-rtx", "auto", gpu) == (cpu, torch.float16)
     assert home_of("tensorrt", "bfloat16", gpu) == (cpu, torch.bfloat16)
     assert home_of("tensorrt-rtx", "int8", cpu) == (cpu, torch.float16)
-    assert home_of("inductor", "auto", gpu) == (gpu, torch.bfloat16)
     assert home_of("eager", "float32", gpu) == (gpu, torch.float32)
     assert home_of("openvino", "int8", cpu) == (cpu, torch.float32)
