@@ -20,7 +20,7 @@ from engines.compilers.interface import (
     Report,
     unreported,
 )
-from engines.compilers.manifest import EngineManifest
+from engines.compilers.manifest import EngineManifest, EnginePart
 from engines.compilers.onnx_export import export_onnx
 from engines.compilers.onnx_quantisation import quantise_onnx
 from engines.compilers.parts import (
@@ -94,6 +94,7 @@ class TensorRtCompiler:
         split = parts_without_bytes if flavour.front_end else parts_of
         self.parts = split(self.program, self.dtype)
         self._digests = {part.name: part_digest(part, self.program) for part in self.parts}
+        self._found: dict[tuple[EnginePart, FrameShape], tuple[Path, int]] = {}
         self._loaded: dict[Path, TensorRtEngine] = {}
         self._workspace_bytes = 0
 
@@ -109,7 +110,7 @@ class TensorRtCompiler:
             )
         folders = self.build(shape, report)
         engines = [self._load(folders[part.name] / ENGINE_FILE) for part in self.parts]
-        profiles = [manifest_of(folders[part.name]).shapes.index(shape) for part in self.parts]
+        profiles = [self._found[part.name, shape][1] for part in self.parts]
         # The parts of one frame run one after another, so they share one scratch memory.
         size = max(
             1, *(engine.workspace_bytes(profile) for engine, profile in zip(engines, profiles, strict=True))
@@ -142,9 +143,14 @@ class TensorRtCompiler:
             def tell(phase: str, inner: float, name: str = part.name) -> None:
                 report(f"{name}: {phase}", begun + share * inner)  # noqa: B023  # called before the loop goes on
 
-            manifest = self.manifest(part, shape)
-            kept = self._store.covering(manifest, shape)
-            folders[part.name] = kept or self._store.obtain(manifest, self._builder(part, shape, tell))
+            if (part.name, shape) not in self._found:
+                manifest = self.manifest(part, shape)
+                kept = self._store.covering(manifest, shape)
+                folder = kept or self._store.obtain(manifest, self._builder(part, shape, tell))
+                # Once for all its shapes: to see that a file is whole, all of its gigabytes are read.
+                for profile, each in enumerate(manifest_of(folder).shapes):
+                    self._found[part.name, each] = folder, profile
+            folders[part.name] = self._found[part.name, shape][0]
             done += share
             report(f"{part.name}: ready", done)
         return folders
@@ -188,8 +194,10 @@ class TensorRtCompiler:
 
     def footprint(self) -> Footprint:
         """The loaded engines' weights and scratch memory."""
-        weights = sum(engine.weights_bytes for engine in self._loaded.values())
-        files = sum(path.stat().st_size for path in self._loaded)
+        # Another thread loads more of them meanwhile.
+        loaded = list(self._loaded.values())
+        weights = sum(engine.weights_bytes for engine in loaded)
+        files = sum(engine.file_bytes for engine in loaded)
         return Footprint(weights, max(0, files - weights), self._workspace_bytes)
 
     def _builder(self, part: Part, shape: FrameShape, report: Report) -> Callable[[Path], None]:

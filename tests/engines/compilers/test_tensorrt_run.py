@@ -149,6 +149,16 @@ def test_rtx_compiles_for_the_shape_itself_and_keeps_what_it_compiled(
     assert (tmp_path / RUNTIME_CACHE).read_bytes() == b"kernels"
 
 
+def test_an_engine_is_counted_though_its_file_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another program may need the room in the cache."""
+    own = loaded(TENSORRT, Engine(INPUTS, SimpleNamespace()), tmp_path, monkeypatch)
+    (tmp_path / "engine.plan").unlink()
+
+    assert (own.file_bytes, own.weights_bytes) == (len(b"engine"), 0)
+
+
 def test_a_part_gives_its_engine_the_inputs_that_it_has(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
