@@ -63,13 +63,14 @@ def train_backbone(options: argparse.Namespace, console: Console) -> None:
         raise TrainingError(f"{options.init} cannot teach: it was never trained to use the {untrained[0]}")
     # Imported here: accelerate and diffusers take seconds, which a wrong folder need not wait for.
     from accelerate import PartialState
+    from accelerate.utils import parse_flag_from_env
 
     from engines.training.backbone import BackboneSettings, BackboneTrainer, FrozenParts
     from engines.training.backbone_forcing import DrawLevels, FirstLevel, Teach, truth
     from engines.training.backbone_sheet import UNGUIDED, write_sheet
     from engines.training.distillation import Teacher
 
-    process = PartialState()
+    process = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
     # One GPU for each process: "cuda" alone is the first of them until the trainer is made.
     device: torch.device = process.device
     run = options.run or Path("runs") / options.out.name

@@ -1,8 +1,11 @@
 """The command, from paired clips to a folder that edits."""
 
 import json
+import os
 import pickle
 import signal
+import subprocess
+import sys
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -113,13 +116,38 @@ def test_each_process_uses_the_gpu_that_is_its_own(
         raise TrainingError("seen")
 
     second = SimpleNamespace(device=torch.device("cuda", 1), is_main_process=False)
-    monkeypatch.setattr(accelerate, "PartialState", lambda: second)
+    monkeypatch.setattr(accelerate, "PartialState", lambda cpu: second)
     monkeypatch.setattr(backbone_checks, "room_on", lambda _: Room(device=10**9, host=0))
     monkeypatch.setattr(backbone_train, "_embedder", embedder)
     assert main(command(stock, pairs, tmp_path / "out")) == 2
 
     assert seen == [(torch.device("cuda", 1), torch.bfloat16)]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.timeout(900)
+def test_two_processes_train_together(tmp_path: Path, stock: Path, pairs: Path) -> None:
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
+    options = command(stock, pairs, tmp_path / "out")
+    # The launcher would take --run for one of its own.
+    del options[options.index("--run") : options.index("--run") + 2]
+    environment = {
+        "ACCELERATE_USE_CPU": "true",
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(Path(__file__).parents[3]),
+    }
+    done = subprocess.run(
+        [*launch, "engines.training.backbone_train", *options],
+        cwd=tmp_path,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=840,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "1 pairs, on cpu:0 x 2" in done.stderr
+    assert index_of(read_checkpoint(tmp_path / "out"), "").trained_inputs == ("noisy", "source", "memory")
 
 
 def test_crops_are_drawn_by_processes_that_are_started_anew(pairs: Path) -> None:
