@@ -9,7 +9,7 @@ import torch
 from engines.compilers.cpu import cpu_flags, has_bfloat16, has_int8
 from engines.compilers.eager import EagerCompiler
 from engines.compilers.interface import ENGINE_DTYPES, Compiler, CompilerName, Precision
-from engines.compilers.quantisation import ActivationRanges
+from engines.compilers.quantisation import ActivationRanges, without_linear
 from engines.compilers.store import EngineStore
 from engines.model import ModelError
 from engines.program import FrameProgram
@@ -184,7 +184,9 @@ def _openvino_compiler(
         raise ModelError("compiler openvino does not round to fp8")
     if precision == "float32" or precision == "bfloat16" or precision == "float16":
         return OpenVinoCompiler(program, precision, store)
-    measured = ranges() if precision == "int8" or has_int8(flags) else None
+    every = ranges() if precision == "int8" or has_int8(flags) else None
+    # A large model's linear layers have ranges too, for TensorRT.
+    measured = None if every is None else without_linear(every, program) or None
     if measured is None and precision == "auto":
         return OpenVinoCompiler(program, rest, store)
     return OpenVinoCompiler(program, "int8", store, rest=rest, ranges=measured)

@@ -6,12 +6,14 @@ import torch
 
 from engines.compilers import choose
 from engines.compilers.choose import choose_compiler, home_of
-from engines.compilers.interface import CompilerName
-from engines.compilers.quantisation import ActivationRange, ActivationRanges
+from engines.compilers.interface import CompilerName, FrameShape
+from engines.compilers.parts import program_inputs
+from engines.compilers.quantisation import ActivationRange, ActivationRanges, measure_ranges
 from engines.compilers.store import EngineStore
 from engines.flow import flow_levels
 from engines.model import ModelError
 from engines.program import Direct, FrameProgram
+from tests.engines.compilers.subjects import subject
 from tests.engines.streams import small_parts
 
 CPU = torch.device("cpu")
@@ -58,6 +60,30 @@ def test_eager_never_emulates(flags: set[str], precision: str, monkeypatch: pyte
     monkeypatch.setattr(choose, "cpu_flags", lambda: frozenset(flags))
 
     assert choose_compiler("eager", program(), CPU, never_calibrated, STORE).precision == precision
+
+
+def test_openvino_rounds_the_convolutions_of_a_model_that_has_ranges_of_linear_layers_too(
+    tmp_path: Path,
+) -> None:
+    shape, large = FrameShape(1, 64, 64), subject("sd15")
+    shown = program_inputs(large, shape, torch.Generator().manual_seed(0))
+    measured = measure_ranges(large, [shown])
+    chosen = choose_compiler(
+        "openvino", large, CPU, lambda: measured, EngineStore(tmp_path), precision="int8"
+    )
+    _, latent = chosen.compile(shape)(*shown)
+
+    assert any("attn" in name for name in measured)
+    assert chosen.precision == "int8"
+    assert torch.isfinite(latent).all()
+
+
+def test_a_model_of_linear_layers_alone_is_not_rounded_by_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choose, "cpu_flags", lambda: frozenset({"avx512_vnni"}))
+    large = subject("sd35")
+    measured = {"transformer.transformer_blocks.0.attn.to_q": ActivationRange(-1.0, 1.0)}
+
+    assert choose_compiler("auto", large, CPU, lambda: measured, STORE).precision == "float32"
 
 
 def test_an_unknown_compiler_is_one_clear_line() -> None:
