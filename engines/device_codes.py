@@ -4,9 +4,12 @@ import torch
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
+MOST_CODES = 32
+"""Kept on the device: some more than one step edits by, and far fewer than a server remembers."""
+
 
 class DeviceCodes:
-    """Takes each code to the device once, and forgets it with the code.
+    """Takes each code to the device once; forgets it with the code, or when enough others have been used since.
 
     Args:
         device: Where the model runs.
@@ -20,11 +23,14 @@ class DeviceCodes:
         return len(self._there)
 
     def there(self, code: Tensor) -> Tensor:
-        """The code on the device; the same tensor at every call."""
+        """The code on the device; the same tensor at every call while it is kept."""
         if code.device.type == self._device.type:
             return code
-        kept: Tensor | None = self._there.get(code)  # type: ignore[no-untyped-call]
+        kept: Tensor | None = self._there.pop(code, None)  # type: ignore[no-untyped-call]
         if kept is None:
             kept = code.to(self._device)
-            self._there[code] = kept
+        # The one used last comes last.
+        self._there[code] = kept
+        if len(self._there) > MOST_CODES:
+            del self._there[next(iter(self._there.keys()))]  # type: ignore[no-untyped-call]
         return kept

@@ -53,9 +53,11 @@ class Direct(nn.Module):
         super().__init__()
         self.denoiser = denoiser
 
-    def forward(self, noisy: Tensor, source: Tensor, memory: Tensor, sigma: Tensor, code: Tensor) -> Tensor:
+    def forward(
+        self, noisy: Tensor, source: Tensor, memory: Tensor, timestep: Tensor, code: Tensor
+    ) -> Tensor:
         """What the network predicts, (B, C, h, w)."""
-        predicted: Tensor = self.denoiser(noisy, source, memory, sigma, code)
+        predicted: Tensor = self.denoiser(noisy, source, memory, timestep, code)
         return predicted
 
 
@@ -89,7 +91,7 @@ class ThreeBranch(nn.Module):
         noisy: Tensor,
         source: Tensor,
         memory: Tensor,
-        sigma: Tensor,
+        timestep: Tensor,
         code: Tensor,
         silence: Tensor | None = None,
     ) -> Tensor:
@@ -101,7 +103,7 @@ class ThreeBranch(nn.Module):
             noisy.repeat(3, 1, 1, 1),
             torch.cat([nothing, source, source]),
             memory.repeat(3, 1, 1, 1),
-            sigma.repeat(3),
+            timestep.repeat(3),
             torch.cat([silence, silence, code]),
         )
         unconditional, source_only, conditional = predicted.chunk(3)
@@ -220,7 +222,12 @@ def to_pixels(pictures: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def blend(pixels: Tensor, edited: Tensor, strength: Tensor) -> Tensor:
-    """``strength`` of the way from the source to its edit, as (B, H, W, 3) uint8.
+    """:func:`blend_levels` as bytes, (B, H, W, 3) uint8."""
+    return blend_levels(pixels, edited, strength).to(torch.uint8)
+
+
+def blend_levels(pixels: Tensor, edited: Tensor, strength: Tensor) -> Tensor:
+    """``strength`` of the way from the source to its edit, (B, H, W, 3) in whole levels of 0 to 255.
 
     Args:
         pixels: Source, (B, 3, H, W) in [-1, 1].
@@ -228,8 +235,8 @@ def blend(pixels: Tensor, edited: Tensor, strength: Tensor) -> Tensor:
         strength: (B,).
     """
     shown = pixels + strength.view(-1, 1, 1, 1).to(pixels.dtype) * (edited - pixels)
-    levels_of_grey = ((shown + 1) * 127.5).round().clamp(0, 255)
-    return levels_of_grey.permute(0, 2, 3, 1).to(torch.uint8)
+    levels: Tensor = ((shown + 1) * 127.5).round().clamp(0, 255)
+    return levels.permute(0, 2, 3, 1)
 
 
 def frame_program(parts: "ModelParts", steps: int | None = None) -> FrameProgram:

@@ -110,8 +110,8 @@ class ShiftedFlow:
         return NoiseLevels(1 - sigma, sigma, sigma * self._timesteps)
 
     def draw(self, shares: Tensor) -> DrawnLevels:
-        """The shifted level of each share."""
-        sigma = self._shifted(shares.float())
+        """The shifted level of each share, never quite clean: a loss may divide by sigma."""
+        sigma = self._shifted(shares.float().clamp_min(1 / self._timesteps))
         return DrawnLevels(1 - sigma, sigma, sigma * self._timesteps)
 
     def _shifted(self, sigma: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from transformers.utils import ModelOutput
 
 CACHE_SIZE = 32
-"""Codes kept; one of SD 3.5 has 2.7 MB in half precision."""
+"""Codes kept."""
 
 
 class Embedder(Protocol):
@@ -168,7 +168,8 @@ class FreeInstructionEncoder:
     def _encode(self, text: str) -> Conditioning:
         # One at a time: the towers' weights visit the device in turn.
         with self._lock:
-            code = self._embedder.embed(text)
+            # In main memory: hundreds of them are kept, and one of SD 3.5 has 2.7 MB.
+            code = self._embedder.embed(text).cpu()
         return Conditioning(text=text, code=code, family="", confidence=1.0, known=True, nearest=())
 
 

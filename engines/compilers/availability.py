@@ -57,6 +57,15 @@ def compilers_here() -> tuple[Availability, ...]:
     )
 
 
+_TOOLCHAIN = {
+    "a C++ compiler": "apt-get install g++",
+    "the package triton": "pip install triton",
+    "a C compiler": "apt-get install gcc libc6-dev",
+    "Python's headers": "apt-get install python3-dev",
+}
+"""What to install for each thing that inductor may lack."""
+
+
 def version(package: str) -> str | None:
     """Of an installed distribution; None where it is not installed."""
     try:
@@ -68,10 +77,9 @@ def version(package: str) -> str | None:
 def _inductor() -> Availability:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     lacking = missing_toolchain(device)
-    install = "apt-get install g++" if device.type == "cpu" else "pip install triton"
     if lacking is None:
         return Availability("inductor", runs=True)
-    return Availability("inductor", runs=False, reason=f"needs {lacking}", install=install)
+    return Availability("inductor", runs=False, reason=f"needs {lacking}", install=_TOOLCHAIN[lacking])
 
 
 def _package(name: CompilerName, packages: tuple[str, ...], install: str) -> Availability:

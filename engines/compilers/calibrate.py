@@ -14,9 +14,11 @@ from typing import get_args
 import torch
 from torch import Tensor
 
+from engines.compilers.placement import CPU
 from engines.compilers.quantisation import RANGES_FILE, denoiser_folder, measure_ranges, save_ranges
 from engines.compilers.sensitivity import EightBits, ranges_within
 from engines.conditioning import NO_COLOUR, instruction_code
+from engines.editor import choose_device
 from engines.families import FAMILIES, TAKES_RGB, TAKES_RGB_OF
 from engines.flow import flow_levels
 from engines.model import ModelError, ModelParts, find_model, load_parts
@@ -61,7 +63,7 @@ def calibration_frames(
 
 
 def large_frames(
-    parts: ModelParts, scenes: Sequence[Scene]
+    parts: ModelParts, scenes: Sequence[Scene], device: torch.device
 ) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor, Tensor]]:
     """Crops of the scenes under instructions of every kind, for a model that takes free text."""
     generator = torch.Generator().manual_seed(0)
@@ -71,21 +73,24 @@ def large_frames(
         scene = scenes[int(torch.randint(len(scenes), (), generator=generator))]
         crop = moving_crop(scene, 1, 1, side, generator)
         yield (
-            (crop * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous(),
-            torch.zeros(latent),
-            torch.randn(latent, generator=generator),
-            parts.instruction_encoder.encode(text).code[None],
-            torch.ones(1),
+            (crop * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().to(device),
+            torch.zeros(latent, device=device),
+            torch.randn(latent, generator=generator).to(device),
+            parts.instruction_encoder.encode(text).code[None].to(device),
+            torch.ones(1, device=device),
         )
 
 
-def calibrate(folder: Path, scenes: Sequence[Scene], precision: EightBits = "int8") -> int:
+def calibrate(
+    folder: Path, scenes: Sequence[Scene], precision: EightBits = "int8", device: torch.device = CPU
+) -> int:
     """Measure a model folder's activation ranges on training scenes and store them there.
 
     Args:
         folder: The model's.
         scenes: Training media.
         precision: What a large model's layers are chosen for.
+        device: Where a large model runs meanwhile.
 
     Returns:
         Layers that have a range.
@@ -94,7 +99,7 @@ def calibrate(folder: Path, scenes: Sequence[Scene], precision: EightBits = "int
         ModelError: The model cannot be loaded.
         OSError: The ranges cannot be written.
     """
-    parts = load_parts(folder)
+    parts = load_parts(folder, device)
     if parts.families:
         program = FrameProgram(Direct(parts.denoiser), parts.codec, flow_levels(1))
         own = calibration_frames(scenes, parts.codec.channels, parts.codec.downscale)
@@ -105,7 +110,7 @@ def calibrate(folder: Path, scenes: Sequence[Scene], precision: EightBits = "int
 
         # Guided and in all its steps: ranges differ from one noise level to the next.
         program = frame_program(parts)
-        frames = list(large_frames(parts, scenes))
+        frames = list(large_frames(parts, scenes, device))
         ranges = measure_ranges(program, frames)
         # A pass for every layer: a short walk tells as much of which is the worse.
         short = frame_program(parts, min(parts.steps, 2))
@@ -125,12 +130,17 @@ def main(arguments: list[str]) -> int:
         choices=get_args(EightBits),
         help="what a large model's layers are chosen for",
     )
+    parser.add_argument(
+        "--device", default="auto", help="where a large model runs meanwhile: cpu, cuda or auto (%(default)s)"
+    )
     options = parser.parse_args(arguments)
     try:
+        device = choose_device(options.device)
         folder = find_model(options.model)
         files = training_files(options.media)
         files = files[:: -(-len(files) // _MOST_FILES) or 1]
-        layers = calibrate(folder, load_media(options.media, files, max_frames=1).scenes, options.precision)
+        scenes = load_media(options.media, files, max_frames=1).scenes
+        layers = calibrate(folder, scenes, options.precision, device)
     except (ModelError, OSError) as error:
         print(f"calibrate: {error}", file=sys.stderr)
         return 2

@@ -9,7 +9,7 @@ import torch
 from engines.compilers.cpu import cpu_flags, has_bfloat16, has_int8
 from engines.compilers.eager import EagerCompiler
 from engines.compilers.interface import ENGINE_DTYPES, Compiler, CompilerName, Precision
-from engines.compilers.quantisation import ActivationRanges
+from engines.compilers.quantisation import ActivationRanges, without_linear
 from engines.compilers.store import EngineStore
 from engines.model import ModelError
 from engines.program import FrameProgram
@@ -114,7 +114,7 @@ def home_of(
         return torch.device("cpu"), ENGINE_DTYPES["float16" if precision == "auto" else precision]
     if device.type == "cpu":
         return device, torch.float32
-    return device, torch.bfloat16 if precision == "auto" else ENGINE_DTYPES[precision]
+    return device, _native_dtype(device) if precision == "auto" else ENGINE_DTYPES[precision]
 
 
 def usual_compiler(device: torch.device) -> CompilerName:
@@ -144,13 +144,15 @@ def usual_compiler(device: torch.device) -> CompilerName:
 
 
 def eager_compiler(program: FrameProgram, device: torch.device) -> EagerCompiler:
-    """PyTorch in bfloat16 where the device multiplies it, else in float32."""
+    """PyTorch in bfloat16 where the device multiplies it, else in float16 on a GPU and in float32 on a CPU."""
     return EagerCompiler(program, device, _native_dtype(device))
 
 
 def _native_dtype(device: torch.device) -> torch.dtype:
-    native = device.type == "cuda" or has_bfloat16(cpu_flags())
-    return torch.bfloat16 if native else torch.float32
+    if device.type == "cuda":
+        # Turing's cards (sm75) only emulate it.
+        return torch.bfloat16 if torch.cuda.get_device_capability() >= (8, 0) else torch.float16
+    return torch.bfloat16 if has_bfloat16(cpu_flags()) else torch.float32
 
 
 def _floating(name: CompilerName, precision: Precision) -> torch.dtype:
@@ -182,7 +184,9 @@ def _openvino_compiler(
         raise ModelError("compiler openvino does not round to fp8")
     if precision == "float32" or precision == "bfloat16" or precision == "float16":
         return OpenVinoCompiler(program, precision, store)
-    measured = ranges() if precision == "int8" or has_int8(flags) else None
+    every = ranges() if precision == "int8" or has_int8(flags) else None
+    # A large model's linear layers have ranges too, for TensorRT.
+    measured = None if every is None else without_linear(every, program) or None
     if measured is None and precision == "auto":
         return OpenVinoCompiler(program, rest, store)
     return OpenVinoCompiler(program, "int8", store, rest=rest, ranges=measured)

@@ -34,7 +34,6 @@ class GraphedProgram:
         self._graph = torch.cuda.CUDAGraph()
         self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         self._stream.wait_stream(torch.cuda.current_stream())
-        before = torch.cuda.memory_reserved()
         try:
             with torch.inference_mode(), torch.cuda.stream(self._stream):
                 for _ in range(_WARM_UP_RUNS):
@@ -48,7 +47,9 @@ class GraphedProgram:
                 self._edited, self._latent = run(*self._inputs)
         except torch.cuda.OutOfMemoryError as error:
             raise ModelError("the GPU has no memory left for this size and batch") from error
-        self.workspace_bytes = max(0, torch.cuda.memory_reserved() - before)
+        # Its own pool's: what all of PyTorch has reserved changes with whatever else goes on meanwhile.
+        segments = torch.cuda.memory_snapshot(self._graph.pool())  # type: ignore[no-untyped-call]
+        self.workspace_bytes = sum(segment["total_size"] for segment in segments)
         self._shown = torch.empty(self._edited.shape, dtype=torch.uint8, pin_memory=True)
 
     @torch.inference_mode()

@@ -3,7 +3,9 @@
 Kernels for a CPU are C++ and are made by :mod:`engines.compilers.aot_inductor`.
 """
 
+import os
 import shutil
+import sysconfig
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -163,4 +165,10 @@ def missing_toolchain(device: torch.device) -> str | None:
     """What inductor needs on a device and does not find, None where it has all."""
     if device.type == "cpu":
         return None if any(shutil.which(name) for name in ("g++", "clang++", "c++")) else "a C++ compiler"
-    return None if find_spec("triton") else "the package triton"
+    if find_spec("triton") is None:
+        return "the package triton"
+    # Triton builds a little program in C that launches its kernels, and asks for a compiler as here.
+    if not (os.environ.get("CC") or any(shutil.which(name) for name in ("gcc", "clang"))):
+        return "a C compiler"
+    headers = Path(sysconfig.get_path("include")) / "Python.h"
+    return None if headers.is_file() else "Python's headers"

@@ -4,7 +4,6 @@ TensorRT takes the pairs as the types to compute in, ONNX Runtime computes what 
 costs. Activations have one symmetric range each, weights one for every output channel.
 """
 
-from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
@@ -110,14 +109,3 @@ def _layer(node: str) -> str:
     # A sequence that is called names itself before each of its modules, one that is indexed does not.
     told = [scope for scope, inner in pairwise([*scopes, ""]) if not inner.startswith(f"{scope}.")]
     return ".".join(told).removeprefix("denoiser.")
-
-
-def layers_that_round(path: Path) -> Mapping[str, str]:
-    """Layers of an exported denoiser that may be rounded, by name, and their operator."""
-    graph = onnx.load(path, load_external_data=False).graph
-    weights = {tensor.name for tensor in graph.initializer}
-    return {
-        _layer(node.name): node.op_type
-        for node in graph.node
-        if node.op_type in _OUTPUT_AXIS and node.input[1] in weights
-    }

@@ -5,14 +5,14 @@ does not hold its network 24 times.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from engines.compilers.interface import FrameShape
 from engines.compilers.manifest import EnginePart, codec_constants, module_digest
-from engines.program import FrameProgram, ThreeBranch, blend, to_pixels
+from engines.program import FrameProgram, ThreeBranch, blend, blend_levels, to_pixels
 
 
 class Encoder(nn.Module):
@@ -37,6 +37,18 @@ class Decoder(nn.Module):
     def forward(self, latent: Tensor, pictures: Tensor, strength: Tensor) -> Tensor:
         """(B, C, h, w), the sources (B, H, W, 3) uint8 and their strengths (B,) to (B, H, W, 3) uint8."""
         return blend(to_pixels(pictures, latent.dtype), self.codec.decode(latent), strength)
+
+
+class LevelsDecoder(nn.Module):
+    """As :class:`Decoder`, with the picture in the latent's own type."""
+
+    def __init__(self, program: FrameProgram) -> None:
+        super().__init__()
+        self.codec = program.codec
+
+    def forward(self, latent: Tensor, pictures: Tensor, strength: Tensor) -> Tensor:
+        """To (B, H, W, 3) in whole levels of 0 to 255, which half precision holds as well."""
+        return blend_levels(to_pixels(pictures, latent.dtype), self.codec.decode(latent), strength)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +86,12 @@ def parts_of(program: FrameProgram, dtype: torch.dtype) -> tuple[Part, Part, Par
         Part("denoiser", predict.eval(), inputs, "predicted", 0.8),
         Part("decoder", Decoder(program).eval(), ("latent", "pictures", "strength"), "edited", 0.1),
     )
+
+
+def parts_without_bytes(program: FrameProgram, dtype: torch.dtype) -> tuple[Part, Part, Part]:
+    """As :func:`parts_of`, for a library that takes bytes but gives none: :class:`Partwise` makes them."""
+    encoder, denoiser, decoder = parts_of(program, dtype)
+    return encoder, denoiser, replace(decoder, module=LevelsDecoder(program).eval())
 
 
 def silence_of(program: FrameProgram) -> Tensor:
@@ -149,7 +167,7 @@ class Partwise:
         device: Where they run.
         encoder: Compiled, as are the other two.
         denoiser: The guided prediction.
-        decoder: Latent, picture and strength to the picture shown.
+        decoder: Latent, picture and strength to the picture shown, in bytes or in whole levels.
     """
 
     def __init__(
@@ -178,7 +196,7 @@ class Partwise:
         )
         x = self.encoder(shown)
         y = self._program.sample(self._predict, x, memory, noise, code)
-        return self.decoder(y, shown, strength), y
+        return self.decoder(y, shown, strength).to(torch.uint8), y
 
     def _predict(
         self, noisy: Tensor, source: Tensor, memory: Tensor, timestep: Tensor, code: Tensor

@@ -25,16 +25,16 @@ def program_in(program: FrameProgram, dtype: torch.dtype, device: torch.device =
     return program.eval() if is_in(program, device, dtype) else copy_in(program, device, dtype)
 
 
-def copy_in(program: FrameProgram, device: torch.device, dtype: torch.dtype) -> FrameProgram:
+def copy_in(module: _Module, device: torch.device, dtype: torch.dtype) -> _Module:
     """A copy on the device and in the type, for evaluation.
 
     Each weight is converted as it is copied: a whole copy in the old type on the way would not fit beside a large
     model.
     """
     converted: dict[int, object] = {}
-    for value in (*program.parameters(), *program.buffers()):
+    for value in (*module.parameters(), *module.buffers()):
         converted[id(value)] = _converted(value, device, dtype)
-    return copy.deepcopy(program, converted).eval()
+    return copy.deepcopy(module, converted).eval()
 
 
 def modules_of_its_own(module: _Module) -> _Module:

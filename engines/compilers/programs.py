@@ -61,6 +61,8 @@ class Programs:
     The first shape is waited for as long as its compiler's patience: nothing runs yet that could be held up. After
     that, and for any later shape, the stand-in edits while it is compiled behind the frames, and the compiled program
     takes over between two frames, so that nobody waits for a build of minutes, or for a camera that changes its size.
+    A larger batch of a size that is compiled needs no stand-in, which would hold the weights again: its frames go
+    through the smaller one in pieces.
 
     Args:
         compiler: What is to run every shape.
@@ -111,6 +113,9 @@ class Programs:
                 return program, self._compiler
             return Padded(program, compiled_for.batch), self._compiler
         compiling.stood_in = True
+        smaller = self._smaller(compiled_for)
+        if smaller is not None:
+            return smaller, self._compiler
         if self._stand_in is None:
             self._stand_in = self._make_stand_in()
         return self._stand_in.compile(shape), self._stand_in
@@ -142,6 +147,16 @@ class Programs:
         """The nearest shape that is compiled for: a batch of 3 runs as one of 4."""
         enough = [batch for batch in self._compiler.batches if batch >= shape.batch]
         return replace(shape, batch=enough[0]) if enough else shape
+
+    def _smaller(self, shape: FrameShape) -> "InPieces | None":
+        """The largest smaller batch of the same size that is ready."""
+        for batch in reversed(self._compiler.batches):
+            known = self._compiling.get(replace(shape, batch=batch))
+            if batch >= shape.batch or known is None or not known.future.done():
+                continue
+            if known.future.exception() is None:
+                return InPieces(known.future.result(), batch)
+        return None
 
     def _begin(self, shape: FrameShape) -> _Compiling:
         with self._lock:
@@ -247,3 +262,31 @@ class Padded:
 
     def _pad(self, value: Tensor) -> Tensor:
         return torch.cat([value, value[-1:].expand(self._batch - len(value), *value.shape[1:])])
+
+
+class InPieces:
+    """Runs a batch as several smaller ones, one after another.
+
+    Args:
+        program: Of the smaller batch.
+        batch: Its size.
+    """
+
+    def __init__(self, program: CompiledProgram, batch: int) -> None:
+        self._program, self._batch = program, batch
+
+    def __call__(
+        self, pictures: Tensor, memory: Tensor, noise: Tensor, code: Tensor, strength: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Edit one frame of each stream."""
+        inputs = (pictures, memory, noise, code, strength)
+        pieces = zip(*(torch.split(value, self._batch) for value in inputs), strict=True)
+        edited, latents = zip(*(self._run(*piece) for piece in pieces), strict=True)
+        return torch.cat(edited), torch.cat(latents)
+
+    def _run(
+        self, pictures: Tensor, memory: Tensor, noise: Tensor, code: Tensor, strength: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        whole = len(pictures) == self._batch
+        program = self._program if whole else Padded(self._program, self._batch)
+        return program(pictures, memory, noise, code, strength)

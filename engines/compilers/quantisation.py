@@ -92,6 +92,12 @@ def measure_ranges(
     return seen
 
 
+def without_linear(ranges: ActivationRanges, program: FrameProgram) -> dict[str, ActivationRange]:
+    """Those ranges that belong to no linear layer of the program's network."""
+    layers = dict(program.predict.denoiser.named_modules())
+    return {name: known for name, known in ranges.items() if not isinstance(layers.get(name), nn.Linear)}
+
+
 def save_ranges(ranges: ActivationRanges, denoiser_folder: Path) -> None:
     """Write the ranges beside the weights they were measured on."""
     stored = {

@@ -9,7 +9,7 @@ import tempfile
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from engines.compilers.interface import FrameShape
@@ -86,7 +86,9 @@ class EngineStore:
         if any(_sha256(folder / name) != expected for name, expected in sums.items()):
             logger.warning("engine %s is built anew: its files are damaged", folder.name)
             return None
-        os.utime(folder)
+        # One that may only be read keeps its date.
+        with suppress(OSError):
+            os.utime(folder)
         return folder
 
     def covering(self, manifest: EngineManifest, shape: FrameShape) -> Path | None:

@@ -20,7 +20,7 @@ from engines.compilers.interface import (
     Report,
     unreported,
 )
-from engines.compilers.manifest import EngineManifest
+from engines.compilers.manifest import EngineManifest, EnginePart
 from engines.compilers.onnx_export import export_onnx
 from engines.compilers.onnx_quantisation import quantise_onnx
 from engines.compilers.parts import (
@@ -29,6 +29,7 @@ from engines.compilers.parts import (
     latent_shape,
     part_digest,
     parts_of,
+    parts_without_bytes,
     program_inputs,
 )
 from engines.compilers.placement import program_in
@@ -89,8 +90,11 @@ class TensorRtCompiler:
         self._store, self._ranges = store, ranges or {}
         self.dtype = ENGINE_DTYPES[precision]
         self.program = program_in(program, self.dtype)
-        self.parts = parts_of(self.program, self.dtype)
+        # torch-tensorrt has no operator that gives bytes.
+        split = parts_without_bytes if flavour.front_end else parts_of
+        self.parts = split(self.program, self.dtype)
         self._digests = {part.name: part_digest(part, self.program) for part in self.parts}
+        self._found: dict[tuple[EnginePart, FrameShape], tuple[Path, int]] = {}
         self._loaded: dict[Path, TensorRtEngine] = {}
         self._workspace_bytes = 0
 
@@ -106,7 +110,7 @@ class TensorRtCompiler:
             )
         folders = self.build(shape, report)
         engines = [self._load(folders[part.name] / ENGINE_FILE) for part in self.parts]
-        profiles = [manifest_of(folders[part.name]).shapes.index(shape) for part in self.parts]
+        profiles = [self._found[part.name, shape][1] for part in self.parts]
         # The parts of one frame run one after another, so they share one scratch memory.
         size = max(
             1, *(engine.workspace_bytes(profile) for engine, profile in zip(engines, profiles, strict=True))
@@ -139,9 +143,14 @@ class TensorRtCompiler:
             def tell(phase: str, inner: float, name: str = part.name) -> None:
                 report(f"{name}: {phase}", begun + share * inner)  # noqa: B023  # called before the loop goes on
 
-            manifest = self.manifest(part, shape)
-            kept = self._store.covering(manifest, shape)
-            folders[part.name] = kept or self._store.obtain(manifest, self._builder(part, shape, tell))
+            if (part.name, shape) not in self._found:
+                manifest = self.manifest(part, shape)
+                kept = self._store.covering(manifest, shape)
+                folder = kept or self._store.obtain(manifest, self._builder(part, shape, tell))
+                # Once for all its shapes: to see that a file is whole, all of its gigabytes are read.
+                for profile, each in enumerate(manifest_of(folder).shapes):
+                    self._found[part.name, each] = folder, profile
+            folders[part.name] = self._found[part.name, shape][0]
             done += share
             report(f"{part.name}: ready", done)
         return folders
@@ -185,18 +194,18 @@ class TensorRtCompiler:
 
     def footprint(self) -> Footprint:
         """The loaded engines' weights and scratch memory."""
-        weights = sum(engine.weights_bytes for engine in self._loaded.values())
-        files = sum(path.stat().st_size for path in self._loaded)
+        # Another thread loads more of them meanwhile.
+        loaded = list(self._loaded.values())
+        weights = sum(engine.weights_bytes for engine in loaded)
+        files = sum(engine.file_bytes for engine in loaded)
         return Footprint(weights, max(0, files - weights), self._workspace_bytes)
 
     def _builder(self, part: Part, shape: FrameShape, report: Report) -> Callable[[Path], None]:
         def build(folder: Path) -> None:
             if self.library.flavour.front_end:
-                module = part.module.cuda()
-                try:
-                    engine = build_from_torch(self.library, part, self.program, self.dtype, shape)
-                finally:
-                    module.cpu()
+                report("building", 0.0)
+                device = torch.device("cuda")
+                engine = build_from_torch(self.library, part, self.program, self.dtype, shape, device)
             else:
                 report("exporting", 0.0)
                 # In a folder of its own: large weights become files beside the network.

@@ -11,7 +11,7 @@ import torch
 
 from engines.compilers.interface import FrameShape, Report
 from engines.compilers.parts import Part, part_inputs
-from engines.compilers.placement import modules_of_its_own
+from engines.compilers.placement import copy_in
 from engines.compilers.tensorrt_library import TensorRtLibrary
 from engines.interrupts import deferred_interrupts
 from engines.program import FrameProgram
@@ -74,26 +74,38 @@ def build_from_onnx(
 
 
 def build_from_torch(
-    library: TensorRtLibrary, part: Part, program: FrameProgram, dtype: torch.dtype, shape: FrameShape
+    library: TensorRtLibrary,
+    part: Part,
+    program: FrameProgram,
+    dtype: torch.dtype,
+    shape: FrameShape,
+    device: torch.device,
 ) -> memoryview:
     """Build an engine of one shape through torch-tensorrt, without ONNX.
 
     Args:
         library: TensorRT, with torch-tensorrt beside it.
-        part: What to build, its weights on the GPU.
+        part: What to build; its inputs are named as its module's arguments, and it gives no bytes.
         program: For the shapes of its inputs.
         dtype: What the part computes in.
         shape: The engine's only one.
+        device: The GPU.
 
     Raises:
         ModelError: torch-tensorrt cannot convert the part.
     """
     front_end = import_module(str(library.flavour.front_end))
-    inputs = tuple(value.cuda() for value in part_inputs(part, program, shape, dtype))
+    inputs = tuple(value.to(device) for value in part_inputs(part, program, shape, dtype))
     try:
-        exported = torch.export.export(modules_of_its_own(part.module), inputs)
+        # A copy: PyTorch edits with the same weights meanwhile, and exporting puts others in their place.
+        exported = torch.export.export(copy_in(part.module, device, dtype), inputs)
         return memoryview(
-            front_end.dynamo.convert_exported_program_to_serialized_trt_engine(exported, arg_inputs=inputs)
+            front_end.dynamo.convert_exported_program_to_serialized_trt_engine(
+                exported,
+                arg_inputs=inputs,
+                # As the network says, which until version 2.9 had to be asked for.
+                use_explicit_typing=True,
+            )
         )
     except Exception as error:
         # Converters raise whatever they like.

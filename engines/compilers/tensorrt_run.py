@@ -40,6 +40,10 @@ class TensorRtEngine:
         library: What built it.
         path: Of the engine file.
 
+    Attributes:
+        file_bytes: Size of that file, which may go while the engine runs.
+        weights_bytes: Of the weights inside it.
+
     Raises:
         ModelError: The library refuses it.
     """
@@ -48,26 +52,25 @@ class TensorRtEngine:
         library.last_error = ""
         self.library = library
         self._runtime = library.trt.Runtime(library.logger)
-        engine = self._runtime.deserialize_cuda_engine(path.read_bytes())
+        content = path.read_bytes()
+        engine = self._runtime.deserialize_cuda_engine(content)
         if engine is None:
             raise library.failure("cannot load the engine")
         self.engine: Any = engine
+        kinds = getattr(library.trt, "EngineStat", None)
+        # Versions before 10.8 do not tell; the file then counts as engine.
+        weights = 0 if kinds is None else int(engine.get_engine_stat(kinds.TOTAL_WEIGHTS_SIZE))
+        self.file_bytes, self.weights_bytes = len(content), max(0, weights)
         self._cache_path = path.parent / RUNTIME_CACHE
         self._cache: Any = None
         self._config: Any = None
-        if hasattr(engine, "create_runtime_config"):
+        strategies = getattr(library.trt, "DynamicShapesKernelSpecializationStrategy", None)
+        # TensorRT itself has a runtime configuration too, but nothing to set in it: its kernels are in the engine.
+        if strategies is not None:
             self._config = engine.create_runtime_config()
             # Kernels for the shape itself at once, not some time after the frame was recorded with general ones.
-            strategies = library.trt.DynamicShapesKernelSpecializationStrategy
             self._config.dynamic_shapes_kernel_specialization_strategy = strategies.EAGER
             self._read_cache()
-
-    @property
-    def weights_bytes(self) -> int:
-        """Of the weights inside it."""
-        kinds = getattr(self.library.trt, "EngineStat", None)
-        # Versions before 10.8 do not tell; the file then counts as engine.
-        return 0 if kinds is None else max(0, int(self.engine.get_engine_stat(kinds.TOTAL_WEIGHTS_SIZE)))
 
     def workspace_bytes(self, profile: int) -> int:
         """Scratch memory of one profile."""
@@ -104,8 +107,6 @@ class TensorRtEngine:
             self.library.last_error = str(error)
 
     def _read_cache(self) -> None:
-        if self._config is None or not hasattr(self._config, "create_runtime_cache"):
-            return
         self._cache = self._config.create_runtime_cache()
         if self._cache_path.exists():
             self._cache.deserialize(self._cache_path.read_bytes())

@@ -137,7 +137,8 @@ def _parts(
         prediction=prediction,
         steps=index.steps,
         guidance=index.guidance,
-        silence=silence,
+        # As the weights are: another type in one place would have the whole program copied into it.
+        silence=None if silence is None else silence.to(home, dtype),
         families=(),
         size_multiple=size_multiple(checkpoint, codec.downscale),
         short_side=index.short_side,

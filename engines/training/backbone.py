@@ -134,7 +134,6 @@ class BackboneTrainer:
         self.settings, self.run, self.frozen = settings, run, frozen
         self._draw, self._teach = draw or RandomLevels(frozen.schedule), teach
         self.accelerator = Accelerator(mixed_precision=settings.mixed_precision)
-        self._bare = denoiser
         self._name = "unet" if hasattr(denoiser, "unet") else "transformer"
         network: Any = getattr(denoiser, self._name)
         if hasattr(network, "enable_gradient_checkpointing"):
@@ -143,16 +142,17 @@ class BackboneTrainer:
             setattr(denoiser, self._name, with_adapters(network, settings.lora_rank))
         self.trainable = [weight for weight in denoiser.parameters() if weight.requires_grad]
         optimizer = torch.optim.AdamW(self.trainable, lr=settings.learning_rate, fused=True)
-        schedule = torch.optim.lr_scheduler.LambdaLR(
+        # Not prepared by accelerate, which would take a step of it for every process at each step.
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: min(1.0, (step + 1) / max(1, settings.warmup_steps))
         )
-        self.denoiser, self.optimizer, self.schedule = self.accelerator.prepare(denoiser, optimizer, schedule)
+        self.denoiser, self.optimizer = self.accelerator.prepare(denoiser, optimizer)
         frozen.codec.to(self.accelerator.device).requires_grad_(False)
         self._silence = frozen.embed("").to(self.accelerator.device).float()
         self.average = EMAModel(self.trainable, decay=settings.ema_decay, use_ema_warmup=True)
         self.average.to(self.accelerator.device)
         self.progress = _Progress()
-        self.accelerator.register_for_checkpointing(self.average, self.progress)
+        self.accelerator.register_for_checkpointing(self.average, self.progress, self.schedule)
         run.mkdir(parents=True, exist_ok=True)
         if self.accelerator.is_main_process:
             kept_checkpoint(run)
@@ -299,6 +299,8 @@ class BackboneTrainer:
         except (RuntimeError, ValueError, KeyError, OSError) as error:
             reason = " ".join(str(error).split())[:200]
             raise TrainingError(f"{self.run / CHECKPOINT} does not fit this run: {reason}") from error
+        # It is read into main memory.
+        self.average.to(self.accelerator.device)
 
     def averaged_network(self) -> Any:  # noqa: ANN401  # either of diffusers' two classes
         """The network with the averaged weights, adapters merged; the trainer is of no more use afterwards."""

@@ -61,20 +61,26 @@ def train_backbone(options: argparse.Namespace, console: Console) -> None:
     untrained = [name for name in INPUTS if name not in index.trained_inputs]
     if options.distil and untrained:
         raise TrainingError(f"{options.init} cannot teach: it was never trained to use the {untrained[0]}")
-    run = options.run or Path("runs") / options.out.name
-    claim_run(run, _run_of(options))
-    freed = remove_abandoned(options.out.parent)
-    if freed:
-        console.print(
-            f"removed {gigabytes(freed)} that an ended program had left unfinished in {options.out.parent}"
-        )
     # Imported here: accelerate and diffusers take seconds, which a wrong folder need not wait for.
+    from accelerate import PartialState
+    from accelerate.utils import parse_flag_from_env
+
     from engines.training.backbone import BackboneSettings, BackboneTrainer, FrozenParts
     from engines.training.backbone_forcing import DrawLevels, FirstLevel, Teach, truth
     from engines.training.backbone_sheet import UNGUIDED, write_sheet
     from engines.training.distillation import Teacher
 
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    process = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
+    # One GPU for each process: "cuda" alone is the first of them until the trainer is made.
+    device: torch.device = process.device
+    run = options.run or Path("runs") / options.out.name
+    if process.is_main_process:
+        claim_run(run, _run_of(options))
+        freed = remove_abandoned(options.out.parent)
+        if freed:
+            console.print(
+                f"removed {gigabytes(freed)} that an ended program had left unfinished in {options.out.parent}"
+            )
     half = torch.bfloat16 if device.type == "cuda" else torch.float32
     check_memory(checkpoint, device, half, adapters=bool(options.lora), teacher=bool(options.distil))
     schedule, prediction = load_schedule(checkpoint.folder / "scheduler")
@@ -161,12 +167,23 @@ def _embedder(
     return embedder.embed
 
 
-def _batches(sampler: PairSampler, size: int, workers: int) -> Iterator[Sequence[PairedCrop]]:
-    class Crops(torch.utils.data.IterableDataset[PairedCrop]):
-        def __iter__(self) -> Iterator[PairedCrop]:
-            return iter(sampler)
+class Crops(torch.utils.data.IterableDataset[PairedCrop]):
+    """A sampler as PyTorch takes it, also to processes that share nothing with this one.
 
-    return iter(torch.utils.data.DataLoader(Crops(), size, num_workers=workers, collate_fn=list))
+    Args:
+        sampler: Draws the crops.
+    """
+
+    def __init__(self, sampler: PairSampler) -> None:
+        self._sampler = sampler
+
+    def __iter__(self) -> Iterator[PairedCrop]:
+        """Draw without end."""
+        return iter(self._sampler)
+
+
+def _batches(sampler: PairSampler, size: int, workers: int) -> Iterator[Sequence[PairedCrop]]:
+    return iter(torch.utils.data.DataLoader(Crops(sampler), size, num_workers=workers, collate_fn=list))
 
 
 def _write(

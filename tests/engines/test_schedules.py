@@ -58,6 +58,8 @@ def test_drawn_levels_lie_on_the_schedule() -> None:
     torch.testing.assert_close(flow.sigma[1], torch.tensor(0.75))
     torch.testing.assert_close(flow.timestep, 1000 * flow.sigma)
     torch.testing.assert_close(flow.alpha, 1 - flow.sigma)
+    # The share 0 is drawn now and then, and a loss may divide by sigma squared.
+    torch.testing.assert_close(flow.sigma[0], torch.tensor(0.003 / 1.002))
 
 
 @pytest.mark.parametrize("steps", [0, 1001])

@@ -10,6 +10,13 @@ from engines.text_encoders import ClipEmbedder, FreeInstructionEncoder, TextTowe
 from tests.engines.stock import TOKENS, clip, clip_tokenizer, save_sd35
 
 
+class Embedding(Tensor):
+    """On a device of its own, until it is taken from there."""
+
+    def cpu(self, *given: object) -> Tensor:
+        return self.as_subclass(Tensor)
+
+
 class CountingEmbedder:
     """Says how often it is asked."""
 
@@ -20,7 +27,7 @@ class CountingEmbedder:
 
     def embed(self, text: str) -> Tensor:
         self.asked.append(text)
-        return torch.full((3,), float(len(text)))
+        return torch.full((3,), float(len(text))).as_subclass(Embedding)
 
 
 def tower() -> TextTower:
@@ -47,6 +54,14 @@ def test_an_instruction_is_encoded_once() -> None:
         encoder.encode(text)
 
     assert embedder.asked == ["snow", "rain"]
+
+
+def test_codes_are_kept_in_main_memory() -> None:
+    """One of SD 3.5 is megabytes, and hundreds of them are remembered."""
+    code = FreeInstructionEncoder(CountingEmbedder()).encode("snow").code
+
+    assert type(code) is Tensor
+    assert code.tolist() == [4.0] * 3
 
 
 @pytest.mark.parametrize("text", ["", "  ", "x" * 501])

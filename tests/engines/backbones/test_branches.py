@@ -138,7 +138,7 @@ def test_in_training_a_part_runs_for_those_alone_who_ask_for_it(
 def test_in_training_gradients_pass_the_branches(
     denoiser: TinyDenoiser, in_training: BranchingDenoiser
 ) -> None:
-    weight = denoiser.stem.weight
+    weight = denoiser.get_parameter("stem.weight")
     given = inputs(code_of("sepia"), code_of("snow"))
 
     (through,) = torch.autograd.grad(in_training(*given).square().sum(), weight)

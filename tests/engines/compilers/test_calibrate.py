@@ -10,7 +10,7 @@ from engines.compilers.calibrate import main
 from engines.compilers.cpu import cpu_flags, has_int8
 from engines.compilers.quantisation import RANGES_FILE, denoiser_folder, load_ranges
 from engines.editor import load_editor
-from engines.model import SHIPPED_MODELS, write_index
+from engines.model import SHIPPED_MODELS, ModelError, write_index
 from tests.engines.stock import save_sd35
 from tests.engines.streams import picture, small_denoiser
 
@@ -55,6 +55,27 @@ def test_a_large_model_keeps_the_layers_that_hold_the_error(
     ranges = load_ranges(denoiser_folder(model))
     assert ranges
     assert f"transformer/{RANGES_FILE}: {len(ranges)} layers" in capsys.readouterr().out
+
+
+def test_a_large_model_is_measured_where_it_is_told_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every layer is tried by itself: on a processor that takes a large model hours."""
+    loaded: list[object] = []
+
+    def load(folder: Path, device: torch.device) -> None:
+        loaded.append(device)
+        raise ModelError("seen")
+
+    monkeypatch.setattr("engines.compilers.calibrate.load_parts", load)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    model, media = saved_model(tmp_path / "model"), tmp_path / "media"
+    media.mkdir()
+    Image.fromarray(picture(0, 256, 320)).save(media / "noise.png")
+    for device in ("auto", "cpu"):
+        assert main(["--model", str(model), "--media", str(media), "--device", device]) == 2
+
+    assert loaded == [torch.device("cuda"), torch.device("cpu")]
 
 
 def test_what_is_not_there_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,12 +6,14 @@ import torch
 
 from engines.compilers import choose
 from engines.compilers.choose import choose_compiler, home_of
-from engines.compilers.interface import CompilerName
-from engines.compilers.quantisation import ActivationRange, ActivationRanges
+from engines.compilers.interface import CompilerName, FrameShape
+from engines.compilers.parts import program_inputs
+from engines.compilers.quantisation import ActivationRange, ActivationRanges, measure_ranges
 from engines.compilers.store import EngineStore
 from engines.flow import flow_levels
 from engines.model import ModelError
 from engines.program import Direct, FrameProgram
+from tests.engines.compilers.subjects import subject
 from tests.engines.streams import small_parts
 
 CPU = torch.device("cpu")
@@ -60,6 +62,30 @@ def test_eager_never_emulates(flags: set[str], precision: str, monkeypatch: pyte
     assert choose_compiler("eager", program(), CPU, never_calibrated, STORE).precision == precision
 
 
+def test_openvino_rounds_the_convolutions_of_a_model_that_has_ranges_of_linear_layers_too(
+    tmp_path: Path,
+) -> None:
+    shape, large = FrameShape(1, 64, 64), subject("sd15")
+    shown = program_inputs(large, shape, torch.Generator().manual_seed(0))
+    measured = measure_ranges(large, [shown])
+    chosen = choose_compiler(
+        "openvino", large, CPU, lambda: measured, EngineStore(tmp_path), precision="int8"
+    )
+    _, latent = chosen.compile(shape)(*shown)
+
+    assert any("attn" in name for name in measured)
+    assert chosen.precision == "int8"
+    assert torch.isfinite(latent).all()
+
+
+def test_a_model_of_linear_layers_alone_is_not_rounded_by_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choose, "cpu_flags", lambda: frozenset({"avx512_vnni"}))
+    large = subject("sd35")
+    measured = {"transformer.transformer_blocks.0.attn.to_q": ActivationRange(-1.0, 1.0)}
+
+    assert choose_compiler("auto", large, CPU, lambda: measured, STORE).precision == "float32"
+
+
 def test_an_unknown_compiler_is_one_clear_line() -> None:
     unknown: CompilerName = "abacus"  # type: ignore[assignment]
     with pytest.raises(ModelError, match="no compiler 'abacus': auto, eager, "):
@@ -77,12 +103,21 @@ def test_openvino_not_installed_is_one_clear_line(monkeypatch: pytest.MonkeyPatc
         choose_compiler("openvino", program(), CPU, never_calibrated, STORE)
 
 
+def test_a_gpu_that_only_emulates_bfloat16_computes_in_float16(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu = torch.device("cuda")
+    homes = []
+    for capability in ((7, 5), (8, 0), (12, 0)):
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda capability=capability: capability)
+        homes.append(home_of("inductor", "auto", gpu))
+
+    assert homes == [(gpu, torch.float16), (gpu, torch.bfloat16), (gpu, torch.bfloat16)]
+
+
 def test_engines_are_made_of_weights_in_main_memory_in_their_own_type() -> None:
     gpu, cpu = torch.device("cuda"), torch.device("cpu")
 
     assert home_of("tensorrt-rtx", "auto", gpu) == (cpu, torch.float16)
     assert home_of("tensorrt", "bfloat16", gpu) == (cpu, torch.bfloat16)
     assert home_of("tensorrt-rtx", "int8", cpu) == (cpu, torch.float16)
-    assert home_of("inductor", "auto", gpu) == (gpu, torch.bfloat16)
     assert home_of("eager", "float32", gpu) == (gpu, torch.float32)
     assert home_of("openvino", "int8", cpu) == (cpu, torch.float32)

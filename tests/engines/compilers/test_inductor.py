@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch._subclasses import FakeTensor
 
 from engines.codecs import PatchCodec
-from engines.compilers import aot_inductor, manifest
+from engines.compilers import aot_inductor, inductor, manifest
 from engines.compilers.aot_inductor import AotInductorCompiler
 from engines.compilers.inductor import InductorCompiler
 from engines.compilers.interface import Footprint, FrameShape
@@ -16,6 +16,7 @@ from engines.flow import flow_levels
 from engines.model import ModelError
 from engines.program import Direct, FrameProgram
 from tests.engines.compilers.gated import frame_program
+from tests.engines.compilers.subjects import subject
 
 CPU = torch.device("cpu")
 SHAPE = FrameShape(1, 16, 24)
@@ -98,6 +99,46 @@ def test_a_model_is_compiled_for_any_number_of_shapes(
         shape = FrameShape(batch, 16, 24)
         inputs = program_inputs(program, shape, torch.Generator().manual_seed(0))
         torch.testing.assert_close(compiler.frame(shape)(*inputs)[1], program(*inputs)[1])
+
+
+def test_triton_needs_more_than_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a slim image with CUDA the package is there, and no kernel can be launched."""
+    gpu, headers = torch.device("cuda"), tmp_path / "include"
+    headers.mkdir()
+    monkeypatch.setattr(inductor, "find_spec", lambda name: object())
+    monkeypatch.setattr("sysconfig.get_path", lambda name: str(tmp_path / name))
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    monkeypatch.delenv("CC", raising=False)
+    assert inductor.missing_toolchain(gpu) == "a C compiler"
+    monkeypatch.setattr("shutil.which", lambda name: "/usr/bin/clang" if name == "clang" else None)
+    assert inductor.missing_toolchain(gpu) == "Python's headers"
+    (headers / "Python.h").write_text("")
+    assert inductor.missing_toolchain(gpu) is None
+    monkeypatch.setattr(inductor, "find_spec", lambda name: None)
+    assert inductor.missing_toolchain(gpu) == "the package triton"
+
+
+@pytest.mark.parametrize("backbone", ["sd15", "sd35"])
+def test_each_part_of_a_large_model_is_one_graph(
+    backbone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compile_by_pytorch, asked = torch.compile, list[dict[str, object]]()
+
+    def without_kernels(module: nn.Module, **options: object) -> object:
+        asked.append(options)
+        return compile_by_pytorch(module, backend="eager", dynamic=False, fullgraph=True)
+
+    monkeypatch.setattr(torch, "compile", without_kernels)
+    program = subject(backbone, guided=True)
+    inputs = program_inputs(program, FrameShape(1, 64, 64), torch.Generator().manual_seed(0))
+    frame = InductorCompiler(program, CPU, torch.float32, EngineStore(tmp_path)).frame(FrameShape(1, 64, 64))
+    with torch.inference_mode():
+        expected = program(*inputs)[1]
+
+    torch.testing.assert_close(frame(*inputs)[1], expected, atol=1e-4, rtol=1e-4)
+    # Frames are recorded whole: inductor's own recordings would overwrite what a part has given.
+    assert [options["fullgraph"] for options in asked] == [True] * 3
+    assert {options["mode"] for options in asked} == {"max-autotune-no-cudagraphs"}
 
 
 @pytest.mark.parametrize("compiler", [AotInductorCompiler, InductorCompiler])

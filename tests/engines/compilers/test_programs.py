@@ -1,16 +1,14 @@
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 
 import pytest
 import torch
 
-from engines.compilers.interface import (
-    Footprint,
-    FrameShape,
-)
+from engines.compilers.interface import Compiler, Footprint, FrameShape
 from engines.compilers.parts import program_inputs
-from engines.compilers.programs import Programs
+from engines.compilers.programs import InPieces, Padded, Programs
 from engines.editor import Editor, EditRequest
 from engines.model import ModelError
 from tests.engines.compilers.gated import FIRST, SECOND, GatedCompiler, eager, frame_program
@@ -107,6 +105,37 @@ def test_a_batch_between_two_sizes_runs_as_the_larger() -> None:
     assert compiler.compiled == [FrameShape(4, FIRST.height, FIRST.width)]
     assert edited.shape == (3, FIRST.height, FIRST.width, 3)
     torch.testing.assert_close(latent, expected[1])
+
+
+@pytest.mark.parametrize("failure", [None, ModelError("no room")])
+def test_a_larger_batch_goes_through_the_smaller_one_until_it_is_compiled(failure: ModelError | None) -> None:
+    """A stand-in would hold the weights again, for every visitor who comes."""
+
+    def no_stand_in() -> Compiler:
+        raise AssertionError("the weights were copied")
+
+    compiler = GatedCompiler()
+    compiler.batches = (1, 2, 8)
+    compiler.gate.set()
+    programs = Programs(compiler, no_stand_in)
+    for batch in (1, 2):
+        programs.prepare(FrameShape(batch, FIRST.height, FIRST.width))
+    compiler.gate.clear()
+    compiler.failure = failure
+    five = FrameShape(5, FIRST.height, FIRST.width)
+    shown = program_inputs(frame_program(), five, torch.Generator().manual_seed(0))
+    expected = frame_program()(*shown)
+    for ready in (False, True):
+        program, ran_by = programs.now(five)
+        edited, latent = program(*shown)
+
+        assert ran_by is compiler
+        assert edited.shape == (5, FIRST.height, FIRST.width, 3)
+        torch.testing.assert_close(latent, expected[1])
+        assert isinstance(program, Padded if ready and failure is None else InPieces)
+        compiler.gate.set()
+        with suppress(ModelError):
+            programs.prepare(five)
 
 
 def test_a_shape_that_cannot_be_compiled_says_so() -> None:

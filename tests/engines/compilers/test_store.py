@@ -124,6 +124,18 @@ def test_a_store_that_cannot_be_written_builds_every_time(
     assert "cannot be kept" in caplog.text
 
 
+def test_an_engine_that_may_only_be_read_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made beforehand, by another user or into an image that is mounted read-only."""
+    store = EngineStore(tmp_path)
+    folder = store.obtain(MANIFEST, Builder())
+
+    def refuse(path: Path) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(os, "utime", refuse)
+    assert store.find(MANIFEST) == folder
+
+
 def test_an_engine_of_more_shapes_covers_one_of_them(tmp_path: Path) -> None:
     store, build = EngineStore(tmp_path), Builder()
     shapes = (FrameShape(1, 64, 96), FrameShape(4, 64, 96))

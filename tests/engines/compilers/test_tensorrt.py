@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from engines.compilers import tensorrt_library
+from engines.compilers import tensorrt, tensorrt_library
 from engines.compilers.choose import choose_compiler
-from engines.compilers.interface import FrameShape
+from engines.compilers.interface import Footprint, FrameShape
 from engines.compilers.parts import program_inputs
 from engines.compilers.quantisation import measure_ranges
 from engines.compilers.store import EngineStore
@@ -78,6 +78,40 @@ def test_five_batches_and_two_resolutions_are_ten_profiles_of_one_engine(tmp_pat
     assert compiler(tmp_path).build(FrameShape(1, 64, 96))["denoiser"] in folders
     # A size that nobody foresaw gets engines of its own.
     assert {shape.width for shape in own.profiles(FrameShape(1, 64, 128))} == {128}
+
+
+def test_the_files_of_an_engine_are_read_once_for_all_its_shapes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, read = compiler(tmp_path, batches=(1, 2)), list[Path]()
+    first = own.build(SMALL)
+    monkeypatch.setattr(EngineStore, "find", lambda store, manifest: read.append(store.folder))
+
+    assert own.build(FrameShape(2, 64, 64)) == first
+    assert read == []
+
+
+def test_memory_is_counted_while_another_thread_loads_an_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = compiler(tmp_path)
+
+    class Loaded:
+        file_bytes = 100
+
+        def __init__(self, library: TensorRtLibrary, path: Path) -> None:
+            self._path = path
+
+        @property
+        def weights_bytes(self) -> int:
+            if self._path.name == "first":
+                own._load(tmp_path / "second")
+            return 40
+
+    monkeypatch.setattr(tensorrt, "TensorRtEngine", Loaded)
+    own._load(tmp_path / "first")
+
+    assert own.footprint() == Footprint(weights_bytes=40, engine_bytes=60)
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "int8", "fp8"])

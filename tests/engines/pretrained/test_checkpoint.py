@@ -10,10 +10,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from engines.compilers.placement import program_in
 from engines.conditioning import InstructionError
 from engines.model import ModelError, load_networks, load_parts
 from engines.pretrained import loading
 from engines.pretrained.checkpoint import read_checkpoint
+from engines.program import frame_program
 from tests.engines.stock import save_instruct_pix2pix, save_sd35
 
 
@@ -140,6 +142,15 @@ def test_half_precision_is_what_the_networks_are_kept_in_and_a_processor_reads_t
 
     assert {weight.dtype for weight in parts.denoiser.parameters()} == {torch.bfloat16}
     assert parts.instruction_encoder.encode("a cat").code.dtype == torch.float32
+
+
+def test_a_guided_model_is_loaded_as_its_engines_take_it_and_not_copied(stock: Path) -> None:
+    """The code of no instruction comes from text encoders of another type."""
+    parts = load_parts(stock, torch.device("cpu"), torch.float16)
+    program = frame_program(parts)
+
+    assert parts.silence is not None
+    assert program_in(program, torch.float16) is program
 
 
 def test_engines_are_made_without_the_text_encoders(stock: Path, monkeypatch: pytest.MonkeyPatch) -> None:

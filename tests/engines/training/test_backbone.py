@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate.state import PartialState
 from diffusers import AutoencoderKL
+from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 
 from engines.backbones.expansion import INPUTS
@@ -149,6 +151,33 @@ def test_a_run_resumed_after_ctrl_c_is_the_uninterrupted_one(
         torch.testing.assert_close(runs["broken"][0][name], value)
     for one, other in zip(runs["whole"][1], runs["broken"][1], strict=True):
         torch.testing.assert_close(one, other)
+
+
+def test_the_average_is_on_the_device_again_after_a_resume(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A checkpoint is read into main memory, and a GPU's weights cannot be averaged with that."""
+    BackboneTrainer(*sd35(), settings(), tmp_path).save()
+    told: list[str] = []
+    for name in ("load_state_dict", "to"):
+        called = getattr(EMAModel, name)
+
+        def noted(*given: object, name: str = name, called: Callable[..., object] = called) -> object:
+            told.append(name)
+            return called(*given)
+
+        monkeypatch.setattr(EMAModel, name, noted)
+    BackboneTrainer(*sd35(), settings(), tmp_path)
+
+    assert told == ["to", "load_state_dict", "to"]
+
+
+def test_a_warm_up_is_as_long_on_several_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = BackboneTrainer(*sd35(), settings(), tmp_path)
+    monkeypatch.setitem(PartialState._shared_state, "num_processes", 4)
+    trainer.train_step(four_clips())
+
+    assert trainer.schedule.get_last_lr() == [pytest.approx(3e-3 * 2 / 10)]
 
 
 def test_a_checkpoint_of_another_network_is_one_line(tmp_path: Path) -> None:

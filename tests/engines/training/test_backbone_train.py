@@ -1,10 +1,17 @@
 """The command, from paired clips to a folder that edits."""
 
 import json
+import os
+import pickle
 import signal
+import subprocess
+import sys
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 
+import accelerate
 import pytest
 import torch
 from PIL import Image
@@ -13,10 +20,12 @@ from engines.model import load_parts
 from engines.pretrained.checkpoint import read_checkpoint
 from engines.pretrained.index import index_of
 from engines.pretrained.needs import Room
-from engines.training import backbone_checks
+from engines.training import backbone_checks, backbone_train
 from engines.training.backbone import BackboneTrainer
 from engines.training.backbone_sheet import UNGUIDED, write_sheet
-from engines.training.pairs import PairedCrop
+from engines.training.backbone_train import Crops
+from engines.training.loop import TrainingError
+from engines.training.pairs import PairedCrop, PairSampler, find_pairs
 from engines.training.train import main
 from tests.engines.stock import save_instruct_pix2pix, save_sd35
 from tests.engines.training.test_backbone import four_clips, sd35, settings
@@ -94,6 +103,59 @@ def test_looking_at_samples_leaves_what_is_trained_as_it_is(tmp_path: Path) -> N
 
     assert all(torch.equal(one, other) for one, other in zip(before, trainer.trainable, strict=True))
     assert (tmp_path / "sheet.jpg").is_file()
+
+
+def test_each_process_uses_the_gpu_that_is_its_own(
+    tmp_path: Path, stock: Path, pairs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Text encoders, teacher and codec lie where the network does; only the main process writes."""
+    seen: list[tuple[torch.device, torch.dtype]] = []
+
+    def embedder(checkpoint: object, index: object, device: torch.device, dtype: torch.dtype) -> None:
+        seen.append((device, dtype))
+        raise TrainingError("seen")
+
+    second = SimpleNamespace(device=torch.device("cuda", 1), is_main_process=False)
+    monkeypatch.setattr(accelerate, "PartialState", lambda cpu: second)
+    monkeypatch.setattr(backbone_checks, "room_on", lambda _: Room(device=10**9, host=0))
+    monkeypatch.setattr(backbone_train, "_embedder", embedder)
+    assert main(command(stock, pairs, tmp_path / "out")) == 2
+
+    assert seen == [(torch.device("cuda", 1), torch.bfloat16)]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.timeout(900)
+def test_two_processes_train_together(tmp_path: Path, stock: Path, pairs: Path) -> None:
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
+    options = command(stock, pairs, tmp_path / "out")
+    # The launcher would take --run for one of its own.
+    del options[options.index("--run") : options.index("--run") + 2]
+    environment = {
+        "ACCELERATE_USE_CPU": "true",
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(Path(__file__).parents[3]),
+    }
+    done = subprocess.run(
+        [*launch, "engines.training.backbone_train", *options],
+        cwd=tmp_path,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=840,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "1 pairs, on cpu:0 x 2" in done.stderr
+    assert index_of(read_checkpoint(tmp_path / "out"), "").trained_inputs == ("noisy", "source", "memory")
+
+
+def test_crops_are_drawn_by_processes_that_are_started_anew(pairs: Path) -> None:
+    """Python 3.14 starts them so, with what can be pickled."""
+    drawn = Crops(PairSampler(find_pairs(pairs), 2, 16))
+    (one,), (other,) = islice(drawn, 1), islice(pickle.loads(pickle.dumps(drawn)), 1)
+
+    assert torch.equal(one.source, other.source)
 
 
 def test_a_full_gpu_is_one_line(
