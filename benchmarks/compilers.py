@@ -329,7 +329,7 @@ def conditions() -> dict[str, Any]:
 def main(arguments: list[str]) -> int:
     """Run the benchmark and print it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.compilers", description=__doc__)
-    parser.add_argument("--sizes", nargs="+", default=SIZES, metavar="HxW", help="picture sizes")
+    parser.add_argument("--sizes", nargs="+", type=_size, default=SIZES, metavar="HxW", help="picture sizes")
     parser.add_argument("--frames", type=int, default=60, help="frames for each compiler and size")
     parser.add_argument("--json", action="store_true", help="JSON alone on standard output")
     options = parser.parse_args(arguments)
@@ -349,6 +349,13 @@ def main(arguments: list[str]) -> int:
     else:
         _print_table(figures, timings)
     return 0
+
+
+def _size(text: str) -> str:
+    height, _, width = text.partition("x")
+    if not (height.isdigit() and width.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not HEIGHTxWIDTH, as 256x336")
+    return text
 
 
 def _print_table(figures: dict[str, Any], timings: Sequence[Timing]) -> None:

@@ -22,6 +22,7 @@ from benchmarks.live.impaired_path import FarClient, ImpairedPath, Impairment
 from benchmarks.live.measurement import Sample, percentile
 from benchmarks.live.report import machine, print_rows
 from benchmarks.live.server_process import ServerProcess
+from benchmarks.live.size import camera_size
 
 CLIP_S = 4
 INSTRUCTION = "make it a cold night"
@@ -159,12 +160,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--clear", type=float, default=8.0, help="seconds before it")
     parser.add_argument("--seconds", type=float, default=12.0, help="seconds of it")
     parser.add_argument("--after", type=float, default=8.0, help="seconds after it")
-    parser.add_argument("--size", default="640x480")
+    parser.add_argument("--size", type=camera_size, default=(640, 480), metavar="WxH")
     parser.add_argument("--codec", choices=("VP8", "H264"), action="append")
     parser.add_argument("--seed", type=int, default=0, help="of what happens to packets (default 0)")
     parser.add_argument("--json", action="store_true", help="JSON alone on standard output")
     options = parser.parse_args(arguments)
-    width, height = map(int, options.size.split("x"))
+    width, height = options.size
     impairment = Impairment(options.loss, options.jitter_ms / 1000, options.mbps * 1e6)
     phases = Phases(options.clear, options.seconds, options.after)
     conditions = {
@@ -172,7 +173,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "seconds": asdict(phases),
         "seed": options.seed,
         "clip": "photo",
-        "size": options.size,
+        "size": f"{width}x{height}",
         "camera_fps": FRAME_RATE,
         "instruction": INSTRUCTION,
         **machine(),

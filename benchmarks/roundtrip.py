@@ -27,6 +27,7 @@ from benchmarks.live.clip import FRAME_RATE, MEDIA_CLIP, ClipError, astronaut, b
 from benchmarks.live.measurement import busy_s
 from benchmarks.live.report import machine, print_rows
 from benchmarks.live.server_process import ServerProcess
+from benchmarks.live.size import camera_size
 from server.rtc.assembly import EncodedPicture
 
 CLIP_FRAMES = 60
@@ -163,7 +164,7 @@ def clip(name: str, width: int, height: int) -> list[NDArray[np.uint8]]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print a row for each codec; 1 where the server refuses, 2 for a clip that cannot be read."""
     parser = argparse.ArgumentParser("python -m benchmarks.roundtrip", description=__doc__)
-    parser.add_argument("--size", default="640x480")
+    parser.add_argument("--size", type=camera_size, default=(640, 480), metavar="WxH")
     parser.add_argument("--mbps", type=float, default=2.5, help="either way (default 2.5)")
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--codec", choices=("VP8", "H264"), action="append")
@@ -172,12 +173,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--json", action="store_true", help="JSON alone on standard output")
     options = parser.parse_args(arguments)
-    width, height = map(int, options.size.split("x"))
+    width, height = options.size
     bitrate_bps = round(options.mbps * 1e6)
     aiortc_client.BROWSER_BITRATE_BPS = bitrate_bps
     conditions = {
         "clip": options.clip,
-        "size": options.size,
+        "size": f"{width}x{height}",
         "fps": FRAME_RATE,
         "mbps_either_way": options.mbps,
         "seconds": options.seconds,

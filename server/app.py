@@ -67,7 +67,7 @@ def create_app(settings: Settings, load: Callable[[], LiveEditor] | None = None)
         cors = Middleware(
             CORSMiddleware,
             allow_origins=list(settings.allowed_origins),
-            allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type"],
             expose_headers=["Location", "Retry-After"],
         )
@@ -78,6 +78,9 @@ def create_app(settings: Settings, load: Callable[[], LiveEditor] | None = None)
     app = FastAPI(
         title="Afterimage",
         version="1",
+        # FastAPI's pages about the interface load scripts from elsewhere into this origin, where tokens are kept.
+        docs_url=None,
+        redoc_url=None,
         lifespan=lifespan,
         middleware=middleware,
     )

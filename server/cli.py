@@ -2,11 +2,13 @@
 
 import sys
 from importlib import import_module
+from importlib.metadata import version
 from typing import Protocol, cast
 
 from server.extras import extra_of
 
 USAGE_ERROR, INTERRUPTED = 2, 130
+USAGE = "usage: afterimage COMMAND [options]; afterimage COMMAND --help says more, afterimage --version which it is"
 
 
 class Subcommand(Protocol):
@@ -35,8 +37,11 @@ def main() -> int:
     if len(sys.argv) > 1 and sys.argv[1] in SUBCOMMANDS:
         return _run(sys.argv[1], sys.argv[2:])
 
+    if sys.argv[1:2] == ["--version"]:
+        print(f"afterimage {version('afterimage')}")
+        return 0
     lines = [f"  {name:10}{purpose}" for name, (_, purpose) in SUBCOMMANDS.items()]
-    text = "\n".join(["usage: afterimage COMMAND [options]; afterimage COMMAND --help says more", "", *lines])
+    text = "\n".join([USAGE, "", *lines])
     if sys.argv[1:2] in (["-h"], ["--help"]):
         print(text)
         return 0
@@ -53,7 +58,8 @@ def _run(command: str, arguments: list[str]) -> int:
         if extra is None:
             raise
         print(
-            f"afterimage {command} needs the package {error.name}: pip install -e '.[{extra}]'",
+            f"afterimage {command} needs the package {error.name}:"
+            f" .venv/bin/pip install -c requirements.lock -e '.[{extra}]'",
             file=sys.stderr,
         )
         return USAGE_ERROR

@@ -92,7 +92,10 @@ class Diagnosis:
 
 def main(arguments: list[str]) -> int:
     """Run the command; 0 where live video can be edited, 1 where it cannot."""
-    parser = argparse.ArgumentParser("afterimage doctor", description=__doc__)
+    parser = argparse.ArgumentParser(
+        "afterimage doctor",
+        description="Say what works on this machine, what does not and why, and what to install.",
+    )
     parser.add_argument("--json", action="store_true", help="JSON alone on standard output")
     options = parser.parse_args(arguments)
     found = diagnose()

@@ -2,7 +2,9 @@
 
 import argparse
 import asyncio
+import errno
 import logging
+import os
 import socket
 import sys
 from collections.abc import Callable
@@ -12,12 +14,11 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 from pydantic import ValidationError
-from pydantic_settings import SettingsError
 
 from server.app import create_app
 from server.engine import LiveEditor
 from server.service import Service
-from server.settings import Settings
+from server.settings import Settings, unknown_variables
 
 USAGE_ERROR = 2
 GRACE_S = 5
@@ -46,9 +47,8 @@ def main(arguments: list[str]) -> int:
             where += f"{'.'.join(inside)}: " if inside else ""
             print(f"afterimage: {where}{entry['msg'].removeprefix('Value error, ')}", file=sys.stderr)
         return USAGE_ERROR
-    except SettingsError as error:
-        print(f"afterimage: {error}: {error.__cause__}", file=sys.stderr)
-        return USAGE_ERROR
+    for name in unknown_variables(os.environ):
+        print(f"afterimage: {name} is no setting and changes nothing", file=sys.stderr)
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     return serve(settings, None)
 
@@ -67,6 +67,8 @@ def serve(settings: Settings, load: Callable[[], LiveEditor] | None) -> int:
         listening = listen(settings.host, settings.port)
     except OSError as error:
         reason = error.strerror or str(error)
+        if error.errno == errno.EADDRINUSE:
+            reason += "; --port or AFTERIMAGE_PORT takes another"
         print(f"afterimage: cannot serve on {settings.host}:{settings.port}: {reason}", file=sys.stderr)
         return USAGE_ERROR
     with listening:

@@ -1,9 +1,11 @@
 """Everything that can be set, read once at start-up and passed down."""
 
+import json
 import os
+from collections.abc import Iterable
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -15,6 +17,25 @@ from server.rtc.ice import IceServer, PortRange, parse_addresses, parse_ice_serv
 CLIENT_DIR = Path(__file__).parent.parent / "client_web" / "dist"
 
 
+def parse_origins(value: object) -> object:
+    """Read the JSON of ``AFTERIMAGE_ALLOWED_ORIGINS``; what is no text is left for the type to be checked.
+
+    Raises:
+        ValueError: It is no JSON list.
+    """
+    if not isinstance(value, str):
+        return value
+    if not value.strip():
+        return ()
+    try:
+        origins: Any = json.loads(value)
+    except ValueError:
+        origins = None
+    if not isinstance(origins, list):
+        raise ValueError('not a JSON list of origins, as ["https://example.org"]')
+    return origins
+
+
 class Settings(BaseSettings):
     """Read once at start-up from AFTERIMAGE_* variables, then passed down."""
 
@@ -22,9 +43,10 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    """0 takes a free one, which is told at the start."""
     token: SecretStr | None = None
     """Asked for as a bearer by everything but health and preflight; without it only loopback is served."""
-    allowed_origins: tuple[str, ...] = ()
+    allowed_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(parse_origins)] = ()
     """Origins of pages served from elsewhere that may use this server, as `["https://example.org"]`."""
     client_dir: Path = CLIENT_DIR
     """The built page."""
@@ -35,8 +57,11 @@ class Settings(BaseSettings):
     """All recordings together; one that would need more ends."""
 
     model: str = "rfdm-tiny"
+    """An installed model's name, a model folder, or an id on the Hugging Face hub."""
     device: str = "auto"
+    """`cpu` or `cuda`; otherwise the GPU where PyTorch can use one."""
     compiler: str = "auto"
+    """What runs the model, by a name of docs/engines.md; otherwise the quickest that works on the device."""
     precision: Literal["auto", Precision] = "auto"
     """What the compiler computes in, as `afterimage compile --precision` was told; its usual one otherwise."""
     engine_dir: Path | None = None
@@ -45,6 +70,7 @@ class Settings(BaseSettings):
     """Sampler steps for a frame; the model's own otherwise."""
 
     max_sessions: PositiveInt = 4
+    """Open at once; the next is refused with 503."""
     max_batch: PositiveInt | None = None
     """Frames of different sessions edited in one step, at most; otherwise 1 on a CPU and 8 on a GPU."""
     max_viewers: PositiveInt = 16
@@ -59,6 +85,7 @@ class Settings(BaseSettings):
     edit_short_side: Annotated[int, Field(ge=64, le=1024, multiple_of=SIZE_MULTIPLE)] | None = None
     """The model's own otherwise: 256 pixels for rfdm-tiny, 512 for the large ones."""
     max_edit_side: Annotated[int, Field(ge=64, le=4096, multiple_of=SIZE_MULTIPLE)] = 1024
+    """The longest side that a session may ask to be edited at."""
     show_short_side: Annotated[int, Field(ge=0, le=2160, multiple_of=2)] = 480
     """An edit is shown at its camera's own size, the camera's detail in it, but no larger than this; 0 shows it at
     the size it was edited at."""
@@ -88,6 +115,12 @@ class Settings(BaseSettings):
                 "or serve on 127.0.0.1"
             )
         return self
+
+
+def unknown_variables(environment: Iterable[str]) -> list[str]:
+    """Names that begin as a setting's does and are none's, as a misspelt one is."""
+    known = {f"AFTERIMAGE_{name.upper()}" for name in Settings.model_fields}
+    return sorted(name for name in environment if name.startswith("AFTERIMAGE_") and name not in known)
 
 
 def data_home() -> Path:

@@ -5,6 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
+# Before a test imports OpenVINO by itself; see there for why.
+import engines.compilers  # noqa: F401
+
 # Set before torch is first loaded; see server/__init__.py for why.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 

@@ -114,7 +114,9 @@ def _require(packages: Sequence[str], extra: str) -> None:
     """
     lacking = [package for package in packages if find_spec(package) is None]
     if lacking:
-        raise ModelError(f"needs the package {', '.join(lacking)}: pip install -e '.[{extra}]'")
+        raise ModelError(
+            f"needs the package {', '.join(lacking)}: .venv/bin/pip install -c requirements.lock -e '.[{extra}]'"
+        )
 
 
 def _say_what_is_missing(device: torch.device, compilers: Sequence[CompilerName]) -> None:

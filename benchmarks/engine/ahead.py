@@ -185,7 +185,7 @@ def _parser() -> argparse.ArgumentParser:
         "--precision", default="float16", choices=[name for name in get_args(Precision) if "8" not in name]
     )
     parser.add_argument("--codec", default="tiny", choices=get_args(CodecName))
-    parser.add_argument("--sizes", nargs="+", type=picture_size, metavar="HxW", default=[(512, 512)])
+    parser.add_argument("--sizes", nargs="+", type=picture_size, metavar="WxH", default=[(512, 512)])
     parser.add_argument("--batches", nargs="+", type=int, metavar="N", default=[1])
     parser.add_argument(
         "--layers", type=int, metavar="N", help="of a transformer: so many only, where memory is short"

@@ -12,6 +12,7 @@ from typing import Any
 from benchmarks.live import clip, report
 from benchmarks.live.schedule import plan
 from benchmarks.live.server_process import ServerProcess
+from benchmarks.live.size import camera_size
 
 CLIP_FRAMES = 90
 """Three seconds, then back again: the camera never jumps, and 60 MB of frames are little to hold."""
@@ -26,7 +27,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seconds", type=float, default=30.0, help="how long to measure (600 shows growth)")
     parser.add_argument("--client", choices=("aiortc", "chromium"), default="aiortc")
     parser.add_argument("--instruction", default="turn it into a pencil sketch", metavar="TEXT")
-    parser.add_argument("--size", type=_size, default=(640, 480), metavar="WxH", help="the camera's")
+    parser.add_argument("--size", type=camera_size, default=(640, 480), metavar="WxH", help="the camera's")
     parser.add_argument("--clip", type=Path, metavar="FILE", help="a video file in place of the usual clip")
     parser.add_argument("--codec", choices=("VP8", "H264"), default="VP8", help="of the aiortc client")
     parser.add_argument("--model", help="a model's name or folder (default: the server's)")
@@ -111,13 +112,6 @@ def model_that_runs(url: str) -> dict[str, Any]:
 
 def _tells(name: str) -> bool:
     return (name.startswith("AFTERIMAGE_") and name != "AFTERIMAGE_TOKEN") or name == "OMP_NUM_THREADS"
-
-
-def _size(text: str) -> tuple[int, int]:
-    width, _, height = text.partition("x")
-    if not (width.isdigit() and height.isdigit() and min(int(width), int(height)) >= 32):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a size like 640x480")
-    return int(width) // 2 * 2, int(height) // 2 * 2
 
 
 def _progress(line: str) -> None:

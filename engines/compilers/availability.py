@@ -48,7 +48,11 @@ def compilers_here() -> tuple[Availability, ...]:
         Availability("eager", runs=True),
         _inductor(),
         _package("openvino", ("openvino",), "pip install openvino"),
-        _package("onnxruntime", ("onnxruntime", "onnx"), "pip install -e '.[backbones]'"),
+        _package(
+            "onnxruntime",
+            ("onnxruntime", "onnx"),
+            ".venv/bin/pip install -c requirements.lock -e '.[backbones]'",
+        ),
         *(_tensorrt(FLAVOURS[each.name]) for each in (TENSORRT, TORCH_TENSORRT, TENSORRT_RTX)),
     )
 
@@ -92,7 +96,7 @@ def _tensorrt(flavour: TensorRtFlavour) -> Availability:
             name,
             runs=False,
             reason="the package onnx is not installed",
-            install="pip install -e '.[backbones]'",
+            install=".venv/bin/pip install -c requirements.lock -e '.[backbones]'",
         )
     try:
         library = TensorRtLibrary(flavour)

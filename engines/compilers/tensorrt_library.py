@@ -34,7 +34,10 @@ TORCH_TENSORRT = TensorRtFlavour(
     "torch-tensorrt", ("tensorrt", "tensorrt_bindings"), "torch_tensorrt", "pip install torch-tensorrt"
 )
 TENSORRT_RTX = TensorRtFlavour(
-    "tensorrt-rtx", ("tensorrt_rtx", "tensorrt_rtx_bindings"), None, "pip install -e '.[tensorrt-rtx]'"
+    "tensorrt-rtx",
+    ("tensorrt_rtx", "tensorrt_rtx_bindings"),
+    None,
+    ".venv/bin/pip install -c requirements.lock -e '.[tensorrt-rtx]'",
 )
 FLAVOURS = {flavour.name: flavour for flavour in (TENSORRT, TORCH_TENSORRT, TENSORRT_RTX)}
 

@@ -52,7 +52,7 @@ def _download(repository: str, patterns: tuple[str, ...], marker: str) -> Path:
     except ImportError as error:
         raise ModelError(
             f"{repository} is not a folder, and fetching it needs the package huggingface_hub:"
-            " pip install -e '.[backbones]'"
+            " .venv/bin/pip install -c requirements.lock -e '.[backbones]'"
         ) from error
     try:
         planned = huggingface_hub.snapshot_download(repository, allow_patterns=list(patterns), dry_run=True)

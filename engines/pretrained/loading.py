@@ -110,7 +110,10 @@ def require_libraries() -> None:
     """
     for library in ("accelerate", "diffusers", "transformers"):
         if find_spec(library) is None:
-            raise ModelError(f"this model needs the package {library}: pip install -e '.[backbones]'")
+            raise ModelError(
+                f"this model needs the package {library}:"
+                " .venv/bin/pip install -c requirements.lock -e '.[backbones]'"
+            )
 
 
 def _parts(

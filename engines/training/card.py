@@ -67,12 +67,21 @@ def confused(reading: FamilyReading) -> str:
     )
 
 
+def check_card(card: Path) -> None:
+    """See that a card has a place for figures, before an hour is spent on them.
+
+    Raises:
+        ValueError: It has none, or cannot be read.
+    """
+    _place(card, BEGIN)
+
+
 def write_card(evaluation: Evaluation, card: Path) -> None:
     """Put the figures between the two marks of a model card.
 
     Raises:
-        OSError: The card cannot be read or written.
-        ValueError: It lacks a mark.
+        OSError: The card cannot be written.
+        ValueError: It cannot be read, or lacks a mark.
     """
     _write(figures(evaluation), card, BEGIN)
 
@@ -81,19 +90,28 @@ def write_text_card(report: TextReport, card: Path) -> None:
     """Put the figures of how instructions are read between theirs.
 
     Raises:
-        OSError: The card cannot be read or written.
-        ValueError: It lacks a mark.
+        OSError: The card cannot be written.
+        ValueError: It cannot be read, or lacks a mark.
     """
     _write(text_figures(report), card, TEXT_BEGIN)
 
 
 def _write(figures: str, card: Path, mark: str) -> None:
-    text = card.read_text()
+    before, after = _place(card, mark)
+    card.write_text(f"{before}{mark}\n\n{figures}\n\n{END}{after}")
+
+
+def _place(card: Path, mark: str) -> tuple[str, str]:
+    """What stands before and after the figures."""
+    try:
+        text = card.read_text()
+    except OSError as error:
+        raise ValueError(f"{card} cannot be read: {error.strerror}") from error
     before, begin, rest = text.partition(mark)
     _, end, after = rest.partition(END)
     if not (begin and end):
         raise ValueError(f"{card} has no place for figures, between {mark!r} and {END!r}")
-    card.write_text(f"{before}{begin}\n\n{figures}\n\n{end}{after}")
+    return before, after
 
 
 def _worst(evaluation: Evaluation) -> str:

@@ -24,7 +24,7 @@ from engines.families import FAMILIES, PEOPLE
 from engines.metrics import psnr_db
 from engines.model import ModelError
 from engines.training import evaluate_text
-from engines.training.card import write_card
+from engines.training.card import check_card, write_card
 from engines.training.evaluation import Evaluation, TrialResult
 from engines.training.held_back import Phrasing, held_back
 from engines.training.media import Scene, evaluation_files, load_media
@@ -212,7 +212,10 @@ def print_table(evaluation: Evaluation, console: Console) -> None:
 
 def main(arguments: list[str]) -> int:
     """Run ``afterimage evaluate``; 0 on success, 2 where the input is wrong."""
-    parser = argparse.ArgumentParser(prog="afterimage evaluate", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        "afterimage evaluate",
+        description="Measure a model against exact targets, on photos and clips it never saw.",
+    )
     parser.add_argument(
         "--media",
         type=Path,
@@ -259,6 +262,8 @@ def main(arguments: list[str]) -> int:
         if options.text:
             evaluate_text.run(options.model, options.card, as_json=options.json)
             return 0
+        if options.card is not None:
+            check_card(options.card)
         editor = load_editor(options.model, compiler=options.compiler, steps=options.steps)
         media = load_media(options.media, evaluation_files(options.media), max_frames=FRAMES)
         scenes = media.scenes if options.scenes is None else pick(media.scenes, options.scenes)

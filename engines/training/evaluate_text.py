@@ -23,8 +23,8 @@ def run(model: str, card: Path | None, *, as_json: bool) -> None:
 
     Raises:
         ModelError: There is no such model, or it takes free text.
-        OSError: The card cannot be read or written.
-        ValueError: It lacks a mark.
+        OSError: The card cannot be written.
+        ValueError: It cannot be read, or lacks a mark.
     """
     folder = find_model(model) / "instruction_encoder"
     if not folder.is_dir():

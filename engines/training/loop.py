@@ -119,7 +119,10 @@ class Trainer:
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.step, self.elapsed_s = 0, 0.0
         self.family_psnr: dict[str, float] = {}
-        run.mkdir(parents=True, exist_ok=True)
+        try:
+            run.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TrainingError(f"{run} cannot be made: {error.strerror}") from error
         if (run / "checkpoint.pt").exists():
             self._resume(run / "checkpoint.pt")
 

@@ -234,7 +234,7 @@ def _count(text: str) -> int:
 
 def main(arguments: list[str]) -> int:
     """Run ``afterimage train``; 0 on success, 2 where the input is wrong, 130 where it was interrupted."""
-    backbone = argparse.ArgumentParser(add_help=False)
+    backbone = argparse.ArgumentParser("afterimage train", add_help=False)
     backbone.add_argument(
         "--backbone",
         choices=("tiny", "sd15", "sd35"),
@@ -247,7 +247,7 @@ def main(arguments: list[str]) -> int:
 
         return train_backbone(arguments)
     parser = argparse.ArgumentParser(
-        prog="afterimage train", description=__doc__.splitlines()[0], parents=[backbone]
+        "afterimage train", description="Train a model on a folder of photos and clips.", parents=[backbone]
     )
     parser.add_argument(
         "--media",

@@ -166,21 +166,22 @@ def _parser() -> ArgumentParser:
 
 
 def _share(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
     if not 0 <= value <= 1:
-        raise ArgumentTypeError("must be within 0 and 1")
+        raise ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
     return value
 
 
 def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ArgumentTypeError("must be at least 1")
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
 
 
 def _short_side(text: str) -> int:
-    value = int(text)
-    if value < 64 or value % 16:
-        raise ArgumentTypeError("must be a multiple of 16, at least 64")
-    return value
+    if not text.isdecimal() or int(text) < 64 or int(text) % 16:
+        raise ArgumentTypeError(f"{text!r} is not a multiple of 16 of at least 64")
+    return int(text)

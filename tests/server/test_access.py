@@ -47,7 +47,6 @@ async def test_with_a_token_everything_but_health_and_preflight_asks_for_it(
             "/v1/sessions",
             "/v1/sessions/x",
             "/metrics",
-            "/docs",
             "/openapi.json",
         ):
             refused = await http.get(path)
@@ -56,6 +55,16 @@ async def test_with_a_token_everything_but_health_and_preflight_asks_for_it(
             assert refused.headers["content-type"] == "application/problem+json"
         for path in ("/v1/models", "/v1/sessions", "/metrics", "/openapi.json"):
             assert (await http.get(path, headers=BEARER)).status_code == 200, path
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
+async def test_a_page_from_an_allowed_origin_may_use_every_method(
+    start_server: StartServer, method: str
+) -> None:
+    server = await start_server(allowed_origins=("https://example.org",))
+    asked = {"Origin": "https://example.org", "Access-Control-Request-Method": method}
+    async with server.http() as http:
+        assert (await http.options("/v1/sessions/x/instructions", headers=asked)).status_code == 200
 
 
 async def test_with_a_token_a_session_takes_its_own_or_the_servers(start_server: StartServer) -> None:

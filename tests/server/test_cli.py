@@ -29,6 +29,27 @@ def needing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return module
 
 
+def test_the_version_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["afterimage", "--version"])
+
+    assert cli.main() == 0
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert capsys.readouterr().out == f"afterimage {project['version']}\n"
+
+
+def test_an_unknown_command_is_named_above_those_that_there_are(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["afterimage", "sevre"])
+
+    assert cli.main() == 2
+
+    said = capsys.readouterr().err
+    assert said.startswith("afterimage: unknown command 'sevre'\nusage: ")
+    assert all(f"\n  {name} " in said for name in cli.SUBCOMMANDS)
+
+
 def test_a_command_without_its_extra_says_in_one_line_what_to_install() -> None:
     run = subprocess.run(
         [sys.executable, "-c", WITHOUT, "tensorboard", "train", "--media", "nowhere"],
@@ -38,7 +59,8 @@ def test_a_command_without_its_extra_says_in_one_line_what_to_install() -> None:
         check=False,
     )
 
-    assert run.stderr == "afterimage train needs the package tensorboard: pip install -e '.[train]'\n"
+    install = ".venv/bin/pip install -c requirements.lock -e '.[train]'"
+    assert run.stderr == f"afterimage train needs the package tensorboard: {install}\n"
     assert (run.returncode, run.stdout) == (2, "")
 
 
@@ -50,8 +72,8 @@ def test_what_is_missing_only_while_the_command_runs_is_said_as_well(
 
     assert cli.main() == 2
 
-    said = "afterimage convert needs the package diffusers: pip install -e '.[backbones]'\n"
-    assert capsys.readouterr().err == said
+    install = ".venv/bin/pip install -c requirements.lock -e '.[backbones]'"
+    assert capsys.readouterr().err == f"afterimage convert needs the package diffusers: {install}\n"
 
 
 @pytest.mark.parametrize(

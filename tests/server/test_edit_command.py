@@ -497,12 +497,25 @@ def test_a_precision_that_the_compiler_lacks_is_one_line(
 
 
 @pytest.mark.parametrize(
-    "option", [("--strength", "2"), ("--short-side", "100"), ("--steps", "0"), ("--precision", "int4")]
+    ("option", "value", "says"),
+    [
+        ("--strength", "2", "'2' is not a number from 0 to 1"),
+        ("--strength", "half", "'half' is not a number from 0 to 1"),
+        ("--short-side", "100", "'100' is not a multiple of 16 of at least 64"),
+        ("--short-side", "large", "'large' is not a multiple of 16 of at least 64"),
+        ("--steps", "0", "'0' is not a whole number of at least 1"),
+        ("--steps", "few", "'few' is not a whole number of at least 1"),
+        ("--precision", "int4", "invalid choice: 'int4'"),
+    ],
 )
-def test_options_out_of_range_are_refused(tmp_path: Path, option: tuple[str, str]) -> None:
+def test_options_out_of_range_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, value: str, says: str
+) -> None:
     with pytest.raises(SystemExit) as stopped:
-        main([str(tmp_path / "in.mp4"), str(tmp_path / "out.mp4"), *NEGATIVE, *option])
+        main([str(tmp_path / "in.mp4"), str(tmp_path / "out.mp4"), *NEGATIVE, option, value])
+
     assert stopped.value.code == 2
+    assert f"argument {option}: {says}" in capsys.readouterr().err
 
 
 # What may happen on the way.

@@ -80,6 +80,7 @@ async def test_a_taken_port_is_one_line_and_exit_code_2(server: RunningServer) -
         )
     assert run.returncode == 2
     assert "cannot serve on" in run.stderr
+    assert "Address already in use; --port or AFTERIMAGE_PORT takes another" in run.stderr
     assert len(run.stderr.strip().splitlines()) == 1
 
 

@@ -1,4 +1,5 @@
 import os
+import socket
 import subprocess
 import sys
 from typing import get_args
@@ -31,14 +32,31 @@ def test_an_empty_token_is_no_token() -> None:
 def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AFTERIMAGE_PORT", "9000")
     monkeypatch.setenv("AFTERIMAGE_UDP_PORTS", "50000-50100")
+    monkeypatch.setenv("AFTERIMAGE_ALLOWED_ORIGINS", '["https://example.org"]')
     settings = Settings()
     assert settings.port == 9000
     assert settings.udp_ports == PortRange(50000, 50100)
+    assert settings.allowed_origins == ("https://example.org",)
 
 
 def test_is_loopback_knows_addresses() -> None:
     assert is_loopback("[::1]")
     assert not is_loopback("10.0.0.1")
+
+
+def test_a_misspelt_variable_is_told_before_the_server_starts() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        run = subprocess.run(
+            [sys.executable, "-m", "server.cli", "serve", "--port", str(taken.getsockname()[1])],
+            env={**os.environ, "AFTERIMAGE_MAX_SESSION": "2"},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert run.stderr.startswith("afterimage: AFTERIMAGE_MAX_SESSION is no setting and changes nothing\n")
 
 
 @pytest.mark.parametrize("precision", ["auto", *get_args(Precision)])
@@ -58,6 +76,10 @@ def test_settings_are_read_without_pytorch() -> None:
         ({"AFTERIMAGE_HOST": "0.0.0.0"}, "set AFTERIMAGE_TOKEN"),
         ({"AFTERIMAGE_PORT": "a lot"}, "AFTERIMAGE_PORT"),
         ({"AFTERIMAGE_MAX_SESSIONS": "0"}, "AFTERIMAGE_MAX_SESSIONS"),
+        (
+            {"AFTERIMAGE_ALLOWED_ORIGINS": "https://example.org"},
+            'afterimage: AFTERIMAGE_ALLOWED_ORIGINS: not a JSON list of origins, as ["https://example.org"]',
+        ),
         ({"AFTERIMAGE_PRECISION": "int4"}, "AFTERIMAGE_PRECISION: Input should be 'auto', 'float32', "),
     ],
 )

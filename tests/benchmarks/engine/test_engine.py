@@ -109,7 +109,8 @@ def test_what_is_not_installed_is_one_clear_line(
     monkeypatch.setattr(command, "find_spec", lambda name: None if name == package else object())
     assert main(["--quick"]) == 2
     assert capsys.readouterr().err == (
-        f"benchmarks.engine: needs the package {package}: pip install -e '.[backbones]'\n"
+        f"benchmarks.engine: needs the package {package}:"
+        " .venv/bin/pip install -c requirements.lock -e '.[backbones]'\n"
     )
 
 

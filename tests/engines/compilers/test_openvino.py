@@ -1,5 +1,8 @@
 """OpenVINO against PyTorch in float32 on the same inputs."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -244,3 +247,19 @@ def test_a_picture_that_must_not_be_written_is_taken(tmp_path: Path) -> None:
     picture.flags.writeable = False
 
     assert np.array_equal(compiled(torch.from_numpy(picture.copy()), *shown[1:])[0], compiled(*shown)[0])
+
+
+def test_openvino_reports_to_nobody(tmp_path: Path) -> None:
+    """Its package for that keeps a number of this user's in the home folder and imports its sender."""
+    reporting = "[name for name in sys.modules if name.startswith('openvino_telemetry.')]"
+    run = subprocess.run(
+        [sys.executable, "-c", f"import sys, engines.compilers.openvino; print({reporting})"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+        env={**os.environ, "HOME": str(tmp_path)},
+    )
+
+    assert run.stdout == "[]\n"
+    assert list(tmp_path.iterdir()) == []

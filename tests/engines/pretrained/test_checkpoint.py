@@ -126,7 +126,10 @@ def test_too_little_memory_is_told_before_a_weight_is_read(
 
 def test_a_missing_library_is_told(stock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loading, "find_spec", lambda name: None if name == "diffusers" else object())
-    with pytest.raises(ModelError, match=r"needs the package diffusers: pip install -e '.\[backbones\]'"):
+    with pytest.raises(
+        ModelError,
+        match=r"needs the package diffusers: .venv/bin/pip install -c requirements.lock -e '.\[backbones\]'",
+    ):
         load_parts(stock)
 
 

@@ -16,7 +16,7 @@ from engines.training.card import BEGIN, END
 from engines.training.evaluate import evaluate, is_read_right, main, pick
 from engines.training.held_back import Phrasing
 from engines.training.media import Scene
-from engines.training.trials import JOINED_TRIALS, TRIALS
+from engines.training.trials import JOINED_TRIALS
 from tests.engines.streams import small_parts
 from tests.engines.training.test_media import write_photo
 
@@ -112,19 +112,23 @@ def test_json_alone_goes_to_standard_output(
     assert card.read_text().endswith("\n## Limits\n")
 
 
-def test_a_card_without_a_place_for_figures_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("README.md", "has no place for figures"), ("absent.md", "cannot be read: No such file")],
+)
+def test_a_card_without_a_place_for_figures_is_refused_before_any_is_measured(
+    name: str,
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     write_photo(tmp_path / "photo.png")
     (tmp_path / "README.md").write_text("# A model\n")
-    monkeypatch.setattr(evaluation, "SIZE", 32)
-    monkeypatch.setattr(evaluation, "TRIALS", TRIALS[:1])
-    monkeypatch.setattr(evaluation, "JOINED_TRIALS", ())
-    monkeypatch.setattr(evaluation, "load_editor", lambda *_, **__: editor())
-    monkeypatch.setattr(evaluation, "held_back", tuple)
+    monkeypatch.delattr(evaluation, "load_editor")
 
-    assert main(["--media", str(tmp_path), "--frames", "1", "--card", str(tmp_path / "README.md")]) == 2
-    assert "has no place for figures" in capsys.readouterr().err
+    assert main(["--media", str(tmp_path), "--card", str(tmp_path / name)]) == 2
+    assert says in capsys.readouterr().err
 
 
 def test_scenes_with_people_are_picked_first_and_the_others_evenly() -> None:

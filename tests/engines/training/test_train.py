@@ -141,6 +141,25 @@ def test_a_folder_with_nothing_to_train_on_is_one_line_and_status_2(
     assert capsys.readouterr().err.startswith("afterimage train: no usable photo or clip")
 
 
+def test_a_run_folder_that_cannot_be_made_is_one_line_and_status_2(
+    short: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+
+    assert main([*short, "--run", str(tmp_path / "file" / "run")]) == 2
+
+    said = f"afterimage train: {tmp_path / 'file' / 'run'} cannot be made: Not a directory\n"
+    assert capsys.readouterr().err == said
+
+
+def test_an_unknown_backbone_is_refused_by_the_commands_name(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["--backbone", "sd16"])
+
+    assert stopped.value.code == 2
+    assert "afterimage train: error: argument --backbone: invalid choice: 'sd16'" in capsys.readouterr().err
+
+
 def test_what_the_last_hour_needs_is_missed_before_the_first(
     short: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import pytest
+
 from tests.server.conftest import StartServer
 
 
@@ -24,6 +26,16 @@ async def test_the_built_page_and_its_files_are_served(start_server: StartServer
         assert (await http.get("/")).text == "<title>Afterimage</title>"
         assert (await http.get("/assets/main.js")).headers["content-type"].startswith("text/javascript")
         assert (await http.get("/%2e%2e/secret")).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc"])
+async def test_no_page_that_loads_scripts_from_elsewhere_is_served(
+    start_server: StartServer, path: str
+) -> None:
+    """As FastAPI's own about the interface do: they would run beside the tokens that the page keeps."""
+    server = await start_server()
+    async with server.http() as http:
+        assert (await http.get(path)).status_code == 404
 
 
 async def test_with_a_token_the_page_is_opened_with_it_once(
