@@ -82,6 +82,11 @@ async def test_after_a_reconnect_the_new_address_shows_and_the_page_says_so(
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= 360
 
+    # The page's keys rest, also after a click on the panel's words.
+    await page.get_by_test_id("elsewhere-caution").click()
+    await page.keyboard.press("o")
+    await expect(page.get_by_test_id("overlay-toggle")).to_have_attribute("aria-pressed", "false")
+
     # Where the page may not write to the clipboard, as over plain http from another machine.
     await page.get_by_test_id("elsewhere-address-copy").click()
     await expect(page.get_by_test_id("elsewhere-said")).to_contain_text("Ctrl+C")
