@@ -19,6 +19,8 @@ export interface OpenedSession {
   readonly token: string;
   readonly offerUrl: URL;
   readonly url: URL;
+  /** The page that shows the edit and nothing else, as for OBS's Browser Source; it carries the token. */
+  readonly viewUrl: URL;
   /** With credentials for this session. */
   readonly iceServers: readonly RTCIceServer[];
   /** Bits a second, of each picture that is sent. */
@@ -101,14 +103,21 @@ export class Api {
     const token = text(session?.["token"]);
     if (session === null || id === null || token === null) throw new Unreachable();
     const path = `v1/sessions/${encodeURIComponent(id)}`;
+    const view = `view#session=${encodeURIComponent(id)}&token=${encodeURIComponent(token)}`;
     return {
       id,
       token,
-      offerUrl: new URL(text(session["offer_url"]) ?? `${path}/offer`, this.http.base),
-      url: new URL(path, this.http.base),
+      offerUrl: this.beside(text(session["offer_url"]) ?? `${path}/offer`),
+      url: this.beside(path),
+      viewUrl: this.beside(text(session["view_url"]) ?? view),
       iceServers: parseIceServers(session["ice_servers"]),
       maxBitrate: finite(session["max_bitrate_bps"]),
     };
+  }
+
+  /** The server names its addresses from its own root, which is where the page is: a proxy may have it below a path. */
+  private beside(path: string): URL {
+    return new URL(path.replace(/^\/+/, ""), this.http.base);
   }
 
   async network(signal?: AbortSignal): Promise<Network> {

@@ -4,6 +4,7 @@ import type { Remedy, Trouble } from "../troubles";
 import type { Visit } from "../visit/visit";
 import { Composer } from "./composer";
 import { byId } from "./dom";
+import { ElsewhereView } from "./elsewhere";
 import { FullScreen } from "./full_screen";
 import { HistoryView } from "./history";
 import { RecordingView } from "./recording";
@@ -30,6 +31,7 @@ export class LiveView {
   private readonly stack: StackView;
   private readonly recording: RecordingView;
   private readonly trouble: TroubleBox;
+  private readonly elsewhere = new ElsewhereView();
   private readonly telemetry = new TelemetryView();
 
   constructor(actions: LiveActions) {
@@ -64,6 +66,7 @@ export class LiveView {
     this.telemetry.clear();
     this.stage.compare(false);
     this.composer.begin();
+    this.elsewhere.begin();
   }
 
   setMirrored(mirrored: boolean): void {
@@ -77,6 +80,7 @@ export class LiveView {
     this.history.show(visit.instructions.entries);
     this.stack.show(visit.wanted.edits);
     this.recording.show(visit, performance.now());
+    this.elsewhere.show(visit.link?.session ?? null);
     const statistics = visit.link?.statistics;
     this.telemetry.show(statistics?.stats ?? null, statistics?.measured ?? null, performance.now());
     this.trouble.show(sourceTrouble ?? visit.trouble, sourceTrouble ? null : visit.retryAt);

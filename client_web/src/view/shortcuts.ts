@@ -20,8 +20,10 @@ export function listenToKeys(shortcuts: Shortcuts): void {
   document.addEventListener("keydown", (event) => {
     if (document.body.dataset["view"] !== "live") return;
     if (event.altKey || event.defaultPrevented) return;
+    // After a click on a dialog's words the page itself has the keys.
+    if (document.querySelector("dialog[open]") !== null) return;
     const target = event.target instanceof Element ? event.target : document.body;
-    if (target.closest("input[type=text], select, dialog")) return;
+    if (target.closest("input[type=text], select")) return;
     const key = event.key.toLowerCase();
     if (event.ctrlKey || event.metaKey) {
       if (key !== "z" && key !== "y") return;

@@ -49,6 +49,31 @@ it("opens a session with the server's token and answers for it with the session'
   expect(asked[1]?.headers.get("Content-Type")).toBe("application/sdp");
 });
 
+/** What opening a session at this address of the page gives. */
+function opened(base: string, answer: Record<string, string>) {
+  serverThat(() => Response.json({ id: "s1", token: "t/1", ...answer }, { status: 201 }));
+  return new Api(new Http(new URL(base), null)).openSession(null);
+}
+
+it("finds a session's addresses beside the page, also below a proxy's path", async () => {
+  const answer = {
+    offer_url: "/v1/sessions/s1/offer",
+    view_url: "/view#session=s1&token=t%2F1",
+  };
+  const alone = await opened("http://localhost:8080/?source=demo#main", answer);
+  expect(alone.viewUrl.href).toBe("http://localhost:8080/view#session=s1&token=t%2F1");
+
+  const below = await opened("https://example.org/afterimage/?source=demo", answer);
+  expect(below.viewUrl.href).toBe("https://example.org/afterimage/view#session=s1&token=t%2F1");
+  expect(below.url.href).toBe("https://example.org/afterimage/v1/sessions/s1");
+  expect(below.offerUrl.href).toBe("https://example.org/afterimage/v1/sessions/s1/offer");
+});
+
+it("makes the viewers' address itself where the server names none", async () => {
+  const { viewUrl } = await opened("http://localhost:8080/", {});
+  expect(viewUrl.href).toBe("http://localhost:8080/view#session=s1&token=t%2F1");
+});
+
 it("says when a full server wants to be asked again", async () => {
   serverThat(() => problem(503, "both places are taken", { "Retry-After": "5" }));
   await expect(new Api(new Http(BASE, null)).openSession(null)).rejects.toMatchObject({

@@ -1,0 +1,74 @@
+import type { OpenedSession } from "../server/api";
+import { cameraCommand, isOfThisMachine, SeenAddress } from "../visit/elsewhere";
+import { Copying } from "./copying";
+import { byId, write } from "./dom";
+
+/** The panel that hands out the edit: an address for OBS, a command for a virtual camera. */
+export class ElsewhereView {
+  private readonly dialog = byId("elsewhere-dialog", HTMLDialogElement);
+  private readonly opener = byId("elsewhere", HTMLButtonElement);
+  private readonly address = new Copying("elsewhere-address", (words) => this.say(words));
+  private readonly command = new Copying("elsewhere-command", (words) => this.say(words));
+  private readonly seen = new SeenAddress();
+  private session: OpenedSession | null = null;
+
+  constructor() {
+    this.opener.addEventListener("click", () => this.open());
+    byId("elsewhere-close", HTMLButtonElement).addEventListener("click", () => this.dialog.close());
+    this.dialog.addEventListener("close", () => {
+      this.seen.looked(this.session?.id ?? null);
+      this.settle();
+    });
+  }
+
+  /** A new visit begins. */
+  begin(): void {
+    this.seen.forget();
+    this.session = null;
+    this.dialog.close();
+    this.settle();
+  }
+
+  /** @param session the present connection's, null without one */
+  show(session: OpenedSession | null): void {
+    this.session = session;
+    this.settle();
+  }
+
+  private open(): void {
+    this.say("");
+    this.address.rest();
+    this.command.rest();
+    if (!this.dialog.open) this.dialog.showModal();
+    this.settle();
+  }
+
+  private settle(): void {
+    const { session } = this;
+    if (this.dialog.open) this.seen.see(session?.id ?? null);
+    const outdated = this.seen.isOutdated(session?.id ?? null);
+    this.opener.dataset["outdated"] = String(outdated);
+    byId("elsewhere-changed", HTMLSpanElement).hidden = !outdated;
+
+    const note = byId("elsewhere-note", HTMLParagraphElement);
+    note.dataset["state"] = session === null ? "lost" : outdated ? "changed" : "good";
+    write(note, noteWords(session !== null, outdated));
+    this.address.show(session?.viewUrl.href ?? null);
+    this.command.show(session === null ? null : cameraCommand(session));
+    byId("elsewhere-local", HTMLParagraphElement).hidden =
+      session === null || !isOfThisMachine(session.url.hostname);
+  }
+
+  private say(words: string): void {
+    write(byId("elsewhere-said", HTMLParagraphElement), words);
+  }
+}
+
+/** How long what the panel shows is good for. */
+export function noteWords(connected: boolean, outdated: boolean): string {
+  if (!connected) return "There is no connection now. The next one has a new address, shown here.";
+  if (outdated) {
+    return "The connection was made anew and has a new address: replace the old one where you use it.";
+  }
+  return "Good until this visit ends. If the connection is lost, the next one has a new address.";
+}
