@@ -185,6 +185,19 @@ async def test_a_phone_shows_the_page_without_scrolling_sideways(
     assert box["width"] > 0.8 * width
 
 
+async def test_a_phone_does_not_scroll_sideways_while_the_server_is_looked_for(
+    server: ServerProcess, visit: Visit
+) -> None:
+    visitor = await visit(server, viewport={"width": 320, "height": 740}, is_mobile=True, has_touch=True)
+    # Never answered: what is said meanwhile stays.
+    await visitor.page.route("**/readyz", lambda route: None)
+    await visitor.open()
+    await visitor.shown("start")
+
+    assert "Looking" in await visitor.page.get_by_test_id("server-status").inner_text()
+    assert await visitor.overflow_px() <= 0
+
+
 async def test_a_touch_presses_nothing_that_the_full_screen_has_hidden(start: Start, visit: Visit) -> None:
     visitor = await visit(start(), viewport={"width": 390, "height": 740}, is_mobile=True, has_touch=True)
     await visitor.go_live(NEGATIVE)
