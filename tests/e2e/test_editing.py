@@ -56,12 +56,13 @@ async def test_a_bypass_shows_the_original(server: ServerProcess, visit: Visit) 
     await visitor.go_live(GREY)
     button = visitor.page.get_by_test_id("bypass")
     await button.click()
-    passed = (await visitor.until(lambda now: now["edits"]["bypassed"]))["stats"]["frames"]["passed"]
+    passed = (await visitor.until(lambda now: now["stats"] and now["edits"]["bypassed"]))["stats"]["frames"]["passed"]
     await visitor.until(lambda now: now["stats"]["frames"]["passed"] > passed + 5)
     assert "original" in await visitor.shown("bypassed")
     assert not is_grey(await visitor.sees())
     await button.click()
-    edited = (await visitor.until(lambda now: not now["edits"]["bypassed"]))["stats"]["frames"]["edited"]
+    now = await visitor.until(lambda now: not now["edits"]["bypassed"])
+    edited = now["stats"]["frames"]["edited"]
     await visitor.until(lambda now: now["stats"]["frames"]["edited"] > edited + 5)
     assert is_grey(await visitor.sees())
 
@@ -71,8 +72,9 @@ async def test_a_recording_is_downloaded(server: ServerProcess, visit: Visit, tm
     await visitor.go_live(GREY)
     record = visitor.page.get_by_test_id("record")
     await record.click()
-    begun = await visitor.until(lambda now: now["recording"] and now["recording"]["state"] == "recording")
-    edited = begun["stats"]["frames"]["edited"]
+    await visitor.until(lambda now: now["recording"] and now["recording"]["state"] == "recording")
+    # The first figures may come after the recording's first word.
+    edited = (await visitor.until(lambda now: now["stats"]))["stats"]["frames"]["edited"]
     await visitor.until(lambda now: now["stats"]["frames"]["edited"] > edited + 30)
     await record.click()
     await visitor.until(lambda now: now["recording"]["state"] == "ended")

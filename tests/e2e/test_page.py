@@ -134,7 +134,7 @@ async def test_an_unknown_instruction_offers_the_nearest_known(server: ServerPro
     await visitor.type("xqv zzbl wrrk")
 
     await visitor.shown("unknown-instruction")
-    seen = (await visitor.now())["stats"]["frames"]["edited"]
+    seen = (await visitor.until(lambda now: now["stats"]))["stats"]["frames"]["edited"]
     await visitor.until(lambda now: now["stats"]["frames"]["edited"] > seen + 5)
     assert is_grey(await visitor.sees())
     assert [layer["text"] for layer in (await visitor.now())["edits"]["layers"]] == [GREY]
