@@ -9,6 +9,7 @@ busy or a faster machine makes the same model.
 import argparse
 import math
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -31,7 +32,7 @@ from engines.training import defocus, eraser, field, figure, hue
 from engines.training.batches import batches_from, generator_at
 from engines.training.crops import CropSampler, Footage
 from engines.training.loop import Trainer, TrainingError, TrainSettings, parts_of
-from engines.training.media import load_media, training_files
+from engines.training.media import Scene, load_media, training_files
 from engines.training.parts import PartProgress, train_part
 from engines.training.progress import TrainingProgress, progress_bar
 from engines.training.sheets import family_sheet
@@ -108,7 +109,7 @@ def _fit(trainer: Trainer, options: argparse.Namespace, console: Console) -> Non
     sampler = CropSampler(scenes.training, options.batch, options.frames, options.crop, options.crop * 3 // 2)
     if trainer.step == 0:
         overlap = Overlap(scenes.validation, trainer.device) if scenes.validation else None
-        _fit_parts(trainer, sampler, overlap, options, console)
+        _fit_parts(trainer, sampler, media.scenes, overlap, options, console)
     stills = round(settings.stills_share * settings.steps)
     draw = partial(_drawn, sampler, stills, options.seed)
     batches = batches_from(draw, _workers(trainer.device, options), trainer.step)
@@ -130,6 +131,7 @@ def _workers(device: torch.device, options: argparse.Namespace) -> int:
 def _fit_parts(
     trainer: Trainer,
     sampler: CropSampler,
+    scenes: Sequence[Scene],
     overlap: Overlap | None,
     options: argparse.Namespace,
     console: Console,
@@ -137,7 +139,7 @@ def _fit_parts(
     """Train what has features of its own, from people to removal, and put each in its place.
 
     From the weights of a model each part goes on where that has it, gently. How well people are told from the
-    background is held against what was held out.
+    background is held against what was held out; once that has decided, the part goes on with all scenes.
     """
     torch.manual_seed(options.seed)
     whole = TinyDenoiser(trainer.denoiser.config, NormalisedConv2d)
@@ -154,12 +156,20 @@ def _fit_parts(
             batches = partial(batches_from, draw, _workers(trainer.device, options))
             shown = partial(_after_part_step, TrainingProgress(bar, plan.job), planned.steps)
             score = overlap if plan is figure.PLAN else None
-            result = train_part(whole.get_submodule(plan.name), planned, options.run, batches, shown, score)
+            part = whole.get_submodule(plan.name)
+            result = train_part(part, planned, options.run, batches, shown, score)
             if result.score is not None:
                 console.print(
                     f"{plan.job}: the mattes overlap those held out by {result.score:.3f}, with"
                     f" {result.new_share:.0%} of the weights of step {result.step}"
                 )
+                # Nothing is left to decide: now those who were held out teach as well.
+                everybody = replace(larger, scenes=scenes)
+                planned = replace(plan.gentle(), steps=planned.steps // 2, new_share=1.0)
+                draw = partial(planned.batch, everybody, options.seed + 1)
+                batches = partial(batches_from, draw, _workers(trainer.device, options))
+                shown = partial(_after_part_step, TrainingProgress(bar, "everybody"), planned.steps)
+                train_part(part, planned, options.run / "everybody", batches, shown)
     for part in parts_of(whole):
         trainer.take_part(part, whole.get_submodule(part).state_dict())
     trainer.save()

@@ -115,15 +115,33 @@ def test_both_images_are_built_on_versions_that_the_project_takes() -> None:
         value for name, value in instructions() if name == "FROM" and value.endswith((" AS gpu", " AS cpu"))
     ]
     assert named == ["base AS gpu", "base AS cpu"]
-    for extra in re.findall(r"'\.\[([\w-]+)\]'", " ".join(values("RUN"))):
-        assert extra in project["optional-dependencies"]
+    extras = re.findall(r"'\.\[([\w,-]+)\]'", " ".join(values("RUN")))
+    assert extras
+    assert set(",".join(extras).split(",")) <= set(project["optional-dependencies"])
+
+
+def test_the_image_for_gpus_has_what_compiles_for_any_of_them() -> None:
+    (packages,) = [value for value in stage("packages-gpu") if value.startswith("pip install")]
+    assert "tensorrt-rtx" in packages
+    (system,) = [value for value in stage("gpu") if "apt-get install" in value]
+    assert "g++" in system
+
+
+def stage(name: str) -> list[str]:
+    """What a stage of the Dockerfile runs."""
+    begins = [index for index, (instruction, _) in enumerate(instructions()) if instruction == "FROM"]
+    for begin, end in zip(begins, [*begins[1:], None], strict=True):
+        if instructions()[begin][1].endswith(f" AS {name}"):
+            return [value for instruction, value in instructions()[begin:end] if instruction == "RUN"]
+    raise AssertionError(f"there is no stage {name}")
 
 
 def test_an_image_serves_as_nobody_in_particular_and_is_asked_how_it_is() -> None:
     (entry,), (command,) = map(json.loads, values("ENTRYPOINT")), map(json.loads, values("CMD"))
     assert entry[0] in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
     assert command[0] in SUBCOMMANDS
-    assert values("USER") == ["afterimage"]
+    # Root, for the packages of the image for GPUs, and back.
+    assert values("USER") == ["afterimage", "root", "afterimage"]
     assert "/livez" in values("HEALTHCHECK")[0]
     environment = dict(re.findall(r"(AFTERIMAGE_\w+)=(\S+)", " ".join(values("ENV"))))
     settings = settings_of({**environment, "AFTERIMAGE_TOKEN": "a token"})
