@@ -71,7 +71,7 @@ class LiveCollector(Collector):
             by_kind.add_metric([kind], frames[kind])
         yield by_kind
         by_reason = CounterMetricFamily("afterimage_frames_dropped", "Frames dropped.", labels=["reason"])
-        for reason in ("network", "decode", "inbox", "outbox", "encode", "frozen"):
+        for reason in ("network", "decode", "inbox", "edit", "outbox", "encode", "frozen"):
             by_reason.add_metric([reason], dropped[reason])
         yield by_reason
 

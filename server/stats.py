@@ -32,9 +32,11 @@ class Dropped(Message):
     network: int
     """Packets lost for good, or parts of a picture that never became whole."""
     decode: int
-    """The decoder fell behind or could not read it."""
+    """The decoder fell behind or could not read it, or it was too large."""
     inbox: int
     """A newer one came before the editor's turn."""
+    edit: int
+    """The edit came back after newer ones had left, or the model takes no such size."""
     outbox: int
     """A newer one came before the encoder's turn."""
     encode: int

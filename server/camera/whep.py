@@ -3,6 +3,7 @@
 import asyncio
 import http.client
 import json
+import logging
 import re
 import socket
 import ssl
@@ -30,6 +31,8 @@ from server.rtc.decoding import DecoderThread
 from server.rtc.gathering import Gathering
 from server.rtc.ice import IceServer, Network
 from server.session.frame import Frame
+
+logger = logging.getLogger(__name__)
 
 HTTP_TIMEOUT_S = 8.0
 MAX_REDIRECTS = 5
@@ -101,6 +104,7 @@ class Viewing:
             on_frame=lambda frame: self._on_loop(self._take, frame),
             on_dropped=lambda count: None,
             on_broken=self._want_key_frame,
+            on_too_large=lambda *size: logger.warning("pictures of %d x %d are too large to show", *size),
         )
 
     async def open(self, endpoint: str, token: str | None) -> None:

@@ -44,6 +44,7 @@ class DecoderThread:
         on_frame: Called in the thread with each frame worth editing.
         on_dropped: Called with the number of pictures that were not.
         on_broken: Called when a key frame is needed to go on.
+        on_too_large: Called with the (width, height) of pictures above :data:`MAX_PIXELS`, once for each size.
         codecs: Whether hardware may do it.
 
     Attributes:
@@ -56,10 +57,12 @@ class DecoderThread:
         on_frame: Callable[[Frame], None],
         on_dropped: Callable[[int], None],
         on_broken: Callable[[], None],
+        on_too_large: Callable[[int, int], None],
         codecs: CodecChoice = ANY_CODECS,
     ) -> None:
         self._edit_size, self._on_frame = edit_size, on_frame
-        self._on_dropped, self._on_broken = on_dropped, on_broken
+        self._on_dropped, self._on_broken, self._on_too_large = on_dropped, on_broken, on_too_large
+        self._refused: tuple[int, int] | None = None
         self._waiting: deque[EncodedPicture] = deque()
         self._changed = threading.Condition()
         self._closed = False
@@ -140,7 +143,13 @@ class DecoderThread:
 
     def _scale(self, video: av.VideoFrame) -> av.VideoFrame | None:
         """The picture at the size it is edited at; None if a newer one waits, or it is too large to bear."""
-        if self._waiting or video.width * video.height > MAX_PIXELS:
+        if video.width * video.height > MAX_PIXELS:
+            if self._refused != (video.width, video.height):
+                self._refused = video.width, video.height
+                self._on_too_large(*self._refused)
+            return None
+        self._refused = None
+        if self._waiting:
             return None
         width, height = self._edit_size(video.width, video.height)
         # More than one thread costs twice the time at these sizes.

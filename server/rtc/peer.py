@@ -46,6 +46,8 @@ class PeerEvents:
     sound: Callable[[EncodedFrame], None]
     """A packet of sound is in."""
     dropped: Callable[[DropReason, int], None]
+    too_large: Callable[[int, int], None]
+    """Camera pictures have come to be of a (width, height) that nothing is made of."""
     sent: Callable[[Frame, int], None]
     """A frame's last packet is out, under this RTP timestamp."""
     channel: Callable[[RTCDataChannel], None]
@@ -165,6 +167,7 @@ class Peer:
             on_frame=lambda frame: self._on_loop(self._events.frame, frame),
             on_dropped=lambda count: self._on_loop(self._events.dropped, "decode", count),
             on_broken=assembly.want_key_frame,
+            on_too_large=lambda width, height: self._on_loop(self._events.too_large, width, height),
             codecs=self._codecs,
         )
         hooks.assemble_with(camera.receiver, assembly)

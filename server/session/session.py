@@ -102,6 +102,7 @@ class Session:
             limits.stall_after_s,
             self._take_trouble,
             lambda: self.telemetry.count_dropped("frozen"),
+            lambda: self.telemetry.count_dropped("edit"),
             clock,
         )
         self.instructions = Instructions(engine, self._worker, receipts, self.telemetry, self._say, clock)
@@ -136,6 +137,7 @@ class Session:
                 frame=self._take_frame,
                 sound=self._take_sound,
                 dropped=self.telemetry.count_dropped,
+                too_large=self._warn_too_large,
                 sent=self._journey.sent,
                 channel=self._channels.take,
                 state=self._take_connection_state,
@@ -381,6 +383,11 @@ class Session:
     def _count_waited_too_long(self) -> None:
         if self._intake.publishes:
             self.telemetry.count_dropped("outbox")
+
+    def _warn_too_large(self, width: int, height: int) -> None:
+        detail = f"The camera's pictures of {width} x {height} are too large to edit live; send smaller ones."
+        logger.warning("session %s: %s", self.id, detail)
+        self._say(WarningMessage(code="picture_too_large", detail=detail))
 
     def _take_connection_state(self, state: str) -> None:
         self._presence.connected = state == "connected"

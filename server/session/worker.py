@@ -44,6 +44,7 @@ class Worker:
         stall_after_s: An edit that takes longer lets frames through until it returns.
         on_trouble: Called when the picture cannot be edited, and with None when it can again.
         on_held: Called for every frame not shown because the picture is held.
+        on_lost: Called for a frame that was edited too late to be shown, or could not be.
         clock: Monotonic seconds.
 
     Attributes:
@@ -61,6 +62,7 @@ class Worker:
         stall_after_s: float,
         on_trouble: Callable[[Trouble | None], None],
         on_held: Callable[[], None],
+        on_lost: Callable[[], None],
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.edits = Edits()
@@ -70,7 +72,8 @@ class Worker:
         self._last_shown: Picture420 | None = None
         self._inbox, self._outlets, self._engine, self._seat = inbox, outlets, engine, seat
         self._stall_after_s, self._clock = stall_after_s, clock
-        self._on_trouble, self._on_held = on_trouble, on_held
+        self._on_trouble, self._on_held, self._on_lost = on_trouble, on_held, on_lost
+        self._taken: Frame | None = None
         self._trouble: Trouble | None = None
         self._retry_at_s = 0.0
         self._retry_after_s = FIRST_RETRY_S
@@ -108,19 +111,40 @@ class Worker:
             await self._outlast(edit)
             frame = edit.result()
         except EditorCrashError as error:
+            late = self._stalled
             self._fail(error)
+            await self._leave_unedited(late)
             return
         finally:
             edit.cancel()
+            taken, self._taken = self._taken, None
         if frame is None:
+            if taken is not None:
+                self._on_lost()
             return
-        if self._trouble is not None and self._trouble.code == "editor_stalled":
+        if self._stalled:
             # It is older than the frames that were let through meanwhile.
+            self._on_lost()
             self._set_trouble(None)
             return
         self._set_trouble(None)
         self._retry_after_s = FIRST_RETRY_S
         await self._leave(frame)
+
+    @property
+    def _stalled(self) -> bool:
+        return self._trouble is not None and self._trouble.code == "editor_stalled"
+
+    async def _leave_unedited(self, late: bool) -> None:
+        """Let the frame through that an edit failed on, unless newer ones have left, or the picture is held."""
+        if self._taken is None:
+            return
+        if late:
+            self._on_lost()
+        elif self.edits.frozen:
+            self._on_held()
+        else:
+            await self._leave(self._taken.let_through())
 
     async def _outlast(self, edit: "asyncio.Future[Frame | None]") -> None:
         """Wait for an edit; let frames through while it takes too long, unless the picture is held."""
@@ -146,6 +170,7 @@ class Worker:
         if frame is None:
             return None
         self.last_source, frame.edits = frame.source, self.edits
+        self._taken = frame
         return Job(frame, layers)
 
     async def _let_through(self) -> None:

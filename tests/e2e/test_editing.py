@@ -56,7 +56,9 @@ async def test_a_bypass_shows_the_original(server: ServerProcess, visit: Visit) 
     await visitor.go_live(GREY)
     button = visitor.page.get_by_test_id("bypass")
     await button.click()
-    passed = (await visitor.until(lambda now: now["stats"] and now["edits"]["bypassed"]))["stats"]["frames"]["passed"]
+    passed = (await visitor.until(lambda now: now["stats"] and now["edits"]["bypassed"]))["stats"]["frames"][
+        "passed"
+    ]
     await visitor.until(lambda now: now["stats"]["frames"]["passed"] > passed + 5)
     assert "original" in await visitor.shown("bypassed")
     assert not is_grey(await visitor.sees())

@@ -182,8 +182,12 @@ async def test_a_crashing_editor_lets_the_picture_through_and_recovers(start_ser
     async with server.visitor(colour=RED) as visitor:
         await visitor.connect(instruction="invert")
         await visitor.sees_colour(CYAN)
+        (session,) = server.service.sessions
+        passed = session.telemetry.kinds["passed"]
         editor.failing.set()
         await visitor.sees_colour(RED)
+        assert session.telemetry.kinds["passed"] > passed
+        assert session.telemetry.dropped["edit"] == 0
         warning = await visitor.heard(lambda said: said["type"] == "warning")
         assert warning["code"] == "editor_failed"
         assert "on fire" in warning["detail"]
@@ -220,6 +224,9 @@ async def test_a_hanging_editor_lets_the_picture_through_until_it_answers(start_
         assert (await visitor.heard(lambda said: said["type"] == "warning"))["code"] == "editor_stalled"
         editor.hold.set()
         await visitor.sees_colour(CYAN)
+        (session,) = server.service.sessions
+        # The frame that it hung on is older than those let through meanwhile.
+        assert session.telemetry.dropped["edit"] == 1
 
 
 async def test_the_picture_can_be_held_while_an_instruction_waits_for_the_model(

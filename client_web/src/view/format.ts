@@ -64,6 +64,7 @@ const DROPPED: Readonly<Record<string, string>> = {
   network: "lost on the way up",
   decode: "in decoding",
   inbox: "before the edit",
+  edit: "in the edit",
   outbox: "after the edit",
   encode: "in encoding",
   frozen: "while frozen",

@@ -19,12 +19,19 @@ class Camera:
         self.frames: list[Frame] = []
         self.dropped = 0
         self.broken = 0
+        self.too_large: list[tuple[int, int]] = []
         self.gate = threading.Event()
         self.gate.set()
         self._codec = codec
         self._index = 0
         self._encoder: av.VideoCodecContext | None = None
-        self.decoder = DecoderThread(self._size, self.frames.append, self._drop, self._break)
+        self.decoder = DecoderThread(
+            self._size,
+            self.frames.append,
+            self._drop,
+            self._break,
+            lambda width, height: self.too_large.append((width, height)),
+        )
 
     def picture(self, width: int = 160, height: int = 120, value: int = 100) -> EncodedPicture:
         if self._encoder is None or self._encoder.width != width:
@@ -51,6 +58,18 @@ class Camera:
 
     def _break(self) -> None:
         self.broken += 1
+
+
+def test_a_picture_too_large_to_bear_is_told_of_once() -> None:
+    camera = Camera("H264")
+    for count in (1, 2, 3):
+        camera.decoder.put(camera.picture(4160, 2400))
+        camera.until(count)
+    camera.decoder.put(camera.picture())
+    camera.until(4)
+    camera.decoder.close()
+    assert camera.too_large == [(4160, 2400)]
+    assert (camera.dropped, [frame.source_size for frame in camera.frames]) == (3, [(160, 120)])
 
 
 @pytest.mark.parametrize("codec", ["VP8", "H264"])

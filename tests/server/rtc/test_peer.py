@@ -13,6 +13,7 @@ EVENTS = PeerEvents(
     frame=lambda _: None,
     sound=lambda _: None,
     dropped=lambda *_: None,
+    too_large=lambda *_: None,
     sent=lambda *_: None,
     channel=lambda _: None,
     state=lambda _: None,
