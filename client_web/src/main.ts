@@ -80,7 +80,10 @@ function enter(source: Source, size: Size): void {
 
 function leave(): void {
   sources.leave();
-  visit?.end();
+  if (visit !== null) {
+    visit.end();
+    start.showRecorded(visit.take);
+  }
   visit = null;
   showView("start");
   if (document.fullscreenElement) void document.exitFullscreen();

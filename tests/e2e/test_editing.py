@@ -89,3 +89,22 @@ async def test_a_recording_is_downloaded(server: ServerProcess, visit: Visit, tm
         pictures = [cast(Picture, frame.to_ndarray(format="rgb24")) for frame in movie.decode(video=0)]
     assert len(pictures) > 10
     assert is_grey(pictures[-1])
+
+
+async def test_a_recording_stays_within_reach_of_who_stops_while_it_runs(
+    server: ServerProcess, visit: Visit, tmp_path: Path
+) -> None:
+    visitor = await visit(server)
+    await visitor.go_live(GREY)
+    await visitor.page.get_by_test_id("record").click()
+    await visitor.until(lambda now: now["recording"] and now["recording"]["state"] == "recording")
+    edited = (await visitor.until(lambda now: now["stats"]))["stats"]["frames"]["edited"]
+    await visitor.until(lambda now: now["stats"]["frames"]["edited"] > edited + 30)
+    await visitor.page.get_by_test_id("leave").click()
+    assert "Recorded." in await visitor.shown("last-recording")
+    async with visitor.page.expect_download() as downloading:
+        await visitor.page.get_by_role("link", name="Download the video").click()
+    download = await downloading.value
+    await download.save_as(tmp_path / "take.mp4")
+    with av.open(str(tmp_path / "take.mp4")) as movie:
+        assert sum(1 for _ in movie.decode(video=0)) > 10

@@ -1,4 +1,5 @@
 import type { Recording } from "../messages/control";
+import type { RecordedFile } from "../visit/take";
 import type { Visit } from "../visit/visit";
 import { byId, create, write } from "./dom";
 
@@ -31,16 +32,25 @@ export class RecordingView {
     const key = since === null && recording !== null ? recording.id + recording.state : "";
     if (key === this.shown) return;
     this.shown = key;
-    this.recorded.hidden = key === "";
-    if (recording === null || key === "") return;
-    this.recorded.replaceChildren(
-      `${recordedWords(recording)} `,
-      ...files.flatMap(({ name, url }) => [
-        create("a", { href: url.href, download: "" }, NAMES[name] ?? name),
-        " ",
-      ]),
-    );
+    showRecorded(this.recorded, key === "" ? null : recording, files);
   }
+}
+
+/** Say in a line what was recorded, with its files to download; null empties the line. */
+export function showRecorded(
+  line: HTMLElement,
+  recording: Recording | null,
+  files: readonly RecordedFile[],
+): void {
+  line.hidden = recording === null;
+  if (recording === null) return;
+  line.replaceChildren(
+    `${recordedWords(recording)} `,
+    ...files.flatMap(({ name, url }) => [
+      create("a", { href: url.href, download: "" }, NAMES[name] ?? name),
+      " ",
+    ]),
+  );
 }
 
 /** How long a recording is, and why it ended where nobody asked for that. */

@@ -1,8 +1,10 @@
 import type { Family } from "../server/suggestions";
 import { cameraPossible, listCameras, type Size } from "../sources/camera";
 import type { Remedy, Trouble } from "../troubles";
+import type { Take } from "../visit/take";
 import { byId, create, write } from "./dom";
 import { InstructionBox } from "./instruction_box";
+import { showRecorded } from "./recording";
 import { TroubleBox } from "./trouble";
 
 export interface StartActions {
@@ -70,6 +72,12 @@ export class StartView {
     for (const id of ["use-camera", "use-demo", "use-file"]) {
       byId(id, HTMLButtonElement).disabled = true;
     }
+  }
+
+  /** The last visit's recording stays within reach. */
+  showRecorded({ since, recording, files }: Take): void {
+    const ended = since === null && files.length > 0 ? recording : null;
+    showRecorded(byId("last-recording", HTMLParagraphElement), ended, files);
   }
 
   showTrouble(trouble: Trouble | null): void {

@@ -5,13 +5,18 @@ import type { Link } from "./link";
 /** Written as soon as a picture has left, so not yet named when a recording begins. */
 const EDITED = "edited.mp4";
 
+export interface RecordedFile {
+  readonly name: string;
+  readonly url: URL;
+}
+
 /** The recording under way, or the last one that ended. */
 export class Take {
   recording: Recording | null = null;
   /** performance.now() when the recording under way began; null while there is none. */
   since: number | null = null;
   /** Of the last recording that ended. */
-  readonly files: { name: string; url: URL }[] = [];
+  readonly files: RecordedFile[] = [];
 
   constructor(private readonly api: Api) {}
 
@@ -27,9 +32,17 @@ export class Take {
 
   /** The connection is gone: the server ends the recording by itself and keeps it, but nobody tells of it any more. */
   lose(link: Link | null): void {
+    this.assume("interrupted", "the connection was lost", link);
+  }
+
+  /** The visitor leaves, which ends the recording; nobody waits to be told so. */
+  leave(link: Link | null): void {
+    this.assume("ended", null, link);
+  }
+
+  private assume(state: Recording["state"], reason: string | null, link: Link | null): void {
     if (this.since === null || this.recording === null) return;
     const files = [...new Set([EDITED, ...this.recording.files])];
-    const reason = "the connection was lost";
-    this.hear({ ...this.recording, state: "interrupted", reason, duration_s: null, files }, link);
+    this.hear({ ...this.recording, state, reason, duration_s: null, files }, link);
   }
 }

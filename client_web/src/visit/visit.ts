@@ -146,6 +146,7 @@ export class Visit {
   }
 
   end(): void {
+    this.take.leave(this.link);
     this.leaving.abort();
     this.hurry?.();
     this.linkEnd.abort();

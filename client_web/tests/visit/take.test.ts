@@ -43,3 +43,12 @@ it("keeps what is said of one that had ended before", () => {
   expect(recordedWords(ended)).toBe("Recorded 2.5 s.");
   expect(taken.files).toHaveLength(1);
 });
+
+it("names the files of a recording that the visitor's leaving ends", () => {
+  const taken = take();
+  taken.hear(BEGUN, LINK);
+  taken.leave(LINK);
+  expect(taken.since).toBeNull();
+  expect(taken.recording && recordedWords(taken.recording)).toBe("Recorded.");
+  expect(taken.files.map(({ name }) => name)).toEqual(["edited.mp4", "instructions.jsonl"]);
+});
