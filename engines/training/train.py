@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import torch
 from rich.console import Console
@@ -32,7 +33,7 @@ from engines.training import defocus, eraser, field, figure, hue
 from engines.training.batches import batches_from, generator_at
 from engines.training.crops import CropSampler, Footage
 from engines.training.loop import Trainer, TrainingError, TrainSettings, parts_of
-from engines.training.media import Scene, load_media, training_files
+from engines.training.media import Media, Scene, load_media, training_files
 from engines.training.parts import PartProgress, train_part
 from engines.training.progress import TrainingProgress, progress_bar
 from engines.training.sheets import family_sheet
@@ -67,15 +68,17 @@ def train(options: argparse.Namespace, console: Console) -> None:
     if not reads:
         # It is trained last, hours from now.
         require_packages()
+    media = load_media(options.media, training_files(options.media), max_frames=200)
     device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     settings = replace(SCRATCH if options.start is None else WARM, steps=options.steps, seed=options.seed)
     trainer = Trainer(TinyConfig(), settings, device, options.run, options.start)
+    _make_writable(options.out)
     if trainer.step and trainer.step >= settings.steps:
         console.print(f"{options.run} has made all its {trainer.step} steps; its model is written from them")
     else:
         if trainer.step:
             console.print(f"resuming at step {trainer.step}, {trainer.elapsed_s / 60:.1f} min done")
-        _fit(trainer, options, console)
+        _fit(trainer, media, options, console)
     if not reads:
         _fit_text(encoder, options.seed, console)
     weights = plain_weights(trainer.denoiser, trainer.averaged)
@@ -92,9 +95,18 @@ def train(options: argparse.Namespace, console: Console) -> None:
     console.print(f"wrote {options.out}")
 
 
-def _fit(trainer: Trainer, options: argparse.Namespace, console: Console) -> None:
+def _make_writable(out: Path) -> None:
+    """See before hours are spent that the model can be written in the end."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise TrainingError(f"{out} cannot be written to: {error.strerror}") from error
+
+
+def _fit(trainer: Trainer, media: Media, options: argparse.Namespace, console: Console) -> None:
     settings = trainer.settings
-    media = load_media(options.media, training_files(options.media), max_frames=200)
     for line in media.skipped:
         console.print(f"skipped {line}")
     clips = sum(not scene.is_photo for scene in media.scenes)
@@ -301,12 +313,17 @@ def main(arguments: list[str]) -> int:
             help=f"before that, for the part that does {plan.job} (default: %(default)s)",
         )
     parser.add_argument("--device", help="cpu or cuda (default: the GPU where there is one)")
-    parser.add_argument("--batch", type=int, default=8, help="clips in a step")
-    parser.add_argument("--frames", type=int, default=3, help="ordered frames of a clip")
+    parser.add_argument("--batch", type=int, default=8, help="clips in a step (default: %(default)s)")
     parser.add_argument(
-        "--crop", type=int, default=128, help="side of the crops, a multiple of 16; of people more"
+        "--frames", type=int, default=3, help="ordered frames of a clip (default: %(default)s)"
     )
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--crop",
+        type=int,
+        default=128,
+        help="side of the crops, a multiple of 16; of people half as much again (default: %(default)s)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of everything random (default: %(default)s)")
     parser.add_argument(
         "--workers",
         type=int,

@@ -101,18 +101,28 @@ def test_without_folders_all_is_trained_into_the_run_folder_and_the_shipped_mode
 
 
 def test_people_are_held_out_and_the_run_says_how_well_they_are_told(
-    run: list[str], media: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    run: list[str],
+    media: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(training, "calibrate", lambda folder, scenes: None)
     monkeypatch.setattr(validation, "SHARE", 0.7)
     for who in range(10):
         write_photo(media / "train" / f"talk_{who}.png")
         write_photo(media / "masks" / "train" / f"talk_{who}.png", mode="L")
-    assert main([*run, "--steps", "0"]) == 0
+    assert main([*run, "--steps", "0", "--people-steps", "2"]) == 0
     said = capsys.readouterr().err
 
     assert re.search(r"\d with people are held out from training", said)
     assert re.search(r"people: the mattes overlap those held out by \d\.\d{3}", said)
+    # Those who were held out teach once that is known.
+    steps = [
+        torch.load(folder / "figure.pt", weights_only=True)["step"]
+        for folder in (tmp_path / "run", tmp_path / "run" / "everybody")
+    ]
+    assert steps == [2, 1]
 
 
 @pytest.mark.parametrize("steps", ["-1", "many"])
@@ -139,6 +149,19 @@ def test_a_folder_with_nothing_to_train_on_is_one_line_and_status_2(
 
     assert main(options) == 2
     assert capsys.readouterr().err.startswith("afterimage train: no usable photo or clip")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_model_folder_that_cannot_be_written_is_said_before_anything_is_trained(
+    short: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    run, out = tmp_path / "run", tmp_path / "file" / "out"
+
+    assert main([*short, "--run", str(run), "--out", str(out)]) == 2
+
+    assert capsys.readouterr().err == f"afterimage train: {out} cannot be written to: Not a directory\n"
+    assert not list(run.glob("*.pt"))
 
 
 def test_a_run_folder_that_cannot_be_made_is_one_line_and_status_2(
