@@ -1,12 +1,11 @@
 """Everything that can be set, read once at start-up and passed down."""
 
-import json
 import os
 import re
 from collections.abc import Iterable
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -21,28 +20,15 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from engines.compilers.names import Precision
 from engines.edit_size import SIZE_MULTIPLE
+from server.json_list import json_list
 from server.rtc.ice import IceServer, PortRange, parse_addresses, parse_ice_servers, parse_port_range
 
 CLIENT_DIR = Path(__file__).parent.parent / "client_web" / "dist"
 
 
 def parse_origins(value: object) -> object:
-    """Read the JSON of ``AFTERIMAGE_ALLOWED_ORIGINS``; what is no text is left for the type to be checked.
-
-    Raises:
-        ValueError: It is no JSON list.
-    """
-    if not isinstance(value, str):
-        return value
-    if not value.strip():
-        return ()
-    try:
-        origins: Any = json.loads(value)
-    except ValueError:
-        origins = None
-    if not isinstance(origins, list):
-        raise ValueError('not a JSON list of origins, as ["https://example.org"]')
-    return origins
+    """Read the JSON of ``AFTERIMAGE_ALLOWED_ORIGINS``; raises ValueError for anything but a list."""
+    return json_list(value, 'origins, as ["https://example.org"]')
 
 
 def as_browsers_say(given: tuple[str, ...]) -> tuple[str, ...]:

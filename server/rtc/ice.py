@@ -6,13 +6,14 @@ Values and pure functions; `server.rtc.gathering` puts them to use.
 import base64
 import hashlib
 import hmac
-import json
 import re
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+
+from server.json_list import json_list
 
 CREDENTIAL_USER = "afterimage"
 
@@ -237,19 +238,5 @@ class Network:
 
 
 def parse_ice_servers(value: object) -> object:
-    """Read the JSON of ``AFTERIMAGE_ICE_SERVERS``; what is no text is left for the type to be checked.
-
-    Raises:
-        ValueError: It is no JSON list.
-    """
-    if not isinstance(value, str):
-        return value
-    if not value.strip():
-        return ()
-    try:
-        servers: Any = json.loads(value)
-    except ValueError:
-        servers = None
-    if not isinstance(servers, list):
-        raise ValueError('not a JSON list of servers, as [{"urls": "stun:stun.example.org:3478"}]')
-    return servers
+    """Read the JSON of ``AFTERIMAGE_ICE_SERVERS``; raises ValueError for anything but a list."""
+    return json_list(value, 'servers, as [{"urls": "stun:stun.example.org:3478"}]')
