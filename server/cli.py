@@ -9,7 +9,7 @@ from typing import Protocol, cast
 from server import CHOSEN_WAIT_POLICY
 from server.extras import extra_of
 
-USAGE_ERROR, INTERRUPTED = 2, 130
+USAGE_ERROR, INTERRUPTED, UNREAD = 2, 130, 141
 USAGE = "usage: afterimage COMMAND [options]; afterimage COMMAND --help says more, afterimage --version which it is"
 
 
@@ -40,6 +40,17 @@ whenever they wait for each other, thousands of times a second."""
 
 def main() -> int:
     """Run the subcommand named on the command line."""
+    try:
+        status = _main()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # `| head` has read enough; what is still buffered would raise again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNREAD
+    return status
+
+
+def _main() -> int:
     if len(sys.argv) > 1 and sys.argv[1] in SUBCOMMANDS:
         return _run(sys.argv[1], sys.argv[2:])
 

@@ -51,6 +51,16 @@ def test_an_unknown_command_is_named_above_those_that_there_are(
     assert all(f"\n  {name} " in said for name in cli.SUBCOMMANDS)
 
 
+def test_who_has_read_enough_leaves_no_traceback() -> None:
+    command = [sys.executable, "-m", "server.cli", "--help"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+        assert run.stdout is not None
+        run.stdout.close()
+        assert run.stderr is not None
+        said = run.stderr.read()
+    assert (run.returncode, said) == (141, b"")
+
+
 SAYS_HOW_THREADS_WAIT = """
 import os, sys
 from server import cli
