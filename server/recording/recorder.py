@@ -165,6 +165,9 @@ class Recorder:
                 await self._in_thread(lambda: take.close(reason, self.dropped))
         except (OSError, av.FFmpegError, QuotaExceededError) as error:
             logger.info("recording %s could not be ended in full: %s", self.id, error)
+        except Exception:
+            # A bug of ours: it has to be told that the recording is over all the same.
+            logger.exception("recording %s could not be ended in full", self.id)
         self._thread.shutdown(wait=False)
         self.reason = reason
         await self._on_ended(self)
@@ -177,6 +180,10 @@ class Recorder:
         except (OSError, av.FFmpegError) as error:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             self._end("the disk is full" if full else f"it could not be written: {error.strerror}")
+        except Exception:
+            # A bug of ours: a take that nothing is written to any more must not look as if it went on.
+            logger.exception("recording %s failed", self.id)
+            self._end("an error of the server's")
 
     async def _write(self, track: "_Track") -> None:
         while True:

@@ -15,6 +15,7 @@ from server.rtc.picture_limits import NO_LIMIT, Form, PictureLimit
 from server.rtc.rate import BestRate, RateControl
 from server.session.frame import Frame
 from server.session.outlets import Outlets
+from server.session.tasks import Tasks
 from server.stats import RunningEncoder
 
 logger = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ class Broadcast:
         on_left: Called with a frame once it has been handed to its viewers.
         on_dropped: Called for a frame that waited too long for the only encoder.
         on_failed: Called when a frame could not be encoded.
+        on_error: Called with what ends an encoder for good, which is a bug of ours.
     """
 
     def __init__(
@@ -51,10 +53,12 @@ class Broadcast:
         on_left: Callable[[Frame], None],
         on_dropped: Callable[[], None],
         on_failed: Callable[[], None],
+        on_error: Callable[[BaseException], None],
     ) -> None:
         self._outlets, self._capture_ms = outlets, capture_ms
         self._max_bitrate_bps, self._codecs = max_bitrate_bps, codecs
         self._on_left, self._on_dropped, self._on_failed = on_left, on_dropped, on_failed
+        self._on_error = on_error
         self._groups: dict[_Kind, _Group] = {}
         self._size = FIRST_SIZE
         self._closing: set[asyncio.Task[None]] = set()
@@ -125,7 +129,14 @@ class Broadcast:
             codec, rate, on_encoded=lambda: None, on_failed=tell_failed, codecs=self._codecs
         )
         return _Group(
-            encoder, rate, self._outlets, self._capture_ms, self._regroup, self._on_left, self._count_dropped
+            encoder,
+            rate,
+            self._outlets,
+            self._capture_ms,
+            self._regroup,
+            self._on_left,
+            self._count_dropped,
+            self._on_error,
         )
 
     def _kind(self, seat: "Seat") -> _Kind:
@@ -203,13 +214,15 @@ class _Group:
         on_size: Callable[[tuple[int, int]], None],
         on_left: Callable[[Frame], None],
         on_dropped: Callable[[], None],
+        on_error: Callable[[BaseException], None],
     ) -> None:
         self.seats: list[Seat] = []
         self._encoder, self._rate, self._outlets, self._capture_ms = encoder, rate, outlets, capture_ms
         self._on_size, self._on_left = on_size, on_left
         self._mailbox = outlets.open(on_dropped)
         self._key_wanted = True
-        self._task = asyncio.create_task(self._run())
+        self._tasks = Tasks(on_error)
+        self._tasks.spawn(self._run())
 
     def add(self, seat: Seat) -> None:
         self.seats.append(seat)
@@ -230,8 +243,7 @@ class _Group:
 
     async def close(self) -> None:
         self._outlets.close(self._mailbox)
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await self._tasks.cancel()
 
     async def _run(self) -> None:
         last_pts = -1

@@ -114,6 +114,7 @@ class Session:
             self._take_handed_out,
             self._count_waited_too_long,
             lambda: self.telemetry.count_dropped("encode"),
+            self._take_failure,
         )
         self._viewers = Viewers(
             self._broadcast,

@@ -13,7 +13,7 @@ class Tasks:
 
     def __init__(self, on_failed: Callable[[BaseException], None]) -> None:
         self._on_failed = on_failed
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: set[asyncio.Future[None]] = set()
 
     def __len__(self) -> int:
         """How many run."""
@@ -21,11 +21,7 @@ class Tasks:
 
     def spawn(self, work: Awaitable[None]) -> None:
         """Begin to do something."""
-
-        async def guarded() -> None:
-            await work
-
-        task = asyncio.create_task(guarded())
+        task = asyncio.ensure_future(work)
         self._running.add(task)
         task.add_done_callback(self._done)
 
@@ -35,7 +31,7 @@ class Tasks:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
 
-    def _done(self, task: "asyncio.Task[None]") -> None:
+    def _done(self, task: "asyncio.Future[None]") -> None:
         self._running.discard(task)
         error = None if task.cancelled() else task.exception()
         if error is not None:

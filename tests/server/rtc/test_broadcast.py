@@ -20,6 +20,7 @@ class Stage:
     def __init__(self) -> None:
         self.unwatched: list[Frame] = []
         self.left: list[Frame] = []
+        self.errors: list[BaseException] = []
         self.outlets = Outlets(self.unwatched.append)
         self.broadcast = Broadcast(
             self.outlets,
@@ -29,6 +30,7 @@ class Stage:
             self.left.append,
             lambda: None,
             lambda: None,
+            self.errors.append,
         )
 
     async def show(self, timestamp: int, size: tuple[int, int] = (32, 16), times: int = 1) -> None:
@@ -50,6 +52,14 @@ async def test_without_viewers_nothing_is_encoded(stage: Stage) -> None:
     stage.outlets.put(frame(0).let_through())
     assert len(stage.unwatched) == 1
     assert stage.broadcast.encoders == 0
+
+
+async def test_an_encoder_does_not_die_in_silence(stage: Stage) -> None:
+    stage.broadcast.watch("VP8")
+    # Without a picture: nothing that an encoder reckons with.
+    stage.outlets.put(frame(0))
+    await until(lambda: bool(stage.errors))
+    assert isinstance(stage.errors[0], AssertionError)
 
 
 async def test_viewers_share_the_very_bytes(stage: Stage) -> None:

@@ -227,8 +227,26 @@ async def test_a_session_ends_its_connection_even_where_its_recording_cannot_be_
         await visitor.connect()
         await visitor.sees()
         await begin(visitor)
-        assert (await ask(visitor, "DELETE", visitor.url)).status_code == 500
+        assert (await ask(visitor, "DELETE", visitor.url)).status_code == 204
         await until(lambda: visitor.peer.connectionState == "closed")
+
+
+async def test_a_recording_that_a_bug_ends_says_so_and_its_session_goes_on(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(Take, "write_edited", broken)
+    async with server.visitor() as visitor:
+        await visitor.connect()
+        await visitor.sees()
+        await begin(visitor)
+        ended = await visitor.heard(
+            lambda said: said["type"] == "recording" and said["recording"]["state"] == "ended"
+        )
+        assert ended["recording"]["reason"] == "an error of the server's"
+        await visitor.sees(3)
 
 
 async def test_the_quota_ends_a_recording_and_not_its_session(
