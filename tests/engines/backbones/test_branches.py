@@ -1,6 +1,7 @@
 """The network with branches against the network without, and which parts run."""
 
 import warnings
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,20 +9,13 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from engines.backbones.branches import BranchingDenoiser, row_branch, traceable_branch
-from engines.backbones.tiny import TinyConfig, TinyDenoiser
+from engines.backbones.tiny import TinyDenoiser
 from engines.conditioning import instruction_code
 from engines.families import FAMILIES
+from tests.engines.streams import SMALL
 
-SMALL = TinyConfig(
-    widths=(16, 16, 16),
-    blocks=(1, 1, 1),
-    condition_width=16,
-    detail_width=8,
-    context_width=16,
-    context_blocks=1,
-    figure_widths=(16, 16, 16),
-    field_width=16,
-    eraser_widths=(16, 16, 16),
+EVERY_PART = replace(
+    SMALL,
     hue_families=(FAMILIES.index("recolour"), FAMILIES.index("colour_pop")),
     defocus_families=(FAMILIES.index("background_blur"), FAMILIES.index("background_replace")),
 )
@@ -40,7 +34,7 @@ NEEDS: dict[str, set[str]] = {
 @pytest.fixture(scope="module")
 def denoiser() -> TinyDenoiser:
     torch.manual_seed(0)
-    made = TinyDenoiser(SMALL).eval()
+    made = TinyDenoiser(EVERY_PART).eval()
     torch.nn.init.normal_(made.detail.out.weight, std=0.2)
     torch.nn.init.normal_(made.matte_gate.weight, std=1.0)
     return made

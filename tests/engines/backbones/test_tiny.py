@@ -18,18 +18,7 @@ from engines.backbones.tiny import (
 from engines.codecs import PatchCodec
 from engines.conditioning import CODE_LENGTH, instruction_code
 from engines.families import FAMILIES, NOISE_DRIFT, PEOPLE
-
-SMALL = TinyConfig(
-    widths=(16, 16, 16),
-    blocks=(1, 1, 1),
-    condition_width=16,
-    detail_width=8,
-    context_width=16,
-    context_blocks=1,
-    figure_widths=(16, 16, 16),
-    field_width=16,
-    eraser_widths=(16, 16, 16),
-)
+from tests.engines.streams import SMALL
 
 
 def inputs(batch: int = 2, height: int = 16, width: int = 24) -> list[Tensor]:
