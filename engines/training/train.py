@@ -70,6 +70,9 @@ def train(options: argparse.Namespace, console: Console) -> None:
         require_packages()
     media = load_media(options.media, training_files(options.media), max_frames=200)
     device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if device.type == "cpu":
+        # Threads that wait for one another wait for the slowest, the one whose core also draws crops.
+        torch.set_num_threads(max(1, torch.get_num_threads() - _workers(device, options)))
     settings = replace(SCRATCH if options.start is None else WARM, steps=options.steps, seed=options.seed)
     trainer = Trainer(TinyConfig(), settings, device, options.run, options.start)
     _make_writable(options.out)
@@ -136,7 +139,7 @@ def _drawn(sampler: CropSampler, stills: int, seed: int, step: int) -> Footage:
 
 
 def _workers(device: torch.device, options: argparse.Namespace) -> int:
-    """Processes that draw ahead: beside a CPU one is enough, which uses what its threads leave of a core."""
+    """Processes that draw ahead: beside a CPU one is enough, on a core of its own."""
     return options.workers or (1 if device.type == "cpu" else 8)
 
 
@@ -182,8 +185,8 @@ def _fit_parts(
                 batches = partial(batches_from, draw, _workers(trainer.device, options))
                 shown = partial(_after_part_step, TrainingProgress(bar, "everybody"), planned.steps)
                 train_part(part, planned, options.run / "everybody", batches, shown)
-    for part in parts_of(whole):
-        trainer.take_part(part, whole.get_submodule(part).state_dict())
+    for name in parts_of(whole):
+        trainer.take_part(name, whole.get_submodule(name).state_dict())
     trainer.save()
 
 
