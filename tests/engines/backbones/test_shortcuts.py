@@ -9,7 +9,7 @@ from engines.backbones.shortcuts import shortcut, shortcuts
 from engines.backbones.tiny import TinyDenoiser
 from engines.conditioning import instruction_code
 from engines.families import FAMILIES
-from tests.engines.backbones.test_branches import SMALL, code_of, inputs
+from tests.engines.backbones.test_branches import EVERY_PART, code_of, inputs
 
 TAKEN = {
     "recolour": "recolouring",
@@ -22,7 +22,7 @@ TAKEN = {
 @pytest.fixture(scope="module")
 def denoiser() -> TinyDenoiser:
     torch.manual_seed(0)
-    made = TinyDenoiser(SMALL).eval()
+    made = TinyDenoiser(EVERY_PART).eval()
     torch.nn.init.normal_(made.detail.out.weight, std=0.2)
     return made
 
@@ -61,7 +61,7 @@ NEEDING_THE_TRUNK = {
     "a transition": torch.lerp(code_of("night"), code_of("recolour"), 0.9),
     "an unsure reading": instruction_code({"recolour": 0.6, "colour_pop": 0.4}),
     "two at once": instruction_code({"night": 1.0, "background_blur": 1.0}),
-    "no instruction": torch.zeros(SMALL.code_length),
+    "no instruction": torch.zeros(EVERY_PART.code_length),
 }
 
 
@@ -79,7 +79,7 @@ def test_a_batch_takes_one_only_together(denoiser: TinyDenoiser) -> None:
 
 
 def test_a_network_without_these_parts_has_none() -> None:
-    plain = TinyDenoiser(type(SMALL)(**{**vars(SMALL), "hue_families": (), "defocus_families": ()}))
+    plain = TinyDenoiser(type(EVERY_PART)(**{**vars(EVERY_PART), "hue_families": (), "defocus_families": ()}))
 
     assert shortcuts(plain) == {}
     assert shortcut(plain, code_of("recolour")[None]) is None
