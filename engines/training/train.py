@@ -70,9 +70,6 @@ def train(options: argparse.Namespace, console: Console) -> None:
         require_packages()
     media = load_media(options.media, training_files(options.media), max_frames=200)
     device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    if device.type == "cpu":
-        # Threads that wait for one another wait for the slowest, the one whose core also draws crops.
-        torch.set_num_threads(max(1, torch.get_num_threads() - _workers(device, options)))
     settings = replace(SCRATCH if options.start is None else WARM, steps=options.steps, seed=options.seed)
     trainer = Trainer(TinyConfig(), settings, device, options.run, options.start)
     _make_writable(options.out)
