@@ -9,7 +9,6 @@ import itertools
 import json
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,6 +25,7 @@ from engines.reader import NOTHING, STRANGER, Reader, ReaderConfig
 from engines.tokenizer import Tokenizer, Vocabulary, Words, split_words
 from engines.training.held_back import Phrasing
 from engines.training.phrasings import Phrasebook, draws
+from engines.training.threads import threads
 from engines.training.wordings import Split
 
 Progress = Callable[[int, int, float], None]
@@ -63,7 +63,8 @@ def train_text(
         ModuleNotFoundError: The sentence encoder the word-piece table is made from is not installed.
     """
     tell = progress or _say_nothing
-    with _one_thread():
+    # The tensors are small, and on a busy machine threads wait for one another.
+    with threads(1):
         config = ReaderConfig()
         table = distil_pieces(config.piece_width)
         half = steps // 2
@@ -201,17 +202,6 @@ def fit(
     trained = Reader(config, len(table.pieces))
     trained.load_state_dict(reader.state_dict())
     return TrainedInstructionEncoder(config, trained, vocabulary)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """One PyTorch thread: the tensors are small, and on a busy machine threads wait for one another."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _say_nothing(step: int, steps: int, loss: float) -> None:

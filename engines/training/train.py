@@ -39,6 +39,7 @@ from engines.training.progress import TrainingProgress, progress_bar
 from engines.training.sheets import family_sheet
 from engines.training.tasks import Task
 from engines.training.text import require_packages, train_text
+from engines.training.threads import threads
 from engines.training.validation import Overlap, split
 from engines.training.warm_start import warm_start
 from engines.training.weather import Balloons
@@ -121,7 +122,10 @@ def _fit(trainer: Trainer, media: Media, options: argparse.Namespace, console: C
     sampler = CropSampler(scenes.training, options.batch, options.frames, options.crop, options.crop * 3 // 2)
     if trainer.step == 0:
         overlap = Overlap(scenes.validation, trainer.device) if scenes.validation else None
-        _fit_parts(trainer, sampler, media.scenes, overlap, options, console)
+        # A part is small and its crops are costly: threads would wait for the one whose core draws them.
+        spared = _workers(trainer.device, options) if trainer.device.type == "cpu" else 0
+        with threads(torch.get_num_threads() - spared):
+            _fit_parts(trainer, sampler, media.scenes, overlap, options, console)
     stills = round(settings.stills_share * settings.steps)
     draw = partial(_drawn, sampler, stills, options.seed)
     batches = batches_from(draw, _workers(trainer.device, options), trainer.step)
