@@ -9,7 +9,6 @@ busy or a faster machine makes the same model.
 import argparse
 import math
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -33,7 +32,7 @@ from engines.training import defocus, eraser, field, figure, hue
 from engines.training.batches import batches_from, generator_at
 from engines.training.crops import CropSampler, Footage
 from engines.training.loop import Trainer, TrainingError, TrainSettings, parts_of
-from engines.training.media import Media, Scene, load_media, training_files
+from engines.training.media import Media, load_media, training_files
 from engines.training.parts import PartProgress, train_part
 from engines.training.progress import TrainingProgress, progress_bar
 from engines.training.sheets import family_sheet
@@ -125,7 +124,7 @@ def _fit(trainer: Trainer, media: Media, options: argparse.Namespace, console: C
         # A part is small and its crops are costly: threads would wait for the one whose core draws them.
         spared = _workers(trainer.device, options) if trainer.device.type == "cpu" else 0
         with threads(torch.get_num_threads() - spared):
-            _fit_parts(trainer, sampler, media.scenes, overlap, options, console)
+            _fit_parts(trainer, sampler, overlap, options, console)
     stills = round(settings.stills_share * settings.steps)
     draw = partial(_drawn, sampler, stills, options.seed)
     batches = batches_from(draw, _workers(trainer.device, options), trainer.step)
@@ -147,7 +146,6 @@ def _workers(device: torch.device, options: argparse.Namespace) -> int:
 def _fit_parts(
     trainer: Trainer,
     sampler: CropSampler,
-    scenes: Sequence[Scene],
     overlap: Overlap | None,
     options: argparse.Namespace,
     console: Console,
@@ -155,7 +153,7 @@ def _fit_parts(
     """Train what has features of its own, from people to removal, and put each in its place.
 
     From the weights of a model each part goes on where that has it, gently. How well people are told from the
-    background is held against what was held out; once that has decided, the part goes on with all scenes.
+    background is held against what was held out.
     """
     torch.manual_seed(options.seed)
     whole = TinyDenoiser(trainer.denoiser.config, NormalisedConv2d)
@@ -172,20 +170,12 @@ def _fit_parts(
             batches = partial(batches_from, draw, _workers(trainer.device, options))
             shown = partial(_after_part_step, TrainingProgress(bar, plan.job), planned.steps)
             score = overlap if plan is figure.PLAN else None
-            part = whole.get_submodule(plan.name)
-            result = train_part(part, planned, options.run, batches, shown, score)
+            result = train_part(whole.get_submodule(plan.name), planned, options.run, batches, shown, score)
             if result.score is not None:
                 console.print(
                     f"{plan.job}: the mattes overlap those held out by {result.score:.3f}, with"
                     f" {result.new_share:.0%} of the weights of step {result.step}"
                 )
-                # Nothing is left to decide: now those who were held out teach as well.
-                everybody = replace(larger, scenes=scenes)
-                planned = replace(plan.gentle(), steps=planned.steps // 2, new_share=1.0)
-                draw = partial(planned.batch, everybody, options.seed + 1)
-                batches = partial(batches_from, draw, _workers(trainer.device, options))
-                shown = partial(_after_part_step, TrainingProgress(bar, "everybody"), planned.steps)
-                train_part(part, planned, options.run / "everybody", batches, shown)
     for name in parts_of(whole):
         trainer.take_part(name, whole.get_submodule(name).state_dict())
     trainer.save()

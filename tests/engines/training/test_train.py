@@ -103,7 +103,6 @@ def test_without_folders_all_is_trained_into_the_run_folder_and_the_shipped_mode
 def test_people_are_held_out_and_the_run_says_how_well_they_are_told(
     run: list[str],
     media: Path,
-    tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -112,17 +111,11 @@ def test_people_are_held_out_and_the_run_says_how_well_they_are_told(
     for who in range(10):
         write_photo(media / "train" / f"talk_{who}.png")
         write_photo(media / "masks" / "train" / f"talk_{who}.png", mode="L")
-    assert main([*run, "--steps", "0", "--people-steps", "2"]) == 0
+    assert main([*run, "--steps", "0"]) == 0
     said = capsys.readouterr().err
 
     assert re.search(r"\d with people are held out from training", said)
     assert re.search(r"people: the mattes overlap those held out by \d\.\d{3}", said)
-    # Those who were held out teach once that is known.
-    steps = [
-        torch.load(folder / "figure.pt", weights_only=True)["step"]
-        for folder in (tmp_path / "run", tmp_path / "run" / "everybody")
-    ]
-    assert steps == [2, 1]
 
 
 @pytest.mark.parametrize("steps", ["-1", "many"])
