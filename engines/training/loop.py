@@ -59,12 +59,12 @@ class TrainSettings:
         seed: Of everything random.
     """
 
-    steps: int = 9_000
+    steps: int = 13_000
     filter_rate: float = 0.06
     learning_rate: float = 1e-3
     warmup_steps: int = 200
     fall_share: float = 0.3
-    stills_share: float = 0.8
+    stills_share: float = 0.7
     ema_decay: float = 0.998
     memory_dropout: float = 0.1
     memory_swap: float = 0.05

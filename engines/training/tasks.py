@@ -42,17 +42,9 @@ _OLD = {
         "relief": 2.0,
         "pencil_sketch": 2.5,
         "posterize": 2.5,
-        "neon_edges": 2.5,
+        "neon_edges": 2.0,
     },
-    **{
-        "negative": 1.2,
-        "mosaic": 1.5,
-        "thermal": 1.5,
-        "tint": 2.5,
-        "blur": 1.2,
-        "more_contrast": 2.0,
-        "fog": 1.0,
-    },
+    **{"mosaic": 1.5, "thermal": 1.5, "tint": 1.5, "blur": 1.2, "more_contrast": 1.5, "fog": 1.0},
 }
 _NEW = {
     **{"watercolour": 2.5, "ink": 3.0, "halftone": 3.0, "stained_glass": 3.0, "blueprint": 2.0, "chalk": 2.0},
