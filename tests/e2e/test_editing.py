@@ -56,9 +56,8 @@ async def test_a_bypass_shows_the_original(server: ServerProcess, visit: Visit) 
     await visitor.go_live(GREY)
     button = visitor.page.get_by_test_id("bypass")
     await button.click()
-    passed = (await visitor.until(lambda now: now["stats"] and now["edits"]["bypassed"]))["stats"]["frames"][
-        "passed"
-    ]
+    now = await visitor.until(lambda now: now["stats"] and now["edits"]["bypassed"])
+    passed = now["stats"]["frames"]["passed"]
     await visitor.until(lambda now: now["stats"]["frames"]["passed"] > passed + 5)
     assert "original" in await visitor.shown("bypassed")
     assert not is_grey(await visitor.sees())

@@ -101,10 +101,7 @@ def test_without_folders_all_is_trained_into_the_run_folder_and_the_shipped_mode
 
 
 def test_people_are_held_out_and_the_run_says_how_well_they_are_told(
-    run: list[str],
-    media: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    run: list[str], media: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training, "calibrate", lambda folder, scenes: None)
     monkeypatch.setattr(validation, "SHARE", 0.7)
