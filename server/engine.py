@@ -236,6 +236,7 @@ class Engine:
 
         Raises:
             EditorCrashError: The editor crashed on this frame.
+            Exception: Whatever ``take`` raised.
         """
         turn = _Turn(seat, waiting, take, asyncio.get_running_loop().create_future())
         self._turns.append(turn)
@@ -293,7 +294,12 @@ class Engine:
             elif len(chosen) == most or (size is not None and frame.edit_size != size):
                 self._turns.append(turn)
             else:
-                job = turn.take()
+                try:
+                    job = turn.take()
+                except Exception as error:
+                    # A bug of that session's: it is told, and ends by it; the others' turns go on.
+                    turn.edited.set_exception(error)
+                    continue
                 if job is None or not self._fits(job.frame):
                     # It was scaled before the model was loaded and told its sizes.
                     turn.edited.set_result(None)

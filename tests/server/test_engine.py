@@ -236,6 +236,22 @@ async def test_a_reason_of_many_lines_is_logged_in_one_and_whole_only_to_who_ask
     assert ("layers.999.weight" in whole) == (level == logging.DEBUG)
 
 
+async def test_a_stream_whose_frame_cannot_be_taken_is_told_and_the_others_go_on(engine: Engine) -> None:
+    conditioning = await engine.encode("invert")
+    ill, well = Stream(engine, conditioning), Stream(engine, conditioning)
+    for stream in (ill, well):
+        stream.inbox.put(frame())
+
+    def take() -> Job | None:
+        raise RuntimeError("a bug")
+
+    edited = await asyncio.gather(
+        engine.edit(ill.seat, ill.inbox.peek, take), well.edit(), return_exceptions=True
+    )
+    assert repr(edited[0]) == "RuntimeError('a bug')"
+    assert isinstance(edited[1], Frame)
+
+
 async def test_an_edit_of_the_wrong_shape_is_a_crash(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     stream = Stream(engine, await engine.encode("invert"))
     odd = frame()

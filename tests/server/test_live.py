@@ -213,6 +213,25 @@ async def test_a_picture_that_crashes_the_editor_harms_its_own_session_only(
         assert not [said for said in well.said if said["type"] == "warning"]
 
 
+async def test_a_bug_in_one_sessions_turn_ends_it_alone(
+    start_server: StartServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = await start_server(max_batch=4)
+
+    def broken() -> None:
+        raise RuntimeError("a bug")
+
+    async with server.visitor(colour=RED) as well, server.visitor() as ill:
+        for visitor in (well, ill):
+            await visitor.connect(instruction="invert")
+            await visitor.sees_colour(CYAN)
+        monkeypatch.setattr(server.service.sessions.find(ill.session["id"])._worker, "_take", broken)
+        await ill.heard(lambda said: said.get("reason") == "an error of the server's")
+        assert f"session {ill.session['id']} failed" in caplog.text
+        await well.sees(10)
+        assert [session.id for session in server.service.sessions] == [well.session["id"]]
+
+
 async def test_a_hanging_editor_lets_the_picture_through_until_it_answers(start_server: StartServer) -> None:
     editor = InvertingEditor()
     server = await start_server(editor, stall_after_s=0.3)
