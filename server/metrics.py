@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import get_args
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -10,7 +11,7 @@ from prometheus_client.registry import Collector
 from server.engine import Engine
 from server.session.session import Session
 from server.session.sessions import Sessions
-from server.telemetry import STAGES, memory
+from server.telemetry import STAGES, DropReason, memory
 
 
 class Totals:
@@ -71,7 +72,7 @@ class LiveCollector(Collector):
             by_kind.add_metric([kind], frames[kind])
         yield by_kind
         by_reason = CounterMetricFamily("afterimage_frames_dropped", "Frames dropped.", labels=["reason"])
-        for reason in ("network", "decode", "inbox", "edit", "outbox", "encode", "frozen"):
+        for reason in get_args(DropReason):
             by_reason.add_metric([reason], dropped[reason])
         yield by_reason
 

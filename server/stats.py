@@ -39,6 +39,8 @@ class Dropped(Message):
     """The edit came back after newer ones had left, or the model takes no such size."""
     outbox: int
     """A newer one came before the encoder's turn."""
+    frame_rate: int
+    """The receiver takes no more of them a second."""
     encode: int
     """The encoder could not write it."""
     frozen: int

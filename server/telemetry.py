@@ -29,7 +29,7 @@ WINDOW_S = 10.0
 RATE_WINDOW_S = 2.0
 CLIENT_REPORT_AGE_S = 5.0
 
-DropReason = Literal["network", "decode", "inbox", "edit", "outbox", "encode", "frozen"]
+DropReason = Literal["network", "decode", "inbox", "edit", "outbox", "frame_rate", "encode", "frozen"]
 
 Stage = Literal["uplink", "decode", "wait", "edit", "detail", "encode", "downlink"]
 STAGES: tuple[Stage, ...] = ("uplink", "decode", "wait", "edit", "detail", "encode", "downlink")
@@ -171,6 +171,7 @@ class Telemetry:
                 inbox=dropped["inbox"],
                 edit=dropped["edit"],
                 outbox=dropped["outbox"],
+                frame_rate=dropped["frame_rate"],
                 encode=dropped["encode"],
                 frozen=dropped["frozen"],
             ),

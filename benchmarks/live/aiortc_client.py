@@ -214,7 +214,7 @@ class Client:
             hooks.negotiated_codec(transceiver),
             rate,
             on_encoded=lambda: None,
-            on_failed=lambda: None,
+            on_dropped=lambda _: None,
         )
         hooks.encode_with(transceiver.sender, encoder)
         hooks.watch_pictures_leave(transceiver.sender, self._learn_origin)

@@ -17,6 +17,7 @@ from server.session.frame import Frame
 from server.session.outlets import Outlets
 from server.session.tasks import Tasks
 from server.stats import RunningEncoder
+from server.telemetry import DropReason
 
 logger = logging.getLogger(__name__)
 
@@ -39,8 +40,7 @@ class Broadcast:
         max_bitrate_bps: Of each encoder.
         codecs: Whether hardware may encode.
         on_left: Called with a frame once it has been handed to its viewers.
-        on_dropped: Called for a frame that waited too long for the only encoder.
-        on_failed: Called when a frame could not be encoded.
+        on_dropped: Called for a frame that the only encoder did not let out, with why.
         on_error: Called with what ends an encoder for good, which is a bug of ours.
     """
 
@@ -51,14 +51,12 @@ class Broadcast:
         max_bitrate_bps: int,
         codecs: CodecChoice,
         on_left: Callable[[Frame], None],
-        on_dropped: Callable[[], None],
-        on_failed: Callable[[], None],
+        on_dropped: Callable[[DropReason], None],
         on_error: Callable[[BaseException], None],
     ) -> None:
         self._outlets, self._capture_ms = outlets, capture_ms
         self._max_bitrate_bps, self._codecs = max_bitrate_bps, codecs
-        self._on_left, self._on_dropped, self._on_failed = on_left, on_dropped, on_failed
-        self._on_error = on_error
+        self._on_left, self._on_dropped, self._on_error = on_left, on_dropped, on_error
         self._groups: dict[_Kind, _Group] = {}
         self._size = FIRST_SIZE
         self._closing: set[asyncio.Task[None]] = set()
@@ -121,12 +119,12 @@ class Broadcast:
     def _open(self, codec: str) -> "_Group":
         loop = asyncio.get_running_loop()
 
-        def tell_failed() -> None:
-            loop.call_soon_threadsafe(self._on_failed)
+        def tell_dropped(reason: DropReason) -> None:
+            loop.call_soon_threadsafe(self._count_dropped, reason)
 
         rate = BestRate(self._max_bitrate_bps)
         encoder = LiveEncoder(
-            codec, rate, on_encoded=lambda: None, on_failed=tell_failed, codecs=self._codecs
+            codec, rate, on_encoded=lambda: None, on_dropped=tell_dropped, codecs=self._codecs
         )
         return _Group(
             encoder,
@@ -135,7 +133,7 @@ class Broadcast:
             self._capture_ms,
             self._regroup,
             self._on_left,
-            self._count_dropped,
+            lambda: self._count_dropped("outbox"),
             self._on_error,
         )
 
@@ -164,10 +162,10 @@ class Broadcast:
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
 
-    def _count_dropped(self) -> None:
+    def _count_dropped(self, reason: DropReason) -> None:
         # With several encoders the frame may well have left by another.
         if len(self._groups) == 1:
-            self._on_dropped()
+            self._on_dropped(reason)
 
 
 class Seat:

@@ -20,6 +20,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from server.rtc.codecs import ANY_CODECS, SOFTWARE, SOFTWARE_CODECS, TIME_BASE, Codec, CodecChoice
 from server.rtc.picture_limits import NO_LIMIT, Form, PictureLimit
 from server.stats import RunningEncoder
+from server.telemetry import DropReason
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +56,8 @@ class LiveEncoder(Encoder):
         codec: ``VP8`` or ``H264``.
         rate: How much to send; asked for each picture.
         on_encoded: Called in the encoding thread when a picture is ready to be sent.
-        on_failed: Called there when one could not be encoded, or the receiver takes no more of them a second.
+        on_dropped: Called there when one is not, with why: "encode" where that failed, "frame_rate" where the
+            receiver takes no more of them a second.
         codecs: Whether hardware may do it.
         limit: What the receiver takes.
 
@@ -70,7 +72,7 @@ class LiveEncoder(Encoder):
         codec: str,
         rate: Rate,
         on_encoded: Callable[[], None],
-        on_failed: Callable[[], None],
+        on_dropped: Callable[[DropReason], None],
         codecs: CodecChoice = ANY_CODECS,
         limit: PictureLimit = NO_LIMIT,
     ) -> None:
@@ -82,7 +84,7 @@ class LiveEncoder(Encoder):
         self._kind = SOFTWARE[self.codec]
         # Only for their packets: the codec contexts inside are never made.
         self._packets: Vp8Encoder | H264Encoder = Vp8Encoder() if codec == "VP8" else H264Encoder()
-        self._on_encoded, self._on_failed = on_encoded, on_failed
+        self._on_encoded, self._on_dropped = on_encoded, on_dropped
         self._codec: VideoCodecContext | None = None
         self._opened_bps = 0
         self._opened_s = self._key_s = -1.0
@@ -120,7 +122,7 @@ class LiveEncoder(Encoder):
         self._key_wanted |= force_keyframe
         form = self.limit.form(frame.width, frame.height, self._rate.max_bps)
         if self._is_too_soon(frame.pts, form.fps):
-            self._on_failed()
+            self._on_dropped("frame_rate")
             return [], frame.pts
         now_s, target_bps = time.monotonic(), self._rate.target_bps
         try:
@@ -150,7 +152,7 @@ class LiveEncoder(Encoder):
             logger.warning("an edit could not be encoded by %s: %s", self._kind.name, error)
             self._codec = None
             self._give_up_hardware()
-            self._on_failed()
+            self._on_dropped("encode")
             return [], frame.pts
         self.made_key_frame = any(packet.is_keyframe for packet in packets)
         payloads: list[bytes] = []

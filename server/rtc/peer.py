@@ -195,7 +195,7 @@ class Peer:
             chosen.codec,
             rate,
             on_encoded=track.encoded,
-            on_failed=lambda: self._on_loop(self._events.dropped, "encode", 1),
+            on_dropped=lambda reason: self._on_loop(self._events.dropped, reason, 1),
             codecs=self._codecs,
             limit=chosen.limit,
         )

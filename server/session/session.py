@@ -44,7 +44,7 @@ from server.session.tasks import Tasks
 from server.session.viewers import Viewers
 from server.session.worker import Trouble, Worker
 from server.stats import Stats
-from server.telemetry import Telemetry
+from server.telemetry import DropReason, Telemetry
 
 logger = logging.getLogger(__name__)
 
@@ -112,8 +112,7 @@ class Session:
             limits.max_bitrate_bps,
             limits.codecs,
             self._take_handed_out,
-            self._count_waited_too_long,
-            lambda: self.telemetry.count_dropped("encode"),
+            self._count_not_let_out,
             self._take_failure,
         )
         self._viewers = Viewers(
@@ -381,9 +380,10 @@ class Session:
                 frame.encoded_s = frame.sent_s
             self._journey.sent(frame, None)
 
-    def _count_waited_too_long(self) -> None:
+    def _count_not_let_out(self, reason: DropReason) -> None:
+        # A browser has its edit on a connection of its own, whatever its viewers see.
         if self._intake.publishes:
-            self.telemetry.count_dropped("outbox")
+            self.telemetry.count_dropped(reason)
 
     def _warn_too_large(self, width: int, height: int) -> None:
         detail = f"The camera's pictures of {width} x {height} are too large to edit live; send smaller ones."

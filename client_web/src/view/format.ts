@@ -66,6 +66,7 @@ const DROPPED: Readonly<Record<string, string>> = {
   inbox: "before the edit",
   edit: "in the edit",
   outbox: "after the edit",
+  frame_rate: "beyond the receiver's frame rate",
   encode: "in encoding",
   frozen: "while frozen",
 };

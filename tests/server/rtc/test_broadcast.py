@@ -7,9 +7,10 @@ from server.rtc.broadcast import MAX_WAITING_PICTURES, Broadcast
 from server.rtc.codecs import ANY_CODECS
 from server.rtc.encoded import EncodedFrame
 from server.rtc.encoding import KEY_FRAME_INTERVAL_S
-from server.rtc.picture_limits import h264_limit
+from server.rtc.picture_limits import PictureLimit, h264_limit
 from server.session.frame import Frame
 from server.session.outlets import Outlets
+from server.telemetry import DropReason
 from tests.server.conftest import until
 from tests.server.frames import frame, payload, said_of_itself
 
@@ -20,6 +21,7 @@ class Stage:
     def __init__(self) -> None:
         self.unwatched: list[Frame] = []
         self.left: list[Frame] = []
+        self.dropped: list[DropReason] = []
         self.errors: list[BaseException] = []
         self.outlets = Outlets(self.unwatched.append)
         self.broadcast = Broadcast(
@@ -28,8 +30,7 @@ class Stage:
             1_000_000,
             ANY_CODECS,
             self.left.append,
-            lambda: None,
-            lambda: None,
+            self.dropped.append,
             self.errors.append,
         )
 
@@ -81,6 +82,19 @@ async def test_a_late_viewer_gets_a_key_frame_at_once(stage: Stage) -> None:
     keys = [(await early.pictures.take()).key_frame for _ in range(4)]
     assert keys == [True, False, False, True]
     assert (await late.pictures.take()).timestamp == 9000
+
+
+async def test_what_a_viewer_takes_no_more_of_a_second_is_told_where_nobody_else_takes_it(
+    stage: Stage,
+) -> None:
+    stage.broadcast.watch("VP8", PictureLimit(fps=10))
+    await stage.show(0)
+    stage.outlets.put(frame(3000).let_through())
+    await until(lambda: bool(stage.dropped))
+    stage.broadcast.watch("VP8")
+    await stage.show(3600)
+    await stage.show(90_000, times=2)
+    assert stage.dropped == ["frame_rate"]
 
 
 async def test_a_slow_viewer_slows_nobody(stage: Stage) -> None:

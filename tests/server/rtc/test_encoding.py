@@ -14,6 +14,7 @@ from server.rtc.encoding import LiveEncoder
 from server.rtc.picture_limits import NO_LIMIT, PictureLimit, h264_limit
 from server.rtc.rate import RateControl
 from server.stats import RunningEncoder
+from server.telemetry import DropReason
 from tests.server.frames import payload, said_of_itself
 
 
@@ -21,7 +22,7 @@ class Counted:
     def __init__(self) -> None:
         self.count = 0
 
-    def __call__(self) -> None:
+    def __call__(self, *_: object) -> None:
         self.count += 1
 
 
@@ -148,8 +149,8 @@ def test_a_low_level_gets_a_smaller_picture_that_says_so() -> None:
 
 @pytest.mark.parametrize(("rate", "shown"), [(60, 30), (45, 30), (30, 30), (20, 20)])
 def test_a_receiver_gets_no_more_pictures_a_second_than_it_takes(rate: int, shown: int) -> None:
-    left_out = Counted()
-    encodes = LiveEncoder("VP8", RateControl(500_000), Counted(), left_out, limit=PictureLimit(fps=30))
+    dropped: list[DropReason] = []
+    encodes = LiveEncoder("VP8", RateControl(500_000), Counted(), dropped.append, limit=PictureLimit(fps=30))
     sent = 0
     for index in range(2 * rate):
         frame = portrait(size=(64, 48))
@@ -157,7 +158,7 @@ def test_a_receiver_gets_no_more_pictures_a_second_than_it_takes(rate: int, show
         frame.pts = index * 90_000 // rate + (-400, 0, 300)[index % 3]
         sent += bool(encodes.encode(frame)[0])
     assert abs(sent - 2 * shown) <= 1
-    assert left_out.count == 2 * rate - sent
+    assert dropped == ["frame_rate"] * (2 * rate - sent)
 
 
 class OutOfMemory:
@@ -168,11 +169,11 @@ class OutOfMemory:
 
 
 def test_a_failing_encoder_gives_nothing_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    failed = Counted()
-    encodes = LiveEncoder("VP8", RateControl(2_000_000), Counted(), failed)
+    dropped: list[DropReason] = []
+    encodes = LiveEncoder("VP8", RateControl(2_000_000), Counted(), dropped.append)
     monkeypatch.setattr(encodes, "_codec", OutOfMemory())
     monkeypatch.setattr(encodes, "_opened_bps", 2_000_000)
     monkeypatch.setattr(encodes, "_form", NO_LIMIT.form(256, 192, 2_000_000))
     assert encodes.encode(portrait(5)) == ([], 15_000)
-    assert failed.count == 1
+    assert dropped == ["encode"]
     assert encodes.encode(portrait(6))[0]

@@ -44,7 +44,7 @@ async def test_the_assembly_and_the_encoder_are_put_in_place() -> None:
     assembly = PictureAssembly({}, lambda _: None, lambda _: None)
     hooks.assemble_with(transceiver.receiver, assembly)
     assert transceiver.receiver._RTCRtpReceiver__jitter_buffer is assembly  # type: ignore[attr-defined]
-    encoder = LiveEncoder("VP8", RateControl(1_000_000), lambda: None, lambda: None)
+    encoder = LiveEncoder("VP8", RateControl(1_000_000), lambda: None, lambda _: None)
     hooks.encode_with(transceiver.sender, encoder)
     assert transceiver.sender._RTCRtpSender__encoder is encoder  # type: ignore[attr-defined]
     await peer.close()
