@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from server.session.channels import MAX_EARLY
+from tests.server.client import Visitor
 from tests.server.conftest import RunningServer, StartServer, eventually, until
 from tests.server.fakes import InvertingEditor, LateEditor
 from tests.server.screen import is_colour
@@ -372,6 +373,24 @@ async def test_a_camera_that_changes_its_size_goes_on(server: RunningServer) -> 
         await visitor.sees_colour(CYAN)
         await other.sees_colour(CYAN)
         assert (await other.stats())["frames"]["dropped"]["decode"] == 0
+
+
+async def test_pictures_too_large_to_edit_are_told_of_once_and_smaller_ones_are_edited(
+    server: RunningServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with server.http() as http:
+        visitor = Visitor(http, RED, size=(4160, 2400), fps=4.0)
+        await visitor.connect(instruction="invert")
+        warning = await visitor.heard(lambda said: said.get("code") == "picture_too_large")
+        assert "4160 x 2400" in warning["detail"]
+        (session,) = server.service.sessions
+        await until(lambda: session.telemetry.dropped["decode"] >= 2)
+        visitor.camera.size = (320, 240)
+        await visitor.sees_colour(CYAN)
+        await visitor.leave()
+    assert [said["code"] for said in visitor.said if said["type"] == "warning"] == ["picture_too_large"]
+    (logged,) = (record.getMessage() for record in caplog.records if "too large" in record.getMessage())
+    assert logged == f"session {session.id}: {warning['detail']}"
 
 
 async def test_a_camera_that_stops_keeps_its_session_and_its_latency(start_server: StartServer) -> None:
