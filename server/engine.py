@@ -251,8 +251,7 @@ class Engine:
             # Whatever keeps a model from loading (files, a compiler, a device) is for a person to read, in one line;
             # where it happened, and all that was said, is for who asks for more.
             self._failure = _reason(error)
-            where = error if logger.isEnabledFor(logging.DEBUG) else None
-            logger.error("the model could not be loaded: %s", self._failure, exc_info=where)
+            logger.debug("the model could not be loaded", exc_info=error)
         finally:
             self._settled.set()
 

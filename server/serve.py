@@ -45,10 +45,10 @@ def main(arguments: list[str]) -> int:
             name, *inside = map(str, entry["loc"]) if entry["loc"] else [""]
             where = f"AFTERIMAGE_{name.upper()}: " if name else ""
             where += f"{'.'.join(inside)}: " if inside else ""
-            print(f"afterimage: {where}{entry['msg'].removeprefix('Value error, ')}", file=sys.stderr)
+            _complain(f"{where}{entry['msg'].removeprefix('Value error, ')}")
         return USAGE_ERROR
     for name in unknown_variables(os.environ):
-        print(f"afterimage: {name} is no setting and changes nothing", file=sys.stderr)
+        _complain(f"{name} is no setting and changes nothing")
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     return serve(settings, None)
 
@@ -69,7 +69,7 @@ def serve(settings: Settings, load: Callable[[], LiveEditor] | None) -> int:
         reason = error.strerror or str(error)
         if error.errno == errno.EADDRINUSE:
             reason += "; --port or AFTERIMAGE_PORT takes another"
-        print(f"afterimage: cannot serve on {settings.host}:{settings.port}: {reason}", file=sys.stderr)
+        _complain(f"cannot serve on {settings.host}:{settings.port}: {reason}")
         return USAGE_ERROR
     with listening:
         server = Server(create_app(settings, load), settings, listening)
@@ -149,8 +149,9 @@ class Server(uvicorn.Server):
         await engine.settled()
         runs = engine.description
         if runs is None:
-            # The engine has logged why.
-            self._end_sessions(f"the model could not be loaded: {engine.failure}")
+            reason = f"the model could not be loaded: {engine.failure}"
+            _complain(reason)
+            self._end_sessions(reason)
             self.exit_status = USAGE_ERROR
             self.should_exit = True
             return
@@ -160,6 +161,10 @@ class Server(uvicorn.Server):
         if build is not None and build.failure is None:
             size = f"{build.shape.width}x{build.shape.height}"
             print(f"PyTorch edits frames of {size} until {build.compiler} is built for them", flush=True)
+
+
+def _complain(line: str) -> None:
+    print(f"afterimage serve: {line}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,11 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from pathlib import Path
 
 from tests.server.conftest import RunningServer
 
+REFUSED = "afterimage serve: the model could not be loaded: "
 PROGRAM = """
 import sys
 from server.serve import serve
@@ -105,7 +107,7 @@ def test_a_model_that_fails_to_load_ends_the_sessions_with_the_reason() -> None:
             heard = events.read()
         assert b'"state":"closed","reason":"the model could not be loaded: the disk is gone"' in heard
         assert process.wait(10) == 2
-        assert process.stderr.read() == "the model could not be loaded: the disk is gone\n"
+        assert process.stderr.read() == f"{REFUSED}the disk is gone\n"
 
 
 def opened_session(address: str) -> dict[str, str]:
@@ -116,8 +118,20 @@ def opened_session(address: str) -> dict[str, str]:
 
 
 def test_a_model_that_does_not_exist_is_one_line_and_exit_code_2() -> None:
+    assert refusal_of("nothing-like-it").startswith(
+        f"{REFUSED}no model 'nothing-like-it': neither installed ("
+    )
+
+
+def test_a_model_of_another_format_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    (tmp_path / "model_index.json").write_text('{"_class_name": "RFDMEditor", "_format_version": 99}')
+    assert refusal_of(str(tmp_path)).startswith(f"{REFUSED}{tmp_path} is RFDMEditor format 99,")
+
+
+def refusal_of(model: str) -> str:
+    """All that is said on stderr of a model that is not served."""
     run = subprocess.run(
-        [sys.executable, "-m", "server.serve", "--port", "0", "--model", "nothing-like-it"],
+        [sys.executable, "-m", "server.serve", "--port", "0", "--model", model],
         capture_output=True,
         text=True,
         timeout=60,
@@ -125,4 +139,4 @@ def test_a_model_that_does_not_exist_is_one_line_and_exit_code_2() -> None:
     )
     assert run.returncode == 2
     [line] = run.stderr.splitlines()
-    assert "the model could not be loaded: no model 'nothing-like-it': neither installed (" in line
+    return line

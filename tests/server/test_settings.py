@@ -62,7 +62,9 @@ def test_a_misspelt_variable_is_told_before_the_server_starts() -> None:
             timeout=30,
             check=False,
         )
-    assert run.stderr.startswith("afterimage: AFTERIMAGE_MAX_SESSION is no setting and changes nothing\n")
+    assert run.stderr.startswith(
+        "afterimage serve: AFTERIMAGE_MAX_SESSION is no setting and changes nothing\n"
+    )
 
 
 @pytest.mark.parametrize("precision", ["auto", *get_args(Precision)])
@@ -85,7 +87,7 @@ def test_settings_are_read_without_pytorch() -> None:
         ({"AFTERIMAGE_MAX_SESSIONS": "0"}, "AFTERIMAGE_MAX_SESSIONS"),
         (
             {"AFTERIMAGE_ALLOWED_ORIGINS": "https://example.org"},
-            'afterimage: AFTERIMAGE_ALLOWED_ORIGINS: not a JSON list of origins, as ["https://example.org"]',
+            'afterimage serve: AFTERIMAGE_ALLOWED_ORIGINS: not a JSON list of origins, as ["https://example.org"]',
         ),
         ({"AFTERIMAGE_PRECISION": "int4"}, "AFTERIMAGE_PRECISION: Input should be 'auto', 'float32', "),
     ],
