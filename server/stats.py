@@ -10,6 +10,8 @@ from server.messages import Message
 class Percentiles(Message):
     """Of a sliding window, in milliseconds."""
 
+    model_config = ConfigDict(allow_inf_nan=False)
+
     p50: float
     p95: float
 

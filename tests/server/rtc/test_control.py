@@ -39,6 +39,19 @@ def test_what_cannot_be_followed_says_why(raw: str | bytes, code: str, request_i
     assert "\n" not in refused.value.detail
 
 
+@pytest.mark.parametrize(
+    "measured",
+    [
+        '"displayed_fps": NaN',
+        '"downlink_ms": {"p50": 9, "p95": 1e999}',
+        '"downlink_ms": {"p50": NaN, "p95": 12}',
+    ],
+)
+def test_what_is_no_number_is_no_measurement(measured: str) -> None:
+    assert parse_client_report('{"v": 1, "type": "client", "displayed_fps": 29.9}') is not None
+    assert parse_client_report(f'{{"v": 1, "type": "client", {measured}}}') is None
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.one_of(st.text(), st.binary(), st.lists(st.none() | st.text()).map(json.dumps)))
 def test_nothing_said_breaks_the_reader(raw: str | bytes) -> None:
