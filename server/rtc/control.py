@@ -5,7 +5,7 @@ from typing import get_args
 
 from pydantic import TypeAdapter, ValidationError
 
-from server.asks import ControlMessage
+from server.asks import ControlMessage, Id
 from server.messages import ControlErrorCode
 from server.stats import ClientReport
 
@@ -14,6 +14,7 @@ MAX_MESSAGE_BYTES = 16 * 1024
 _MESSAGES: dict[str, TypeAdapter[ControlMessage]] = {
     get_args(kind.model_fields["type"].annotation)[0]: TypeAdapter(kind) for kind in get_args(ControlMessage)
 }
+_ID: TypeAdapter[str] = TypeAdapter(Id)
 
 
 class ControlError(ValueError):
@@ -41,9 +42,11 @@ def parse_control(raw: str | bytes) -> ControlMessage:
     if not isinstance(fields, dict):
         raise ControlError("bad_json", "the control message is not a JSON object")
 
-    request_id = fields.get("id")
-    if not isinstance(request_id, str) or not 1 <= len(request_id) <= 128:
-        raise ControlError("bad_field", "id: a control message needs an id of 1 to 128 characters")
+    try:
+        # Before the rest, which is answered by it; half a surrogate pair, which JSON can spell, is no character.
+        request_id = _ID.validate_python(fields.get("id"), strict=True)
+    except ValidationError as error:
+        raise ControlError("bad_field", "id: a control message needs an id of 1 to 128 characters") from error
     kind = fields.get("type")
     if not isinstance(kind, str) or kind not in _MESSAGES:
         known = ", ".join(_MESSAGES)

@@ -25,6 +25,7 @@ def test_an_instruction_is_read_with_its_defaults() -> None:
         ('{"id": "a", "type": ["ping"]}', "unknown_type", "a"),
         ('{"id": "a", "type": "ping", "t": 1}', "bad_field", "a"),
         ('{"v": 1, "id": "a", "type": "ping", "t": NaN}', "bad_field", "a"),
+        (r'{"v": 1, "id": "\ud800", "type": "undo"}', "bad_field", None),
         ('{"v": 1, "id": "a", "type": "freeze", "frozen": "yes"}', "bad_field", "a"),
         ('{"v": 1, "id": "a", "type": "strength", "value": 1.5}', "bad_field", "a"),
         ('{"v": 1, "id": "a", "type": "instruction", "text": ""}', "bad_field", "a"),
