@@ -105,6 +105,7 @@ class Viewing:
             on_dropped=lambda count: None,
             on_broken=self._want_key_frame,
             on_too_large=lambda *size: logger.warning("pictures of %d x %d are too large to show", *size),
+            on_failed=lambda error: logger.error("no more pictures can be decoded", exc_info=error),
         )
 
     async def open(self, endpoint: str, token: str | None) -> None:

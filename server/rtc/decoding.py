@@ -45,6 +45,7 @@ class DecoderThread:
         on_dropped: Called with the number of pictures that were not.
         on_broken: Called when a key frame is needed to go on.
         on_too_large: Called with the (width, height) of pictures above :data:`MAX_PIXELS`, once for each size.
+        on_failed: Called with what ends the thread, which is a bug of ours.
         codecs: Whether hardware may do it.
 
     Attributes:
@@ -58,10 +59,12 @@ class DecoderThread:
         on_dropped: Callable[[int], None],
         on_broken: Callable[[], None],
         on_too_large: Callable[[int, int], None],
+        on_failed: Callable[[Exception], None],
         codecs: CodecChoice = ANY_CODECS,
     ) -> None:
         self._edit_size, self._on_frame = edit_size, on_frame
         self._on_dropped, self._on_broken, self._on_too_large = on_dropped, on_broken, on_too_large
+        self._on_failed = on_failed
         self._refused: tuple[int, int] | None = None
         self._waiting: deque[EncodedPicture] = deque()
         self._changed = threading.Condition()
@@ -109,7 +112,11 @@ class DecoderThread:
                 if self._closed:
                     return
                 picture = self._waiting.popleft()
-            self._decode(picture)
+            try:
+                self._decode(picture)
+            except Exception as error:
+                self._on_failed(error)
+                return
 
     def _decode(self, picture: EncodedPicture) -> None:
         pts = self._clock.pts(picture.ssrc, picture.rtp_timestamp, picture.received_s)

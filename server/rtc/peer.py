@@ -54,6 +54,8 @@ class PeerEvents:
     """The browser has opened a data channel."""
     state: Callable[[str], None]
     """The connection's state: connecting, connected, failed or closed."""
+    failed: Callable[[BaseException], None]
+    """Nothing more will be decoded, by a bug of ours."""
 
 
 @dataclass(frozen=True)
@@ -168,6 +170,7 @@ class Peer:
             on_dropped=lambda count: self._on_loop(self._events.dropped, "decode", count),
             on_broken=assembly.want_key_frame,
             on_too_large=lambda width, height: self._on_loop(self._events.too_large, width, height),
+            on_failed=lambda error: self._on_loop(self._events.failed, error),
             codecs=self._codecs,
         )
         hooks.assemble_with(camera.receiver, assembly)

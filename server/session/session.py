@@ -141,6 +141,7 @@ class Session:
                 sent=self._journey.sent,
                 channel=self._channels.take,
                 state=self._take_connection_state,
+                failed=self._take_failure,
             ),
             limits,
             self._outlets,

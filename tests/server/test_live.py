@@ -7,6 +7,7 @@ import weakref
 import numpy as np
 import pytest
 
+from server.rtc.decoding import DecoderThread
 from server.session.channels import MAX_EARLY
 from tests.server.client import Visitor
 from tests.server.conftest import RunningServer, StartServer, eventually, until
@@ -231,6 +232,20 @@ async def test_a_bug_in_one_sessions_turn_ends_it_alone(
         assert f"session {ill.session['id']} failed" in caplog.text
         await well.sees(10)
         assert [session.id for session in server.service.sessions] == [well.session["id"]]
+
+
+async def test_a_bug_in_decoding_ends_the_session_and_says_so(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    async with server.visitor() as visitor:
+        await visitor.connect()
+        await visitor.sees()
+        monkeypatch.setattr(DecoderThread, "_decode", broken)
+        await visitor.heard(lambda said: said.get("reason") == "an error of the server's")
+        assert f"session {visitor.session['id']} failed" in caplog.text
 
 
 async def test_a_hanging_editor_lets_the_picture_through_until_it_answers(start_server: StartServer) -> None:

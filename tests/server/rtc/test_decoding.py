@@ -20,6 +20,7 @@ class Camera:
         self.dropped = 0
         self.broken = 0
         self.too_large: list[tuple[int, int]] = []
+        self.failures: list[Exception] = []
         self.gate = threading.Event()
         self.gate.set()
         self._codec = codec
@@ -31,6 +32,7 @@ class Camera:
             self._drop,
             self._break,
             lambda width, height: self.too_large.append((width, height)),
+            self.failures.append,
         )
 
     def picture(self, width: int = 160, height: int = 120, value: int = 100) -> EncodedPicture:
@@ -70,6 +72,14 @@ def test_a_picture_too_large_to_bear_is_told_of_once() -> None:
     camera.decoder.close()
     assert camera.too_large == [(4160, 2400)]
     assert (camera.dropped, [frame.source_size for frame in camera.frames]) == (3, [(160, 120)])
+
+
+def test_a_decoder_does_not_die_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    camera = Camera("VP8")
+    monkeypatch.setattr(camera, "gate", None)
+    camera.decoder.put(camera.picture())
+    camera.decoder.join(10)
+    assert [type(error) for error in camera.failures] == [AttributeError]
 
 
 @pytest.mark.parametrize("codec", ["VP8", "H264"])

@@ -17,6 +17,7 @@ EVENTS = PeerEvents(
     sent=lambda *_: None,
     channel=lambda _: None,
     state=lambda _: None,
+    failed=lambda _: None,
 )
 
 
