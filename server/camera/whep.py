@@ -206,7 +206,7 @@ def post_offer(endpoint: str, token: str | None, offer: str) -> Answer:
     """POST an offer, following redirects as RFC 9725, section 4.5, has them. Blocks.
 
     Raises:
-        UnreachableError: Nothing answered.
+        UnreachableError: Nothing answered, or with an address that is none.
         RefusedError: The answer is not 201.
     """
     url = endpoint
@@ -218,7 +218,11 @@ def post_offer(endpoint: str, token: str | None, offer: str) -> Answer:
     location = headers.get("Location")
     if status == 201 and location is not None:
         links = headers.get_all("Link", [])
-        return Answer(body.decode(errors="replace"), urljoin(url, location), ice_servers(links))
+        try:
+            resource = urljoin(url, location)
+        except ValueError as error:
+            raise UnreachableError(f"{url} answered with an address that is none: {location}") from error
+        return Answer(body.decode(errors="replace"), resource, ice_servers(links))
     raise RefusedError(status, _detail(url, status, headers, body), _retry_after_s(headers))
 
 

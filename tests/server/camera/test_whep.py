@@ -70,6 +70,12 @@ def test_a_circle_of_redirects_ends() -> None:
     assert refused.value.status == 307
 
 
+@pytest.mark.parametrize("status", [201, 307])
+def test_an_answer_with_an_address_that_is_none_cannot_be_used(status: int) -> None:
+    with answering(answer(status, {"Location": "http://["})) as url, pytest.raises(UnreachableError):
+        post_offer(url, None, "v=0")
+
+
 def test_an_answer_in_other_words_than_problem_json_asks_whether_the_address_is_right() -> None:
     with (
         answering(answer(404, {"Content-Type": "text/html"}, b"<h1>Not found</h1>")) as url,
