@@ -100,14 +100,14 @@ export class Visit {
 
   setStrength(strength: number): void {
     this.wanted.setStrength(strength);
-    this.tell({ type: "strength", value: strength });
+    void this.tell({ type: "strength", value: strength });
     this.onChange();
   }
 
   setFrozen(frozen: boolean): void {
     this.wanted.frozen = frozen;
     this.wanted.toFreeze = frozen && !this.pictured;
-    if (!this.wanted.toFreeze) this.tell({ type: "freeze", frozen });
+    if (!this.wanted.toFreeze) void this.tell({ type: "freeze", frozen });
     this.settleState();
   }
 
@@ -119,17 +119,25 @@ export class Visit {
 
   /** Begin to record, or end it. */
   toggleRecording(original: boolean): void {
-    this.tell(this.take.since === null ? { type: "record", original } : { type: "stop_recording" });
+    void this.tell(
+      this.take.since === null ? { type: "record", original } : { type: "stop_recording" },
+    );
   }
 
-  /** Ask for anything but an instruction; a refusal is kept for the visitor to read. */
-  tell(request: ControlRequest): void {
+  /**
+   * Ask for anything but an instruction; a refusal is kept for the visitor to read.
+   *
+   * Resolves once it is answered, or cannot be any more.
+   */
+  async tell(request: ControlRequest): Promise<void> {
     this.refusal = null;
-    this.link?.control.ask(request).catch((error: unknown) => {
+    try {
+      await this.link?.control.ask(request);
+    } catch (error) {
       if (!(error instanceof Refused || error instanceof Unanswered)) throw error;
       if (error instanceof Refused) this.refusal = sentence(error.detail);
       this.onChange();
-    });
+    }
   }
 
   /** Send another camera or clip on the same connection: no reconnect, the edit goes on. */

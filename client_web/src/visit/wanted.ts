@@ -3,7 +3,8 @@ import type { Entry } from "./instructions";
 
 /** What a new session is told through. */
 export interface Teller {
-  tell(request: ControlRequest): void;
+  /** Resolves once it is answered, or cannot be any more. */
+  tell(request: ControlRequest): Promise<void>;
   /** Resolves to what the server calls the instruction, null where it has not taken it. */
   send(entry: Entry, place: Place, strength: number): Promise<string | null>;
 }
@@ -73,20 +74,26 @@ export class Wanted {
   async restore(session: Teller, entryOf: (text: string) => Entry): Promise<void> {
     this.restoring = true;
     this.toFreeze = this.frozen;
-    let place: Place = "alone";
-    for (const layer of this.kept) {
-      const id = await session.send(entryOf(layer.text), place, layer.strength);
-      if (id === null) continue;
-      place = "top";
-      if (!layer.enabled) session.tell({ type: "layer", instruction_id: id, enabled: false });
-    }
-    if (this.bypassed) session.tell({ type: "bypass", bypassed: true });
+    // All at once, so that what the visitor asks for meanwhile comes after them.
+    const told = this.kept.map(async ({ text, strength, enabled }) => {
+      const id = await session.send(entryOf(text), "top", strength);
+      if (id === null || enabled || !this.isOff(text)) return;
+      await session.tell({ type: "layer", instruction_id: id, enabled: false });
+    });
+    if (this.bypassed) told.push(session.tell({ type: "bypass", bypassed: true }));
+    await Promise.all(told);
     this.restoring = false;
+    if (this.edits !== null) this.hear(this.edits);
   }
 
   /** The first picture of a session shows. */
   pictured(session: Teller): void {
-    if (this.toFreeze) session.tell({ type: "freeze", frozen: true });
+    if (this.toFreeze) void session.tell({ type: "freeze", frozen: true });
     this.toFreeze = false;
+  }
+
+  /** Whether an instruction is still wanted, switched off. */
+  private isOff(text: string): boolean {
+    return this.kept.some((layer) => layer.text === text && !layer.enabled);
   }
 }

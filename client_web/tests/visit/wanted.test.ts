@@ -8,13 +8,13 @@ class Session {
   readonly told: unknown[] = [];
   refuses = "";
 
-  tell(request: ControlRequest): void {
+  async tell(request: ControlRequest): Promise<void> {
     this.told.push(request);
   }
 
-  send(entry: Entry, place: string, strength: number): Promise<string | null> {
+  async send(entry: Entry, place: string, strength: number): Promise<string | null> {
     this.told.push([entry.text, place, strength]);
-    return Promise.resolve(entry.text === this.refuses ? null : `id of ${entry.text}`);
+    return entry.text === this.refuses ? null : `id of ${entry.text}`;
   }
 }
 
@@ -51,11 +51,11 @@ it("tells the next session the whole stack, switches and bypass", async () => {
   await told;
 
   expect(session.told).toEqual([
-    ["night", "alone", 0.5],
+    ["night", "top", 0.5],
     ["fog", "top", 1],
-    { type: "layer", instruction_id: "id of fog", enabled: false },
     ["rain", "top", 0.8],
     { type: "bypass", bypassed: true },
+    { type: "layer", instruction_id: "id of fog", enabled: false },
   ]);
 });
 
@@ -64,7 +64,7 @@ it("freezes the next session only when it shows a picture, or there would be non
   wanted.lose();
   await wanted.restore(session, entryOf);
   wanted.hear({ ...NOTHING, layers: [layer("night")] });
-  expect(session.told).toEqual([["night", "alone", 1]]);
+  expect(session.told).toEqual([["night", "top", 1]]);
   expect(wanted.frozen).toBe(true);
 
   wanted.pictured(session);
@@ -80,7 +80,7 @@ it("tells what was asked for while there was no session", async () => {
   wanted.keep("rain", "top");
   await wanted.restore(session, entryOf);
   expect(session.told).toEqual([
-    ["night", "alone", 1],
+    ["night", "top", 1],
     ["fog", "top", 1],
     ["rain", "top", 1],
   ]);
@@ -90,7 +90,7 @@ it("tells what was asked for while there was no session", async () => {
   wanted.keep("sepia", "alone");
   wanted.setStrength(0.3);
   await wanted.restore(session, entryOf);
-  expect(session.told).toEqual([["sepia", "alone", 0.3]]);
+  expect(session.told).toEqual([["sepia", "top", 0.3]]);
 });
 
 it("does not bring back what was undone, nor what was refused", async () => {
@@ -103,12 +103,38 @@ it("does not bring back what was undone, nor what was refused", async () => {
   expect(session.told).toEqual([]);
 });
 
-it("puts the next in the place of one that is refused", async () => {
-  wanted.hear({ ...NOTHING, layers: [layer("night"), layer("fog")] });
-  session.refuses = "night";
-  await wanted.restore(session, entryOf);
+it("tells all of the stack before anything that is asked for meanwhile", async () => {
+  wanted.hear({ ...NOTHING, layers: [layer("night"), layer("fog", 1, false)] });
+  wanted.lose();
+
+  const told = wanted.restore(session, entryOf);
+  wanted.keep("sepia", "alone");
+  await session.send(entryOf("sepia"), "alone", 1);
+  await told;
+
+  // Nor is an instruction switched off whose place another has taken.
   expect(session.told).toEqual([
-    ["night", "alone", 1],
-    ["fog", "alone", 1],
+    ["night", "top", 1],
+    ["fog", "top", 1],
+    ["sepia", "alone", 1],
   ]);
+});
+
+it("follows what the session made of everything once it was told everything", async () => {
+  wanted.hear({ ...NOTHING, layers: [layer("night"), layer("fog")] });
+  wanted.lose();
+  const told = wanted.restore(session, entryOf);
+  // The visitor has switched the fog off meanwhile.
+  wanted.hear({ ...NOTHING, layers: [layer("night"), layer("fog", 1, false)] });
+  await told;
+  wanted.lose();
+  session.told.length = 0;
+
+  await wanted.restore(session, entryOf);
+
+  expect(session.told).toContainEqual({
+    type: "layer",
+    instruction_id: "id of fog",
+    enabled: false,
+  });
 });
