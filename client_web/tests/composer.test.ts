@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { Ack } from "../src/messages/control";
-import { awaitedWords, doneWords, unknownWords } from "../src/view/composer";
+import { awaitedWords, doneWords, sendingWords, unknownWords } from "../src/view/composer";
 
 const FAMILIES = [
   { name: "night", label: "Night", examples: [] },
@@ -39,4 +39,9 @@ it("says what an instruction waits for while the picture is held or let through"
   expect(awaitedWords({ frozen: false, edits: { bypassed: true } })).toContain("bypass");
   expect(awaitedWords({ frozen: true, edits: { bypassed: true } })).toContain("goes on");
   expect(awaitedWords({ frozen: false, edits: null })).toContain("first frame");
+});
+
+it("does not go on saying that it sends what was sent long ago", () => {
+  expect(sendingWords(300)).toBe("Sending…");
+  expect(sendingWords(5_000)).toContain("not answered");
 });

@@ -20,17 +20,14 @@ export class Refused extends Error {
   }
 }
 
-/** No answer came, or the channel closed before it. */
+/** The connection was gone before an answer came. */
 export class Unanswered extends Error {}
 
 export type ControlEvent = Receipt | Warning | StateChange | Edits | Recording;
 
-const ANSWER_TIMEOUT_MS = 5_000;
-
 interface Waiting {
   readonly resolve: (ack: Ack) => void;
   readonly reject: (reason: Error) => void;
-  readonly timer: ReturnType<typeof setTimeout>;
 }
 
 /** What the control channel needs of an RTCDataChannel. */
@@ -53,16 +50,16 @@ export class Control {
     channel.addEventListener("close", () => this.abandon());
   }
 
-  /** @throws Refused with the server's reason, Unanswered after five seconds or when the channel closes */
+  /**
+   * Waits as long as there is a connection: an answer that comes late still says what became of the request.
+   *
+   * @throws Refused with the server's reason, Unanswered once the connection is gone
+   */
   ask(request: ControlRequest): Promise<Ack> {
     this.sent += 1;
     const id = `c${this.sent}`;
     return new Promise<Ack>((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.waiting.delete(id);
-        reject(new Unanswered());
-      }, ANSWER_TIMEOUT_MS);
-      this.waiting.set(id, { resolve, reject, timer });
+      this.waiting.set(id, { resolve, reject });
       try {
         this.channel.send(JSON.stringify({ v: 1, id, ...request }));
       } catch (error) {
@@ -71,6 +68,11 @@ export class Control {
         this.settle(id)?.reject(new Unanswered());
       }
     });
+  }
+
+  /** The connection is gone. Where the page itself closes it, its channels are told nothing. */
+  abandon(): void {
+    for (const id of [...this.waiting.keys()]) this.settle(id)?.reject(new Unanswered());
   }
 
   private receive(raw: unknown): void {
@@ -94,12 +96,7 @@ export class Control {
 
   private settle(id: string): Waiting | undefined {
     const waiting = this.waiting.get(id);
-    if (waiting !== undefined) clearTimeout(waiting.timer);
     this.waiting.delete(id);
     return waiting;
-  }
-
-  private abandon(): void {
-    for (const id of [...this.waiting.keys()]) this.settle(id)?.reject(new Unanswered());
   }
 }

@@ -6,6 +6,9 @@ import { byId, create, focusToType, write } from "./dom";
 import { count, milliseconds } from "./format";
 import { InstructionBox, objection } from "./instruction_box";
 
+/** Understanding an instruction takes a fraction of a second. */
+const SLOW_ANSWER_MS = 5_000;
+
 /** Where instructions are typed, what became of the last one, and ideas for the next. */
 export class Composer {
   private readonly box: InstructionBox;
@@ -123,7 +126,7 @@ export class Composer {
       case "queued":
         return "Kept. Applied as soon as there is a connection.";
       case "sending":
-        return "Sending…";
+        return sendingWords(performance.now() - entry.askedAt);
       case "accepted":
         return `${this.understood(entry)}${awaitedWords(picture)}`;
       case "applied": {
@@ -147,6 +150,11 @@ export class Composer {
     const done = doneWords(ack, this.families);
     return done === "" ? "" : `${done}. `;
   }
+}
+
+/** What an instruction that was not answered yet waits for. */
+export function sendingWords(waitedMs: number): string {
+  return waitedMs < SLOW_ANSWER_MS ? "Sending…" : "The server has not answered yet…";
 }
 
 /** Whether the picture follows what is asked for. */

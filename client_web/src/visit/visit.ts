@@ -94,7 +94,8 @@ export class Visit {
     this.warning = null;
     this.refusal = null;
     void this.send(entry, place, strength).then(() => {
-      if (entry.status === "refused") this.wanted.giveUp();
+      // The next may be under way already.
+      if (entry.status === "refused" && entry === this.instructions.current) this.wanted.giveUp();
     });
   }
 
@@ -242,6 +243,7 @@ export class Visit {
   private drop(): void {
     this.take.lose(this.link);
     this.link?.statistics.close();
+    this.link?.control.abandon();
     this.link = null;
     this.pictured = false;
     this.warning = null;

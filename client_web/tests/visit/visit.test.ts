@@ -1,4 +1,4 @@
-import { beforeEach, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { ControlRequest } from "../../src/messages/control";
 import { Refused } from "../../src/rtc/control";
 import type { Peer } from "../../src/rtc/peer";
@@ -12,6 +12,9 @@ vi.mock("../../src/rtc/peer", async (original) => ({ ...(await original<object>(
 
 beforeEach(() => {
   connect.mockReset();
+});
+afterEach(() => {
+  vi.useRealTimers();
 });
 
 /** A server with a place for everyone. */
@@ -32,6 +35,28 @@ function visiting(video = {} as HTMLVideoElement): Visit {
 /** A connection whose server answers as told. */
 function linked(visit: Visit, answer: (request: ControlRequest) => Promise<unknown>): void {
   visit.link = { control: { ask: answer } } as unknown as Link;
+}
+
+/** The server's end of the control channel, played by the test. */
+class Wire extends EventTarget {
+  readonly sent: Record<string, unknown>[] = [];
+
+  send(text: string): void {
+    this.sent.push(JSON.parse(text) as Record<string, unknown>);
+  }
+
+  say(message: unknown): void {
+    this.dispatchEvent(new MessageEvent("message", { data: JSON.stringify(message) }));
+  }
+}
+
+function peerWith(control: Wire): Peer {
+  const connection = Object.assign(new EventTarget(), {
+    connectionState: "connected",
+    getStats: async () => new Map(),
+    close: () => {},
+  });
+  return { connection, control, telemetry: new EventTarget(), edited: {} } as unknown as Peer;
 }
 
 it("says a refusal only until the next instruction", async () => {
@@ -89,4 +114,50 @@ it("freezes nothing before there is a picture", () => {
   visit.setFrozen(false);
   visit.setFrozen(true);
   expect(told.map((request) => request.type === "freeze" && request.frozen)).toEqual([false, true]);
+});
+
+it("says what became of a request however late the answer comes, as long as there is a connection", async () => {
+  vi.useFakeTimers();
+  const wire = new Wire();
+  const visit = visiting({ play: async () => {} } as HTMLVideoElement);
+  connect.mockResolvedValue(peerWith(wire));
+  const stay = visit.run();
+  await vi.advanceTimersByTimeAsync(0);
+  visit.apply("make it night");
+  visit.toggleRecording(false);
+  const [instruction, record] = wire.sent;
+
+  await vi.advanceTimersByTimeAsync(30_000);
+  expect(visit.instructions.current?.status).toBe("sending");
+  wire.say({ type: "ack", id: instruction?.["id"], instruction_id: "i1", known: true });
+  wire.say({ type: "error", id: record?.["id"], code: "refused", detail: "the disk is full" });
+  await vi.advanceTimersByTimeAsync(0);
+  expect(visit.instructions.current?.status).toBe("accepted");
+  expect(visit.refusal).toBe("The disk is full.");
+
+  const unanswered = visit.tell({ type: "undo" });
+  visit.end();
+  await vi.advanceTimersByTimeAsync(1_000);
+  await Promise.all([stay, unanswered]);
+});
+
+it("keeps what was asked for since, where an earlier instruction is refused late", async () => {
+  const visit = visiting();
+  let refuse = () => {};
+  linked(visit, () => new Promise((_, reject) => (refuse = () => reject(new Refused("x", "no")))));
+  visit.wanted.hear({
+    ...{ type: "edits", layers: [], can_undo: false, can_redo: false },
+    ...{ bypassed: false, frozen: false },
+  });
+  visit.apply("gibberish");
+  const refuseFirst = refuse;
+  visit.apply("make it night");
+  refuseFirst();
+  await vi.waitFor(() => expect(visit.instructions.entries[1]?.status).toBe("refused"));
+
+  const told: ControlRequest[] = [];
+  linked(visit, async (request) => told.push(request));
+  await visit.wanted.restore(visit, (text) => visit.instructions.entryOf(text));
+
+  expect(told).toMatchObject([{ type: "instruction", text: "make it night" }]);
 });
