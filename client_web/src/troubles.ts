@@ -18,7 +18,8 @@ export type TroubleKind =
   | "token-needed"
   | "no-webrtc"
   | "connection-failed"
-  | "connection-lost";
+  | "connection-lost"
+  | "unforeseen";
 
 /** What a visitor can do about it; the page turns each into a button. */
 export type Remedy = "camera" | "demo" | "file" | "retry" | "token" | "stop" | "keep" | "check";
@@ -164,6 +165,12 @@ export function describe(kind: TroubleKind, detail = ""): Trouble {
         "Your instruction is kept and applied again as soon as the server is back.",
         ["retry", "stop"],
         true,
+      );
+    case "unforeseen":
+      return say(
+        "Something went wrong in this page",
+        `It is a mistake of the page, not yours${detail ? `: “${detail}”` : ""}. Trying again may help, and so may loading the page anew.`,
+        ["retry", "stop"],
       );
   }
 }

@@ -137,6 +137,28 @@ async def test_a_token_that_is_no_longer_taken_is_said_and_asked_for(start: Star
     await visitor.until(lambda now: now["state"] == "live")
 
 
+BREAK_THE_FIRST_CONNECTION = """
+const { addTransceiver } = RTCPeerConnection.prototype;
+RTCPeerConnection.prototype.addTransceiver = () => {
+  RTCPeerConnection.prototype.addTransceiver = addTransceiver;
+  throw new TypeError("nobody foresaw this");
+};
+"""
+
+
+async def test_an_error_nobody_foresaw_is_said_and_can_be_tried_again(start: Start, visit: Visit) -> None:
+    visitor = await visit(start())
+    await visitor.page.add_init_script(BREAK_THE_FIRST_CONNECTION)
+    await visitor.open(autostart=1, source="camera", instruction=NEGATIVE)
+
+    assert await visitor.troubled("unforeseen") == "Something went wrong in this page"
+    assert "nobody foresaw this" in await visitor.shown("trouble")
+    await visitor.page.get_by_test_id("remedy-retry").click()
+
+    await visitor.receives(NEGATIVE)
+    await expect(visitor.page.get_by_test_id("trouble")).to_be_hidden()
+
+
 async def session_ids(server: ServerProcess) -> list[str]:
     async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
         sessions: list[dict[str, Any]] = (await http.get("/v1/sessions")).json()

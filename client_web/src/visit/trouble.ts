@@ -10,7 +10,7 @@ export class Warming extends Error {}
 /** The server answers, but will never be ready. */
 export class ModelFailed extends Error {}
 
-/** A server answer or a lost connection in a visitor's words. */
+/** A server answer, a lost connection or a mistake of the page in a visitor's words. */
 export function troubleOf(error: unknown): Trouble {
   if (error instanceof Warming) return describe("server-warming", sentence(error.message));
   if (error instanceof ModelFailed) return describe("model-failed", sentence(error.message));
@@ -25,7 +25,9 @@ export function troubleOf(error: unknown): Trouble {
     if (error.status === 404) return describe("connection-lost");
     return describe("server-refused", sentence(error.detail || error.title));
   }
-  throw error;
+  // Nobody foresaw it, so whoever mends it needs more than the visitor is told.
+  console.error(error);
+  return describe("unforeseen", error instanceof Error ? error.message : String(error));
 }
 
 /** The server's details are clauses: "the model is loading". */

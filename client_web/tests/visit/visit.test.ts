@@ -161,3 +161,19 @@ it("keeps what was asked for since, where an earlier instruction is refused late
 
   expect(told).toMatchObject([{ type: "instruction", text: "make it night" }]);
 });
+
+it("waits for the visitor after an error that nobody foresaw, and then tries again", async () => {
+  const log = vi.spyOn(console, "error").mockReturnValue();
+  const visit = visiting();
+  connect.mockRejectedValue(new TypeError("x is not a function"));
+  const stay = visit.run();
+  await vi.waitFor(() => expect(visit.state).toBe("waiting"));
+  expect(visit.trouble?.kind).toBe("unforeseen");
+  expect(visit.retryAt).toBeNull();
+
+  visit.retryNow();
+  await vi.waitFor(() => expect(connect).toHaveBeenCalledTimes(2));
+  visit.end();
+  await stay;
+  log.mockRestore();
+});
