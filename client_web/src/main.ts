@@ -39,7 +39,7 @@ let visit: Visit | null = null;
 
 const live = new LiveView({
   apply: (text, place) => visit?.apply(text, place),
-  tell: (request) => visit?.tell(request),
+  tell: async (request) => visit?.tell(request),
   setStrength: (strength) => visit?.setStrength(strength),
   setFrozen: (frozen) => visit?.setFrozen(frozen),
   record: (original) => visit?.toggleRecording(original),

@@ -43,6 +43,30 @@ async def test_edits_are_stacked_switched_and_taken_back(server: ServerProcess, 
     await visitor.until(lambda now: len(now["edits"]["layers"]) == 2)
 
 
+ASK_FOR_NO_LAYER_OF_THE_STACK = """
+const { send } = RTCDataChannel.prototype;
+RTCDataChannel.prototype.send = function (text) {
+  const message = JSON.parse(text);
+  if (message.type === "layer") message.instruction_id = "gone";
+  send.call(this, JSON.stringify(message));
+};
+"""
+
+
+async def test_a_switch_that_is_refused_goes_back_and_the_page_says_why(start: Start, visit: Visit) -> None:
+    visitor = await visit(start(), viewport={"width": 390, "height": 740}, is_mobile=True, has_touch=True)
+    await visitor.page.add_init_script(ASK_FOR_NO_LAYER_OF_THE_STACK)
+    await visitor.go_live(NEGATIVE)
+    switch = visitor.page.get_by_test_id("layer").get_by_role("switch")
+
+    await switch.tap()
+
+    receipt = visitor.page.get_by_test_id("receipt")
+    await expect(receipt).to_have_text("There is no such instruction on the stack, or not any more.")
+    await expect(receipt).to_be_in_viewport()
+    await expect(switch).to_be_checked()
+
+
 async def test_of_a_half_known_instruction_the_half_that_is_done_is_named(start: Start, visit: Visit) -> None:
     visitor = await visit(start())
     await visitor.go_live("invert it and gibberish")

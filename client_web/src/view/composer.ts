@@ -81,7 +81,7 @@ export class Composer {
   show(visit: Visit): void {
     const { current } = visit.instructions;
     if (this.objected === null) {
-      if (visit.refusal !== null) this.say("refused", visit.refusal);
+      if (visit.refusal !== null) this.sayRefusal(visit.refusal);
       else this.say(current?.status ?? "none", this.words(current, visit.wanted));
     }
     this.receipt.dataset["known"] = String(current?.ack?.known ?? true);
@@ -113,6 +113,13 @@ export class Composer {
       create("p", {}, words),
       ...nearest.map((text) => create("button", { type: "button", "data-text": text }, text)),
     );
+  }
+
+  /** What was asked for may be far below this line on a phone: it comes into sight. */
+  private sayRefusal(words: string): void {
+    const isNew = this.receipt.textContent !== words;
+    this.say("refused", words);
+    if (isNew) this.receipt.scrollIntoView({ block: "nearest" });
   }
 
   private say(status: string, words: string): void {

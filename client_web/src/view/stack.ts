@@ -8,20 +8,25 @@ export class StackView {
   private layers: readonly Layer[] = [];
   private shown = "";
 
-  constructor(tell: (request: ControlRequest) => void) {
+  /** @param tell resolves once the server has answered */
+  constructor(tell: (request: ControlRequest) => Promise<void>) {
     this.list.addEventListener("change", (event) => {
       const box = event.target;
       const layer = this.layerOf(box);
       if (layer === undefined || !(box instanceof HTMLInputElement)) return;
-      tell({ type: "layer", instruction_id: layer.instruction_id, enabled: box.checked });
+      const { instruction_id } = layer;
+      void tell({ type: "layer", instruction_id, enabled: box.checked }).then(() => {
+        // Where it was refused, nothing else turns the switch back.
+        box.checked = this.layerOf(box)?.enabled ?? box.checked;
+      });
     });
     this.list.addEventListener("click", (event) => {
       const button = event.target instanceof Element ? event.target.closest("button") : null;
       const layer = this.layerOf(button);
       if (layer === undefined) return;
       const { instruction_id } = layer;
-      if (button?.dataset["does"] === "remove") tell({ type: "remove", instruction_id });
-      else tell({ type: "layer", instruction_id, position: this.layers.indexOf(layer) + 1 });
+      if (button?.dataset["does"] === "remove") void tell({ type: "remove", instruction_id });
+      else void tell({ type: "layer", instruction_id, position: this.layers.indexOf(layer) + 1 });
     });
   }
 

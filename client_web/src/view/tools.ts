@@ -5,7 +5,8 @@ import { byId, write } from "./dom";
 
 /** What the tools under the video ask for. */
 export interface ToolActions {
-  tell(request: ControlRequest): void;
+  /** Resolves once the server has answered. */
+  tell(request: ControlRequest): Promise<void>;
   setStrength(strength: number): void;
   setFrozen(frozen: boolean): void;
 }
@@ -23,10 +24,10 @@ export class Tools {
   private bypassed = false;
 
   constructor(private readonly actions: ToolActions) {
-    this.undo.addEventListener("click", () => actions.tell({ type: "undo" }));
-    this.redo.addEventListener("click", () => actions.tell({ type: "redo" }));
+    this.undo.addEventListener("click", () => void actions.tell({ type: "undo" }));
+    this.redo.addEventListener("click", () => void actions.tell({ type: "redo" }));
     this.bypass.addEventListener("click", () => {
-      actions.tell({ type: "bypass", bypassed: !this.bypassed });
+      void actions.tell({ type: "bypass", bypassed: !this.bypassed });
     });
     this.freeze.addEventListener("click", () => this.toggleFrozen());
     this.strength.addEventListener("input", () => {
