@@ -14,7 +14,7 @@ import { FileChooser } from "./view/files";
 import { playHero } from "./view/hero";
 import { LiveView } from "./view/live";
 import { PresetsView } from "./view/presets";
-import { showServer, visitWords } from "./view/server_line";
+import { serverWords, showServer, visitWords } from "./view/server_line";
 import { fillCameraPickers, fillSizePickers, StartView, setChosenSize } from "./view/start";
 import { TokenDialog } from "./view/token";
 import { Visit } from "./visit/visit";
@@ -60,6 +60,7 @@ const checkView = new CheckView((onFinding, signal) =>
 );
 const tokenDialog = new TokenDialog(takeToken);
 const server = new ServerWatch(api, {
+  show: (condition) => showServer(...serverWords(condition)),
   visited: () => visit !== null,
   learn,
   askForToken: () => tokenDialog.open(http.token !== null),

@@ -1,10 +1,16 @@
-import { showServer } from "../view/server_line";
 import type { Api, Model, NotReady } from "./api";
 import { Problem, Unreachable } from "./http";
 
 const CHECK_EVERY_MS = 1_500;
 
+/** How the server is, as far as was heard of it. */
+export type ServerCondition =
+  | { readonly kind: "ready"; readonly model: string | null }
+  | { readonly kind: "warming" | "model-failed" | "token-needed" | "unreachable" };
+
 export interface ServerWords {
+  /** Said while no visit is under way. */
+  show(condition: ServerCondition): void;
   /** Whether a visit is under way, which then speaks of the server itself. */
   visited(): boolean;
   /** These models are there. */
@@ -33,12 +39,12 @@ export class ServerWatch {
     } catch (error) {
       if (error instanceof Problem && error.status === 401) {
         if (this.page.visited()) return;
-        showServer("Token needed", "bad");
+        this.page.show({ kind: "token-needed" });
         this.page.askForToken();
         return;
       }
       if (!(error instanceof Unreachable || error instanceof Problem)) throw error;
-      if (!this.page.visited()) showServer("Server does not answer", "bad");
+      if (!this.page.visited()) this.page.show({ kind: "unreachable" });
     }
     if (this.page.visited() && this.loaded !== undefined) return;
     this.timer = setTimeout(() => void this.check(), CHECK_EVERY_MS);
@@ -59,8 +65,7 @@ export class ServerWatch {
   private say(notReady: NotReady | null): void {
     if (notReady === null) {
       const model = this.loaded ?? this.models[0];
-      showServer(model === undefined ? "Ready" : `${model.name} is ready`, "good");
-    } else if (notReady.warming) showServer("Warming up…", "quiet");
-    else showServer("Model not loaded", "bad");
+      this.page.show({ kind: "ready", model: model?.name ?? null });
+    } else this.page.show({ kind: notReady.warming ? "warming" : "model-failed" });
   }
 }

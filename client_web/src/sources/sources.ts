@@ -1,10 +1,25 @@
 import { CameraTrouble, describe, type Trouble } from "../troubles";
-import { byId } from "../view/dom";
-import { objection } from "../view/instruction_box";
-import { chosenSize, type StartView } from "../view/start";
+import { objection } from "../visit/instructions";
 import type { Visit } from "../visit/visit";
 import { openCamera, type Size, type Source } from "./camera";
 import { openDemo, openFile } from "./clips";
+
+/** Which camera, null for the browser's choice, and how large its picture or a clip's. */
+export interface Choice {
+  readonly deviceId: string | null;
+  readonly size: Size;
+}
+
+/** Where the visitor chooses a source, and is told what becomes of it before the first is open. */
+export interface SourceChooser {
+  /** The first instruction; empty for none. */
+  readonly instruction: string;
+  /** What is chosen on the first screen, or beside the live picture. */
+  choice(screen: "start" | "live"): Choice;
+  showTrouble(trouble: Trouble | null): void;
+  /** @param words what is waited for, null for nothing any more */
+  busy(words: string | null): void;
+}
 
 /** What the page does with a source. */
 export interface SourceUse {
@@ -34,7 +49,7 @@ export class Sources {
   private asked = 0;
 
   constructor(
-    private readonly start: StartView,
+    private readonly start: SourceChooser,
     private readonly use: SourceUse,
   ) {}
 
@@ -87,15 +102,15 @@ export class Sources {
       return null;
     }
     start.busy(kind === "camera" ? "Waiting for your permission…" : null);
-    const size = chosenSize("start-size");
-    return { source: await open(kind, size, "start-camera", chosen), size };
+    const choice = start.choice("start");
+    return { source: await open(kind, choice, chosen), size: choice.size };
   }
 
   private async another(visit: Visit, kind: Source["kind"], chosen: File | null): Promise<Opened> {
     // Phones lend one camera at a time: the old one must go before the new one is asked for.
     if (kind === "camera" && visit.source.kind === "camera") visit.source.close();
-    const size = chosenSize("live-size");
-    return { source: await open(kind, size, "live-camera", chosen), size };
+    const choice = this.start.choice("live");
+    return { source: await open(kind, choice, chosen), size: choice.size };
   }
 
   private complain(trouble: Trouble): void {
@@ -133,11 +148,10 @@ export class Sources {
 
 function open(
   kind: Source["kind"],
-  size: Size,
-  pickerId: string,
+  { deviceId, size }: Choice,
   chosen: File | null,
 ): Promise<Source> {
   if (kind === "demo") return openDemo(size);
   if (kind === "file" && chosen !== null) return openFile(chosen, size);
-  return openCamera(byId(pickerId, HTMLSelectElement).value || null, size);
+  return openCamera(deviceId, size);
 }

@@ -1,10 +1,10 @@
 import type { Ack, Place } from "../messages/control";
 import { type Family, tour } from "../server/suggestions";
-import { type Entry, isUnknown } from "../visit/instructions";
+import { type Entry, isUnknown, objection } from "../visit/instructions";
 import type { Visit } from "../visit/visit";
 import { byId, create, focusToType, write } from "./dom";
 import { count, milliseconds } from "./format";
-import { InstructionBox, objection } from "./instruction_box";
+import { InstructionBox } from "./instruction_box";
 
 /** Understanding an instruction takes a fraction of a second. */
 const SLOW_ANSWER_MS = 5_000;

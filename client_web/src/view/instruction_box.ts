@@ -1,18 +1,6 @@
 import { type Family, type Suggestion, suggest, tour } from "../server/suggestions";
 import { create } from "./dom";
 
-export const LONGEST_INSTRUCTION = 500;
-
-/** What is wrong with an instruction before it is sent; null if nothing is. */
-export function objection(text: string): string | null {
-  if (text.trim() === "") return "Type an instruction first.";
-  const length = [...text.trim()].length;
-  if (length > LONGEST_INSTRUCTION) {
-    return `Too long: ${length} of at most ${LONGEST_INSTRUCTION} characters.`;
-  }
-  return null;
-}
-
 /**
  * A text box with suggestions from what the model was taught (the ARIA combobox pattern, list without autocompletion).
  *

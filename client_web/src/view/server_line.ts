@@ -1,3 +1,4 @@
+import type { ServerCondition } from "../server/watch";
 import type { Visit } from "../visit/visit";
 import { byId, write } from "./dom";
 
@@ -8,6 +9,22 @@ export function showServer(words: string, tone: Tone): void {
   const line = byId("server-status", HTMLParagraphElement);
   line.dataset["tone"] = tone;
   write(line, words);
+}
+
+/** How the server is before and between visits, for that line. */
+export function serverWords(condition: ServerCondition): [string, Tone] {
+  switch (condition.kind) {
+    case "ready":
+      return [condition.model === null ? "Ready" : `${condition.model} is ready`, "good"];
+    case "warming":
+      return ["Warming up…", "quiet"];
+    case "model-failed":
+      return ["Model not loaded", "bad"];
+    case "token-needed":
+      return ["Token needed", "bad"];
+    case "unreachable":
+      return ["Server does not answer", "bad"];
+  }
 }
 
 /** How the visit stands, for that line. */

@@ -1,5 +1,6 @@
 import type { Family } from "../server/suggestions";
 import { cameraPossible, listCameras, type Size } from "../sources/camera";
+import type { Choice, SourceChooser } from "../sources/sources";
 import type { Remedy, Trouble } from "../troubles";
 import type { Take } from "../visit/take";
 import { byId, create, write } from "./dom";
@@ -14,7 +15,7 @@ export interface StartActions {
 }
 
 /** The first screen: what this is, what to begin with, and where the picture comes from. */
-export class StartView {
+export class StartView implements SourceChooser {
   private readonly box: InstructionBox;
   private readonly trouble: TroubleBox;
   private readonly model = byId("start-model", HTMLSelectElement);
@@ -50,6 +51,11 @@ export class StartView {
   /** Null where there is nothing to choose: the server then takes its own. */
   get chosenModel(): string | null {
     return this.model.options.length < 2 ? null : this.model.value;
+  }
+
+  choice(screen: "start" | "live"): Choice {
+    const camera = byId(`${screen}-camera`, HTMLSelectElement).value;
+    return { deviceId: camera || null, size: chosenSize(`${screen}-size`) };
   }
 
   offer(families: readonly Family[], models: readonly string[]): void {
@@ -116,7 +122,7 @@ export function fillSizePickers(): void {
   setChosenSize(VGA);
 }
 
-export function chosenSize(pickerId: string): Size {
+function chosenSize(pickerId: string): Size {
   const [width = VGA.width, height = VGA.height] = byId(pickerId, HTMLSelectElement)
     .value.split("x")
     .map(Number);

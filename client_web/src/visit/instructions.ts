@@ -31,6 +31,18 @@ export type TimedReceipt = Receipt & { readonly shown_after_ms: number | null };
 const KEPT_ENTRIES = 50;
 const KEPT_SHOWN = 150;
 
+const LONGEST_INSTRUCTION = 500;
+
+/** What is wrong with an instruction before it is sent; null if nothing is. */
+export function objection(text: string): string | null {
+  if (text.trim() === "") return "Type an instruction first.";
+  const length = [...text.trim()].length;
+  if (length > LONGEST_INSTRUCTION) {
+    return `Too long: ${length} of at most ${LONGEST_INSTRUCTION} characters.`;
+  }
+  return null;
+}
+
 /** The visitor's instructions over any number of connections; says each and waits for its first picture. */
 export class Instructions {
   /** Newest first, each text once. */

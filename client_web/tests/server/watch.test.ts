@@ -2,14 +2,13 @@ import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { Api, Model, NotReady } from "../../src/server/api";
 import { ServerWatch } from "../../src/server/watch";
 
-const said = vi.hoisted(() => vi.fn());
-vi.mock("../../src/view/server_line", () => ({ showServer: said }));
+const shown = vi.fn();
 
 const NIGHT = { name: "night", label: "Night", examples: ["make it night"] };
 const WARMING: NotReady = { warming: true, detail: "the model is loading" };
 
 beforeEach(() => {
-  said.mockClear();
+  shown.mockClear();
   vi.useFakeTimers();
 });
 afterEach(() => vi.useRealTimers());
@@ -34,6 +33,7 @@ function watched(visited: boolean, until = WARMING) {
     models: async () => [model()],
   } as unknown as Api;
   const watch = new ServerWatch(api, {
+    show: shown,
     visited: () => visited,
     learn: (models) => learned.push(models),
     askForToken: () => {},
@@ -61,15 +61,15 @@ it.each([false, true])(
 it("leaves the words to a visit that is under way", async () => {
   const visit = watched(true);
   await visit.watch.check();
-  expect(said).not.toHaveBeenCalled();
+  expect(shown).not.toHaveBeenCalled();
   const start = watched(false);
   await start.watch.check();
-  expect(said).toHaveBeenCalledWith("Warming up…", "quiet");
+  expect(shown).toHaveBeenCalledWith({ kind: "warming" });
 });
 
 it("says that the model was not loaded, and goes on asking", async () => {
   const { watch } = watched(false, { warming: false, detail: "the disk is gone" });
   await watch.check();
-  expect(said).toHaveBeenCalledWith("Model not loaded", "bad");
+  expect(shown).toHaveBeenCalledWith({ kind: "model-failed" });
   expect(vi.getTimerCount()).toBe(1);
 });

@@ -2,7 +2,6 @@ import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { Source } from "../../src/sources/camera";
 import { Sources } from "../../src/sources/sources";
 import { CameraTrouble } from "../../src/troubles";
-import type { StartView } from "../../src/view/start";
 import type { Visit } from "../../src/visit/visit";
 
 const openCamera = vi.hoisted(() => vi.fn());
@@ -10,8 +9,6 @@ vi.mock("../../src/sources/camera", async (original) => ({
   ...(await original<object>()),
   openCamera,
 }));
-vi.mock("../../src/view/dom", () => ({ byId: () => ({ value: "" }) }));
-vi.mock("../../src/view/start", () => ({ chosenSize: () => ({ width: 640, height: 480 }) }));
 
 class Track extends EventTarget {
   muted = false;
@@ -42,15 +39,19 @@ function asking(): { opened: Promise<Source>; allow: (source: Source) => void } 
 
 let visit: Visit | null;
 let sources: Sources;
-const start = { instruction: "", showTrouble: vi.fn(), busy: vi.fn() };
+const start = {
+  instruction: "",
+  choice: () => ({ deviceId: null, size: { width: 640, height: 480 } }),
+  showTrouble: vi.fn(),
+  busy: vi.fn(),
+};
 
 beforeEach(() => {
   vi.useFakeTimers();
-  vi.stubGlobal("HTMLSelectElement", Object);
   vi.clearAllMocks();
   openCamera.mockReset();
   visit = null;
-  sources = new Sources(start as unknown as StartView, {
+  sources = new Sources(start, {
     visit: () => visit,
     enter: (source) => {
       const replaceSource = async (next: Source) => {
@@ -64,7 +65,6 @@ beforeEach(() => {
 
 afterEach(() => {
   vi.useRealTimers();
-  vi.unstubAllGlobals();
 });
 
 it("says that the camera was unplugged, until there is another source", async () => {
