@@ -137,6 +137,23 @@ async def test_a_token_that_is_no_longer_taken_is_said_and_asked_for(start: Star
     await visitor.until(lambda now: now["state"] == "live")
 
 
+async def test_a_phone_shows_a_trouble_as_a_whole(start: Start, visit: Visit) -> None:
+    visitor = await visit(start(), viewport={"width": 320, "height": 740}, is_mobile=True, has_touch=True)
+    await visitor.go_live(NEGATIVE)
+
+    await visitor.drop(f"{'notes' * 20}.mp4", "video/mp4", b"not a video at all")
+
+    assert "does not play" in await visitor.troubled("file-unplayable")
+    card = visitor.page.get_by_test_id("trouble")
+    assert await card.evaluate("card => card.scrollHeight - card.clientHeight") == 0
+    stage, box = await visitor.page.get_by_test_id("stage").bounding_box(), await card.bounding_box()
+    assert stage is not None
+    assert box is not None
+    assert stage["y"] <= box["y"]
+    assert box["y"] + box["height"] <= stage["y"] + stage["height"]
+    assert await visitor.overflow_px() <= 0
+
+
 BREAK_THE_FIRST_CONNECTION = """
 const { addTransceiver } = RTCPeerConnection.prototype;
 RTCPeerConnection.prototype.addTransceiver = () => {
