@@ -93,10 +93,7 @@ export class Visit {
     this.wanted.keep(text, place);
     this.warning = null;
     this.refusal = null;
-    void this.send(entry, place, strength).then(() => {
-      // The next may be under way already.
-      if (entry.status === "refused" && entry === this.instructions.current) this.wanted.giveUp();
-    });
+    void this.wanted.holdUntil(this.send(entry, place, strength));
   }
 
   setStrength(strength: number): void {

@@ -22,7 +22,8 @@ export class Wanted {
   toFreeze = false;
   private kept: readonly KeptLayer[] = [];
   private bypassed = false;
-  private restoring = false;
+  /** What was told and is not answered yet: what the session says of itself is without it. */
+  private unanswered = 0;
   private strengthSetAt = Number.NEGATIVE_INFINITY;
 
   setStrength(strength: number): void {
@@ -34,9 +35,8 @@ export class Wanted {
 
   hear(edits: Edits): void {
     this.edits = edits;
-    // What a new session says of itself before it has been told everything is not what showed.
-    if (this.restoring) return;
-    if (edits.layers.length > 0 || edits.can_undo) this.kept = edits.layers;
+    if (this.unanswered > 0) return;
+    this.kept = edits.layers;
     this.bypassed = edits.bypassed;
     if (!this.toFreeze) this.frozen = edits.frozen;
     const top = edits.layers.at(-1);
@@ -57,9 +57,15 @@ export class Wanted {
     return place === "alone" ? this.strength : 1;
   }
 
-  /** The instruction given last was refused. */
-  giveUp(): void {
-    if (this.edits !== null) this.kept = this.edits.layers;
+  /** Follow nothing that the session says of itself until it has answered this as well. */
+  async holdUntil(answered: Promise<unknown>): Promise<void> {
+    this.unanswered += 1;
+    try {
+      await answered;
+    } finally {
+      this.unanswered -= 1;
+    }
+    if (this.edits !== null) this.hear(this.edits);
   }
 
   lose(): void {
@@ -71,8 +77,7 @@ export class Wanted {
    *
    * @param entryOf what the visitor said in these words
    */
-  async restore(session: Teller, entryOf: (text: string) => Entry): Promise<void> {
-    this.restoring = true;
+  restore(session: Teller, entryOf: (text: string) => Entry): Promise<void> {
     this.toFreeze = this.frozen;
     // All at once, so that what the visitor asks for meanwhile comes after them.
     const told = this.kept.map(async ({ text, strength, enabled }) => {
@@ -81,9 +86,7 @@ export class Wanted {
       await session.tell({ type: "layer", instruction_id: id, enabled: false });
     });
     if (this.bypassed) told.push(session.tell({ type: "bypass", bypassed: true }));
-    await Promise.all(told);
-    this.restoring = false;
-    if (this.edits !== null) this.hear(this.edits);
+    return this.holdUntil(Promise.all(told));
   }
 
   /** The first picture of a session shows. */

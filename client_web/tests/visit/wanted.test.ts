@@ -97,7 +97,7 @@ it("does not bring back what was undone, nor what was refused", async () => {
   wanted.keep("night", "alone");
   wanted.hear({ ...NOTHING, can_redo: true, can_undo: true });
   wanted.keep("nonsense", "alone");
-  wanted.giveUp();
+  await wanted.holdUntil(Promise.resolve());
   wanted.lose();
   await wanted.restore(session, entryOf);
   expect(session.told).toEqual([]);
@@ -137,4 +137,16 @@ it("follows what the session made of everything once it was told everything", as
     instruction_id: "id of fog",
     enabled: false,
   });
+});
+
+it("keeps an instruction that is under way, whatever the session says of itself meanwhile", async () => {
+  wanted.hear({ ...NOTHING, layers: [layer("night")] });
+  wanted.keep("sepia", "alone");
+  void wanted.holdUntil(new Promise(() => {}));
+  wanted.hear({ ...NOTHING, layers: [layer("night")], bypassed: true });
+  wanted.lose();
+
+  await wanted.restore(session, entryOf);
+
+  expect(session.told).toEqual([["sepia", "top", 1]]);
 });
