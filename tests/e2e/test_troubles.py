@@ -69,6 +69,29 @@ async def test_a_killed_server_is_named_and_the_page_comes_back_by_itself(
     assert (await visitor.now())["reconnects"] >= 1
 
 
+async def test_the_whole_stack_comes_back_with_the_server(start: Start, visit: Visit) -> None:
+    server = start()
+    visitor = await visit(server)
+    await visitor.go_live(NEGATIVE)
+    await visitor.page.get_by_test_id("instruction").fill(SEPIA)
+    await visitor.page.get_by_test_id("add").click()
+    await visitor.receives(SEPIA)
+    await visitor.page.get_by_test_id("layer").last.get_by_role("switch").click()
+    await visitor.page.get_by_test_id("bypass").click()
+    edits = [(NEGATIVE, False), (SEPIA, True)]
+    before = (await visitor.until(lambda now: shown(now) == edits and now["edits"]["bypassed"]))["sessionId"]
+
+    server.kill()
+    start(server.port)
+
+    await visitor.until(lambda now: now["sessionId"] not in (None, before))
+    await visitor.until(lambda now: shown(now) == edits and now["edits"]["bypassed"])
+
+
+def shown(now: dict[str, Any]) -> list[tuple[str, bool]]:
+    return [(layer["text"], layer["enabled"]) for layer in now["edits"]["layers"]]
+
+
 async def test_a_full_server_says_so_and_lets_the_next_in_when_one_leaves(
     own_server: OwnServer, visit: Visit
 ) -> None:
