@@ -75,7 +75,7 @@ def _say(line: str) -> None:
 
 
 def _refuse(line: str) -> int:
-    print(f"afterimage: {line}", file=sys.stderr)
+    print(f"afterimage camera: {line}", file=sys.stderr)
     return USAGE_ERROR
 
 

@@ -66,20 +66,20 @@ def test_it_runs_until_it_is_told_to_stop(server: ServerProcess, how: signal.Sig
 def test_a_wrong_token_is_said_in_one_line(server: ServerProcess, refused: Refused) -> None:
     line = refused("--session", server.url, "--token", "sesame")
     assert line == (
-        "afterimage: the token is wrong or missing (--token): this call needs the server's token as a bearer"
+        "afterimage camera: the token is wrong or missing (--token): this call needs the server's token as a bearer"
     )
 
 
 def test_a_session_that_is_not_there_is_said_in_one_line(server: ServerProcess, refused: Refused) -> None:
     line = refused("--session", f"{server.url}/v1/sessions/none", "--token", TOKEN)
-    assert line == "afterimage: refused: there is no such session, or it has ended"
+    assert line == "afterimage camera: refused: there is no such session, or it has ended"
 
 
 def test_an_address_that_is_no_whep_endpoint_is_said_in_one_line(
     server: ServerProcess, refused: Refused
 ) -> None:
     line = refused("--session", f"{server.url}/readyz", "--token", TOKEN)
-    assert line == "afterimage: refused: /readyz does not answer POST"
+    assert line == "afterimage camera: refused: /readyz does not answer POST"
 
 
 def test_what_is_no_address_is_said_before_anything_is_opened(refused: Refused) -> None:
@@ -89,7 +89,7 @@ def test_what_is_no_address_is_said_before_anything_is_opened(refused: Refused) 
 @pytest.mark.skipif(sys.platform != "linux", reason="v4l2 is Linux's")
 def test_a_missing_device_is_said_in_one_line(refused: Refused) -> None:
     line = refused("--session", "http://127.0.0.1:9", "--device", "/dev/no-such-video", name="v4l2loopback")
-    assert line.startswith("afterimage: there is no such device: leave --device out")
+    assert line.startswith("afterimage camera: there is no such device: leave --device out")
 
 
 @pytest.mark.parametrize(
