@@ -33,6 +33,7 @@ from benchmarks.peak import convolution_peaks
 from engines.backbones.tiny import TinyConfig, TinyDenoiser
 from engines.codecs import PatchCodec
 from engines.colours import COLOURS
+from engines.compilers.compile import picture_size
 from engines.compilers.cpu import cpu_flags, cpu_name, has_bfloat16, has_int8
 from engines.compilers.eager import EagerCompiler
 from engines.compilers.interface import Compiler, FrameShape, Precision
@@ -47,7 +48,8 @@ from engines.flow import flow_levels
 from engines.model import SHIPPED_MODELS, ModelParts
 from engines.program import Direct, FrameProgram
 
-SIZES = ("256x256", "256x336", "272x480")
+SIZES = ((256, 256), (256, 336), (272, 480))
+"""(height, width) of the pictures."""
 EDITS: Mapping[str, tuple[str, ...]] = {
     "plain": ("sepia",),
     "people": ("background_dark",),
@@ -71,7 +73,7 @@ class Timing:
         precision: What its convolutions compute in.
         edit: What is asked for, of :data:`EDITS`.
         evaluations: Network evaluations for a frame.
-        size: Height x width of the picture.
+        size: Width x height of the picture.
         p50_ms: Median wall time.
         p95_ms: 95th percentile.
         min_ms: The least, nearest to an idle machine's.
@@ -136,15 +138,15 @@ def compilers(program: FrameProgram, ranges: ActivationRanges, store: EngineStor
     return found
 
 
-def measure_size(size: str, frames: int, peak: Mapping[str, float]) -> list[Timing]:
+def measure_size(height: int, width: int, frames: int, peak: Mapping[str, float]) -> list[Timing]:
     """Time every compiler at one size, in turns; the last of them on every one of :data:`EDITS`.
 
     Args:
-        size: Height x width.
+        height: Of the picture, in pixels.
+        width: Of the picture, in pixels.
         frames: For each compiler and edit.
         peak: GFLOP/s of the best convolution by type.
     """
-    height, width = (int(side) for side in size.split("x"))
     own = parts()
     program = FrameProgram(Direct(own.denoiser), own.codec, flow_levels(1))
     shape = FrameShape(1, height, width)
@@ -174,7 +176,7 @@ def measure_size(size: str, frames: int, peak: Mapping[str, float]) -> list[Timi
                 precision=each.precision,
                 edit=edit,
                 evaluations=len(_Asked().encode(edit).passes),
-                size=size,
+                size=f"{width}x{height}",
                 p50_ms=1e3 * float(np.percentile(wall_s[run], 50)),
                 p95_ms=1e3 * float(np.percentile(wall_s[run], 95)),
                 min_ms=1e3 * min(wall_s[run]),
@@ -275,7 +277,7 @@ def start_up_s() -> list[float] | None:
 
 @dataclass(frozen=True)
 class Memory:
-    """What is held at 256x336, MiB.
+    """What is held at 336x256, MiB.
 
     Attributes:
         editor_mib: What an editor compiled in the fastest precision, and a frame of it, added to the resident memory
@@ -329,14 +331,20 @@ def conditions() -> dict[str, Any]:
 def main(arguments: list[str]) -> int:
     """Run the benchmark and print it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.compilers", description=__doc__)
-    parser.add_argument("--sizes", nargs="+", type=_size, default=SIZES, metavar="HxW", help="picture sizes")
+    parser.add_argument(
+        "--sizes", nargs="+", type=picture_size, default=SIZES, metavar="WxH", help="picture sizes"
+    )
     parser.add_argument("--frames", type=int, default=60, help="frames for each compiler and size")
     parser.add_argument("--json", action="store_true", help="JSON alone on standard output")
     options = parser.parse_args(arguments)
 
     peak = convolution_peaks()
     memory = memory_held()
-    timings = [timing for size in options.sizes for timing in measure_size(size, options.frames, peak)]
+    timings = [
+        timing
+        for height, width in options.sizes
+        for timing in measure_size(height, width, options.frames, peak)
+    ]
     figures = {
         "conditions": conditions(),
         "convolution_peak_gflops": peak,
@@ -349,13 +357,6 @@ def main(arguments: list[str]) -> int:
     else:
         _print_table(figures, timings)
     return 0
-
-
-def _size(text: str) -> str:
-    height, _, width = text.partition("x")
-    if not (height.isdigit() and width.isdigit()):
-        raise argparse.ArgumentTypeError(f"{text!r} is not HEIGHTxWIDTH, as 256x336")
-    return text
 
 
 def _print_table(figures: dict[str, Any], timings: Sequence[Timing]) -> None:
