@@ -1,5 +1,6 @@
 """Compiled engines kept on disk between starts, each beside the manifest that says what it may be used for."""
 
+import fcntl
 import hashlib
 import json
 import logging
@@ -15,13 +16,17 @@ from pathlib import Path
 from engines.compilers.interface import FrameShape
 from engines.compilers.manifest import EngineManifest
 from engines.model import ModelError
-from engines.unfinished import remove_abandoned, unfinished_folder
+from engines.unfinished import folder_bytes, remove_abandoned, unfinished_folder
 
 logger = logging.getLogger(__name__)
 
 MANIFEST_FILE = "manifest.json"
+_KEPT = f"[!.]*/{MANIFEST_FILE}"
+"""Hidden folders are unfinished."""
 LARGEST_BYTES = 40 * 2**30
 """Above this the least recently used engines go; one of SD 3.5's is 5 GB."""
+_READING_S = 3600.0
+"""Whoever has asked for an engine has read it after so long."""
 _CHUNK = 2**24
 
 
@@ -61,34 +66,29 @@ class EngineStore:
             if scratch.parent != self.folder:
                 return scratch
             final = self._path(manifest)
-            shutil.rmtree(final, ignore_errors=True)
-            scratch.replace(final)
-        self._sweep(final)
+            with self._alone():
+                # Another program may have built it meanwhile, and be reading it.
+                if _flaw(final, manifest) is not None:
+                    shutil.rmtree(final, ignore_errors=True)
+                    scratch.replace(final)
+                # Where there are no locks another program may sweep, too.
+                with suppress(FileNotFoundError):
+                    self._sweep()
         return final
 
     def find(self, manifest: EngineManifest) -> Path | None:
         """The folder of a whole engine of exactly this manifest; None, and a line in the log, where there is none."""
         folder = self._path(manifest)
-        try:
-            stored = json.loads((folder / MANIFEST_FILE).read_text())
-            kept = manifest_of(folder)
-            sums: dict[str, str] = stored["sha256"]
-        except FileNotFoundError:
+        # First, so that no sweep takes it before it is read; one that may only be read keeps its date.
+        with suppress(OSError), self._alone():
+            os.utime(folder)
+        if not folder.exists():
             self._tell_nearest(manifest)
             return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            logger.warning("engine %s is built anew: its manifest cannot be read: %s", folder.name, error)
+        flaw = _flaw(folder, manifest)
+        if flaw is not None:
+            logger.warning("engine %s is built anew: %s", folder.name, flaw)
             return None
-        if kept != manifest:
-            changed = ", ".join(manifest.differences(kept))
-            logger.warning("engine %s is built anew: it is for another %s", folder.name, changed)
-            return None
-        if any(_sha256(folder / name) != expected for name, expected in sums.items()):
-            logger.warning("engine %s is built anew: its files are damaged", folder.name)
-            return None
-        # One that may only be read keeps its date.
-        with suppress(OSError):
-            os.utime(folder)
         return folder
 
     def covering(self, manifest: EngineManifest, shape: FrameShape) -> Path | None:
@@ -103,18 +103,20 @@ class EngineStore:
     def expected_s(self, manifest: EngineManifest) -> float | None:
         """How long the last engine of this part, compiler and precision took to build; None if there was none."""
         alike = [
-            (path.stat().st_mtime, stored)
-            for path, kept, stored in self._entries()
+            (used_s, build_s)
+            for used_s, kept, build_s in self._entries()
             if (kept.part, kept.compiler, kept.precision)
             == (manifest.part, manifest.compiler, manifest.precision)
         ]
         return max(alike)[1] if alike else None
 
-    def _entries(self) -> Iterator[tuple[Path, EngineManifest, float]]:
-        for path in self.folder.glob(f"*/{MANIFEST_FILE}"):
+    def _entries(self) -> Iterator[tuple[float, EngineManifest, float]]:
+        """When each engine was last asked for, what it is, and how long it took to build."""
+        for path in self.folder.glob(_KEPT):
             try:
                 stored = json.loads(path.read_text())
-                yield path.parent, EngineManifest.from_json(json.dumps(stored["manifest"])), stored["build_s"]
+                manifest = EngineManifest.from_json(json.dumps(stored["manifest"]))
+                yield path.parent.stat().st_mtime, manifest, stored["build_s"]
             except (OSError, ValueError, KeyError, TypeError):
                 continue
 
@@ -156,13 +158,24 @@ class EngineStore:
                 "no kept %s engine fits: the nearest is for another %s", manifest.part, ", ".join(nearest)
             )
 
-    def _sweep(self, newest: Path) -> None:
-        entries = [path.parent for path in self.folder.glob(f"*/{MANIFEST_FILE}")]
-        total = 0
-        for path in sorted(entries, key=lambda path: path.stat().st_mtime, reverse=True):
-            total += sum(file.stat().st_size for file in path.iterdir())
-            if total > LARGEST_BYTES and path != newest:
-                shutil.rmtree(path, ignore_errors=True)
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """While nobody else moves, removes or asks for engines; without locks, as on NFS, they may."""
+        handle = os.open(self.folder, os.O_RDONLY)
+        try:
+            with suppress(OSError):
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+    def _sweep(self) -> None:
+        used = ((path.parent.stat().st_mtime, path.parent) for path in self.folder.glob(_KEPT))
+        total, read_s = 0, time.time() - _READING_S
+        for used_s, folder in sorted(used, reverse=True):
+            total += folder_bytes(folder)
+            if total > LARGEST_BYTES and used_s < read_s:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def manifest_of(folder: Path) -> EngineManifest:
@@ -175,6 +188,21 @@ def total_s(parts: Iterable[float | None]) -> float | None:
     """The time of all parts together; None where one of them is not known."""
     known = list(parts)
     return None if None in known else sum(each for each in known if each is not None)
+
+
+def _flaw(folder: Path, manifest: EngineManifest) -> str | None:
+    """Why what a folder holds cannot be used for a manifest; None where it can."""
+    try:
+        stored = json.loads((folder / MANIFEST_FILE).read_text())
+        kept = manifest_of(folder)
+        sums: dict[str, str] = stored["sha256"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return f"its manifest cannot be read: {error}"
+    if kept != manifest:
+        return f"it is for another {', '.join(manifest.differences(kept))}"
+    if any(_sha256(folder / name) != expected for name, expected in sums.items()):
+        return "its files are damaged"
+    return None
 
 
 def _write_manifest(folder: Path, manifest: EngineManifest, build_s: float) -> None:

@@ -1,7 +1,11 @@
 import logging
 import os
+import sys
+import time
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from subprocess import PIPE, Popen
 
 import pytest
 
@@ -168,14 +172,77 @@ def test_the_last_build_of_its_kind_is_the_estimate(tmp_path: Path) -> None:
     assert total_s([expected, None]) is None
 
 
+def unused_since(seconds_ago: float, folder: Path) -> None:
+    then_s = time.time() - seconds_ago
+    os.utime(folder, (then_s, then_s))
+
+
 def test_the_least_recently_used_engines_go_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store_module, "LARGEST_BYTES", 3000)
     store = EngineStore(tmp_path)
     manifests = [replace(MANIFEST, settings=str(number)) for number in range(3)]
-    for number, manifest in enumerate(manifests):
-        store.obtain(manifest, Builder(bytes(800)))
-        for folder in tmp_path.iterdir():
-            if folder.name.endswith(manifest.key):
-                os.utime(folder / MANIFEST_FILE, (number, number))
+    for days_ago, manifest in zip((2, 3, 1), manifests, strict=True):
+        unused_since(days_ago * 86400, store.obtain(manifest, Builder(bytes(800))))
+    store.obtain(replace(MANIFEST, settings="new"), Builder())
 
-    assert [store.find(manifest) is not None for manifest in manifests] == [False, True, True]
+    assert [store.find(manifest) is not None for manifest in manifests] == [False, False, True]
+
+
+def test_an_engine_that_was_just_asked_for_is_not_taken_from_whoever_reads_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "LARGEST_BYTES", 0)
+    reads, unread = (
+        EngineStore(tmp_path).obtain(replace(MANIFEST, settings=name), Builder()) for name in ("a", "b")
+    )
+    for folder in (reads, unread):
+        unused_since(86400, folder)
+    assert EngineStore(tmp_path).find(replace(MANIFEST, settings="a")) == reads
+    EngineStore(tmp_path).obtain(replace(MANIFEST, settings="new"), Builder())
+
+    assert (reads / "engine.plan").read_bytes() == b"engine"
+    assert not unread.exists()
+
+
+def test_of_two_programs_that_build_the_same_engine_the_first_keeps_what_it_reads(tmp_path: Path) -> None:
+    first: list[Path] = []
+
+    def build_behind(folder: Path) -> None:
+        first.append(EngineStore(tmp_path).obtain(MANIFEST, Builder(b"the first's")))
+        Builder(b"the second's")(folder)
+
+    second = EngineStore(tmp_path).obtain(MANIFEST, build_behind)
+
+    assert first == [second]
+    assert (second / "engine.plan").read_bytes() == b"the first's"
+    assert list(tmp_path.iterdir()) == [second]
+
+
+SWEEPER = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from engines.compilers import store
+from tests.engines.compilers.test_store import MANIFEST, Builder
+
+store.LARGEST_BYTES, store._READING_S = 0, -1.0
+print("ready", flush=True)
+sys.stdin.read()
+for number in range(40):
+    store.EngineStore(Path(sys.argv[1])).obtain(replace(MANIFEST, settings=str(number % 7)), Builder())
+"""
+
+
+def test_programs_that_sweep_the_same_store_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SWEEPER, str(tmp_path)]
+    with ExitStack() as held:
+        programs = [held.enter_context(Popen(command, stdin=PIPE, stdout=PIPE)) for _ in range(3)]
+        for program in programs:
+            assert program.stdout is not None
+            assert program.stdout.readline() == b"ready\n"
+        for program in programs:
+            assert program.stdin is not None
+            program.stdin.close()
+
+    assert [program.returncode for program in programs] == [0, 0, 0]
