@@ -24,6 +24,7 @@ from engines.compilers.availability import compilers_here, version
 from engines.compilers.cpu import cpu_flags, cpu_name, has_bfloat16
 from engines.compilers.interface import CompilerName
 from engines.editor import choose_device
+from engines.install import install_extra
 from engines.model import ModelError
 
 if TYPE_CHECKING:
@@ -114,9 +115,7 @@ def _require(packages: Sequence[str], extra: str) -> None:
     """
     lacking = [package for package in packages if find_spec(package) is None]
     if lacking:
-        raise ModelError(
-            f"needs the package {', '.join(lacking)}: .venv/bin/pip install -c requirements.lock -e '.[{extra}]'"
-        )
+        raise ModelError(f"needs the package {', '.join(lacking)}: {install_extra(extra)}")
 
 
 def _say_what_is_missing(device: torch.device, compilers: Sequence[CompilerName]) -> None:

@@ -20,6 +20,7 @@ from engines.compilers.tensorrt_library import (
     missing,
     present_target,
 )
+from engines.install import install_extra, install_package
 from engines.model import ModelError
 
 
@@ -47,21 +48,21 @@ def compilers_here() -> tuple[Availability, ...]:
     return (
         Availability("eager", runs=True),
         _inductor(),
-        _package("openvino", ("openvino",), "pip install openvino"),
+        _package("openvino", ("openvino",), install_package("openvino")),
         _package(
             "onnxruntime",
             ("onnxruntime", "onnx"),
-            ".venv/bin/pip install -c requirements.lock -e '.[backbones]'",
+            install_extra("backbones"),
         ),
         *(_tensorrt(FLAVOURS[each.name]) for each in (TENSORRT, TORCH_TENSORRT, TENSORRT_RTX)),
     )
 
 
 _TOOLCHAIN = {
-    "a C++ compiler": "apt-get install g++",
-    "the package triton": "pip install triton",
-    "a C compiler": "apt-get install gcc libc6-dev",
-    "Python's headers": "apt-get install python3-dev",
+    "a C++ compiler": "sudo apt-get install g++",
+    "the package triton": install_package("triton"),
+    "a C compiler": "sudo apt-get install gcc libc6-dev",
+    "Python's headers": "sudo apt-get install python3-dev",
 }
 """What to install for each thing that inductor may lack."""
 
@@ -104,7 +105,7 @@ def _tensorrt(flavour: TensorRtFlavour) -> Availability:
             name,
             runs=False,
             reason="the package onnx is not installed",
-            install=".venv/bin/pip install -c requirements.lock -e '.[backbones]'",
+            install=install_extra("backbones"),
         )
     try:
         library = TensorRtLibrary(flavour)

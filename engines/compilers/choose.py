@@ -11,6 +11,7 @@ from engines.compilers.eager import EagerCompiler
 from engines.compilers.interface import ENGINE_DTYPES, Compiler, CompilerName, Precision
 from engines.compilers.quantisation import ActivationRanges, without_linear
 from engines.compilers.store import EngineStore
+from engines.install import install_extra, install_package
 from engines.model import ModelError
 from engines.program import FrameProgram
 
@@ -67,19 +68,21 @@ def choose_compiler(
         from engines.compilers.inductor import InductorCompiler
 
         return InductorCompiler(program, device, dtype, store)
-    if name in ("openvino", "onnxruntime"):
+    if name == "openvino":
         _need_cpu(name, device)
-        _need_package(name)
-        if name == "openvino":
-            return _openvino_compiler(program, ranges, store, precision)
+        _need_package("openvino", install_package("openvino"))
+        return _openvino_compiler(program, ranges, store, precision)
+    if name == "onnxruntime":
+        _need_cpu(name, device)
+        _need_package("onnxruntime", install_extra("backbones"))
+        _need_package("onnx", install_extra("backbones"))
         if precision not in ("auto", "float32"):
             raise ModelError(f"compiler onnxruntime computes in float32, not in {precision}")
-        _need_package("onnx")
         from engines.compilers.onnxruntime import OnnxRuntimeCompiler
 
         return OnnxRuntimeCompiler(program, store)
     # Imported here, as above: each of them takes a while, which the others need not wait for.
-    _need_package("onnx")
+    _need_package("onnx", install_extra("backbones"))
     from engines.compilers.tensorrt import BATCHES, TensorRtCompiler
     from engines.compilers.tensorrt_library import FLAVOURS
 
@@ -166,11 +169,9 @@ def _need_cpu(name: CompilerName, device: torch.device) -> None:
         raise ModelError(f"compiler {name} runs on the CPU, not on {device.type}")
 
 
-def _need_package(name: str) -> None:
+def _need_package(name: str, install: str) -> None:
     if find_spec(name) is None:
-        raise ModelError(
-            f"the package {name} is not installed, which this compiler needs: pip install {name}"
-        )
+        raise ModelError(f"the package {name} is not installed, which this compiler needs: {install}")
 
 
 def _openvino_compiler(

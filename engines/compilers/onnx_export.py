@@ -8,6 +8,7 @@ import torch
 from engines.compilers.interface import FrameShape
 from engines.compilers.onnx_weights import attach_weights
 from engines.compilers.parts import Part, part_inputs
+from engines.install import install_extra
 from engines.model import ModelError
 from engines.program import FrameProgram
 
@@ -60,7 +61,9 @@ def export_onnx(part: Part, program: FrameProgram, dtype: torch.dtype, path: Pat
             )
         attach_weights(path, part.module.state_dict())
     except ImportError as error:
-        raise ModelError(f"ONNX export needs a package that is not installed: {error.name}") from error
+        raise ModelError(
+            f"ONNX export needs the package {error.name}: {install_extra('backbones')}"
+        ) from error
     except (RuntimeError, ValueError, torch.onnx.errors.OnnxExporterError) as error:
         raise ModelError(
             f"the {part.name} cannot be exported to ONNX: {str(error).splitlines()[0]}"

@@ -9,6 +9,7 @@ from types import ModuleType
 import torch
 
 from engines.compilers.interface import CompilerName
+from engines.install import install_extra, install_package
 from engines.model import ModelError
 
 
@@ -29,15 +30,15 @@ class TensorRtFlavour:
     install: str
 
 
-TENSORRT = TensorRtFlavour("tensorrt", ("tensorrt", "tensorrt_bindings"), None, "pip install tensorrt")
+TENSORRT = TensorRtFlavour("tensorrt", ("tensorrt", "tensorrt_bindings"), None, install_package("tensorrt"))
 TORCH_TENSORRT = TensorRtFlavour(
-    "torch-tensorrt", ("tensorrt", "tensorrt_bindings"), "torch_tensorrt", "pip install torch-tensorrt"
+    "torch-tensorrt", ("tensorrt", "tensorrt_bindings"), "torch_tensorrt", install_package("torch-tensorrt")
 )
 TENSORRT_RTX = TensorRtFlavour(
     "tensorrt-rtx",
     ("tensorrt_rtx", "tensorrt_rtx_bindings"),
     None,
-    ".venv/bin/pip install -c requirements.lock -e '.[tensorrt-rtx]'",
+    install_extra("tensorrt-rtx"),
 )
 FLAVOURS = {flavour.name: flavour for flavour in (TENSORRT, TORCH_TENSORRT, TENSORRT_RTX)}
 

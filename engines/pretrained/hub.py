@@ -7,6 +7,7 @@ from collections.abc import Set
 from fnmatch import fnmatch
 from pathlib import Path
 
+from engines.install import install_extra
 from engines.model import ModelError
 from engines.pretrained.checkpoint import KINDS
 from engines.pretrained.needs import gigabytes
@@ -52,7 +53,7 @@ def _download(repository: str, patterns: tuple[str, ...], marker: str) -> Path:
     except ImportError as error:
         raise ModelError(
             f"{repository} is not a folder, and fetching it needs the package huggingface_hub:"
-            " .venv/bin/pip install -c requirements.lock -e '.[backbones]'"
+            f" {install_extra('backbones')}"
         ) from error
     try:
         planned = huggingface_hub.snapshot_download(repository, allow_patterns=list(patterns), dry_run=True)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from engines.codecs import load_autoencoder
 from engines.conditioning import Conditioning, InstructionEncoder, InstructionError
+from engines.install import install_extra
 from engines.model import ModelError, ModelParts
 from engines.pretrained.checkpoint import SD15, Checkpoint, read_checkpoint
 from engines.pretrained.index import RfdmIndex, index_of
@@ -110,10 +111,7 @@ def require_libraries() -> None:
     """
     for library in ("accelerate", "diffusers", "transformers"):
         if find_spec(library) is None:
-            raise ModelError(
-                f"this model needs the package {library}:"
-                " .venv/bin/pip install -c requirements.lock -e '.[backbones]'"
-            )
+            raise ModelError(f"this model needs the package {library}: {install_extra('backbones')}")
 
 
 def _parts(

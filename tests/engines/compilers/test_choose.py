@@ -97,10 +97,22 @@ def test_openvino_on_a_gpu_is_one_clear_line() -> None:
         choose_compiler("openvino", program(), torch.device("cuda"), never_calibrated, STORE)
 
 
-def test_openvino_not_installed_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "installs"),
+    [
+        ("openvino", "openvino"),
+        ("onnxruntime", r"-e '\.\[backbones\]'"),
+        ("tensorrt", r"-e '\.\[backbones\]'"),
+    ],
+)
+def test_a_compilers_package_that_is_not_installed_is_one_clear_line(
+    name: CompilerName, installs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(choose, "find_spec", lambda _: None)
-    with pytest.raises(ModelError, match="not installed"):
-        choose_compiler("openvino", program(), CPU, never_calibrated, STORE)
+    with pytest.raises(
+        ModelError, match=f"not installed.*: .venv/bin/pip install -c requirements.lock {installs}$"
+    ):
+        choose_compiler(name, program(), CPU, never_calibrated, STORE)
 
 
 def test_a_gpu_that_only_emulates_bfloat16_computes_in_float16(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ from engines.compilers.tensorrt_library import (
     present_target,
 )
 from engines.compilers.verify import verify_networks
+from engines.install import install_package
 from engines.model import ModelError
 from tests.engines.compilers.subjects import BACKBONES, subject
 
@@ -202,7 +203,9 @@ def test_a_library_that_is_not_installed_is_one_clear_line(flavour: object, tmp_
     name = flavour.name  # type: ignore[attr-defined]
     if tensorrt_library.missing(flavour) is None:  # type: ignore[arg-type]
         pytest.skip(f"{name} is installed")
-    with pytest.raises(ModelError, match=f"compiler {name} needs the package tensorrt: pip install"):
+    with pytest.raises(
+        ModelError, match=f"compiler {name} needs the package tensorrt: {install_package(name)}"
+    ):
         choose_compiler(
             name, subject("tiny"), torch.device("cpu"), lambda: None, EngineStore(tmp_path), target="sm89"
         )
