@@ -3,9 +3,11 @@
 Kernels for a CPU are C++ and are made by :mod:`engines.compilers.aot_inductor`.
 """
 
+import errno
 import os
 import shutil
 import sysconfig
+import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -143,10 +145,14 @@ def compiling() -> Iterator[None]:
             # It tells of its own deprecations while it compiles.
             warnings.simplefilter("ignore")
             yield
-    except RuntimeError as error:
+    except (OSError, RuntimeError) as error:
         if isinstance(error, ModelError):
             raise
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        lines = str(error).splitlines() or [type(error).__name__]
+        reason, full = lines[0], os.strerror(errno.ENOSPC)
+        # g++ is quoted below a first line that says nothing, and an error of writing names no place.
+        if any(full in line for line in lines):
+            reason = f"{full}: it works in {os.environ.get('TORCHINDUCTOR_CACHE_DIR', tempfile.gettempdir())}"
         raise ModelError(f"inductor cannot compile the program: {reason}") from error
 
 

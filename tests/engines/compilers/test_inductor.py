@@ -101,6 +101,28 @@ def test_a_model_is_compiled_for_any_number_of_shapes(
         torch.testing.assert_close(compiler.frame(shape)(*inputs)[1], program(*inputs)[1])
 
 
+GPP_SAYS = (
+    "C++ compile error\n\nOutput:\nfatal error: error writing to /tmp/c.s: No space left on device\nstopped"
+)
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError(GPP_SAYS)])
+def test_a_full_disk_is_one_clear_line_that_names_the_folder(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*given: object, **named: object) -> None:
+        raise error
+
+    monkeypatch.setattr("torch._inductor.aoti_compile_and_package", fail)
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    compiler = AotInductorCompiler(one_layer(), torch.float32, EngineStore(tmp_path / "engines"))
+    with pytest.raises(ModelError) as failed:
+        compiler.compile(SHAPE)
+
+    reason = f"No space left on device: it works in {tmp_path}"
+    assert str(failed.value) == f"inductor cannot compile the program: {reason}"
+
+
 def test_triton_needs_more_than_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a slim image with CUDA the package is there, and no kernel can be launched."""
     gpu, headers = torch.device("cuda"), tmp_path / "include"
