@@ -6,6 +6,7 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import Protocol, cast
 
+from engines.install import install_extra
 from server import CHOSEN_WAIT_POLICY
 from server.extras import extra_of
 
@@ -76,11 +77,7 @@ def _run(command: str, arguments: list[str]) -> int:
         extra = extra_of(error.name, command)
         if extra is None:
             raise
-        print(
-            f"afterimage {command} needs the package {error.name}:"
-            f" .venv/bin/pip install -c requirements.lock -e '.[{extra}]'",
-            file=sys.stderr,
-        )
+        print(f"afterimage {command} needs the package {error.name}: {install_extra(extra)}", file=sys.stderr)
         return USAGE_ERROR
     except KeyboardInterrupt:
         # Reading PyTorch takes seconds; a command that has begun has more to say.

@@ -4,6 +4,7 @@ import platform
 from types import ModuleType
 from typing import Protocol, cast
 
+from engines.install import install_package
 from server.session.frame import Picture
 
 MODPROBE = "sudo modprobe v4l2loopback exclusive_caps=1 card_label=Afterimage"
@@ -61,10 +62,7 @@ def _load() -> ModuleType:
             why = "the package pyvirtualcam is not installed"
         else:
             why = f"the package pyvirtualcam does not load ({error})"
-        raise CameraUnavailableError(
-            f"{why}: python -m pip install --constraint requirements.lock pyvirtualcam, with the Python that "
-            "runs afterimage"
-        ) from error
+        raise CameraUnavailableError(f"{why}: {install_package('pyvirtualcam')}") from error
     return cast(ModuleType, pyvirtualcam)
 
 

@@ -135,7 +135,7 @@ def _parser() -> ArgumentParser:
         "--short-side",
         type=_short_side,
         metavar="PIXELS",
-        help="edit at this size, a multiple of 16, and scale up to the source's "
+        help="edit at this size, a multiple of 16, and scale up to the source's; a smaller source is not enlarged "
         "(the model's own, 256 or 512; a recording's where that is larger)",
     )
     parser.add_argument(

@@ -12,7 +12,9 @@ SIZE = (64, 48)
 
 def test_a_missing_package_is_named_with_what_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyvirtualcam", None)
-    with pytest.raises(CameraUnavailableError, match=r"not installed: python -m pip install .* pyvirtualcam"):
+    with pytest.raises(
+        CameraUnavailableError, match=r"not installed: \.venv/bin/pip install .* pyvirtualcam"
+    ):
         open_device(SIZE, 30.0, None, None)
 
 
