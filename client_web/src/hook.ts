@@ -1,7 +1,7 @@
 import type { Edits, Recording } from "./messages/control";
 import type { Percentiles, Stats } from "./messages/stats";
 import type { TimedReceipt } from "./visit/instructions";
-import type { Visit, VisitState } from "./visit/visit";
+import type { Stay, VisitState } from "./visit/stay";
 
 /** What `window.afterimage` shows to benchmarks and tests. A copy: writing to it changes nothing. */
 export interface Snapshot {
@@ -28,16 +28,15 @@ declare global {
   }
 }
 
-function snapshot(visit: Visit | null, sourceTrouble: string | null): Snapshot {
-  const statistics = visit?.link?.statistics;
-  const { glassToGlass = null, downlink = null, displayedFps = null } = statistics?.measured ?? {};
+function snapshot(visit: Stay | null, sourceTrouble: string | null): Snapshot {
+  const { glassToGlass = null, downlink = null, displayedFps = null } = visit?.measured ?? {};
   return structuredClone({
     state: visit?.state ?? "start",
-    sessionId: visit?.link?.session.id ?? null,
-    source: visit?.source.kind ?? null,
+    sessionId: visit?.session?.id ?? null,
+    source: visit?.source?.kind ?? null,
     instruction: visit?.instructions.current?.text ?? null,
     strength: visit?.wanted.strength ?? null,
-    stats: statistics?.stats ?? null,
+    stats: visit?.stats ?? null,
     glassToGlass,
     downlink,
     displayedFps,
@@ -49,9 +48,7 @@ function snapshot(visit: Visit | null, sourceTrouble: string | null): Snapshot {
   });
 }
 
-export function installHook(
-  now: () => { visit: Visit | null; sourceTrouble: string | null },
-): void {
+export function installHook(now: () => { visit: Stay | null; sourceTrouble: string | null }): void {
   Object.defineProperty(window, "afterimage", {
     get: () => {
       const { visit, sourceTrouble } = now();

@@ -161,23 +161,28 @@ function parseRecording(value: unknown): Recording | null {
   };
 }
 
+/** What an instruction was taken for, over whatever it was asked. */
+export function parseAck(taken: Fields | null, id: string): Ack {
+  const known = taken?.["known"];
+  return {
+    type: "ack",
+    id,
+    instruction_id: text(taken?.["instruction_id"]),
+    family: text(taken?.["family"]),
+    edits: texts(taken?.["edits"]),
+    known: typeof known === "boolean" ? known : null,
+    confidence: finite(taken?.["confidence"]),
+    nearest: texts(taken?.["nearest"]),
+  };
+}
+
 /** A message from the server on `control`, or null for one this page does not know. */
 export function parseControl(raw: unknown): ControlMessage | null {
   const message = parseJson(raw);
   switch (message?.["type"]) {
     case "ack": {
       const id = text(message["id"]);
-      if (id === null) return null;
-      return {
-        type: "ack",
-        id,
-        instruction_id: text(message["instruction_id"]),
-        family: text(message["family"]),
-        edits: texts(message["edits"]),
-        known: typeof message["known"] === "boolean" ? message["known"] : null,
-        confidence: finite(message["confidence"]),
-        nearest: texts(message["nearest"]),
-      };
+      return id === null ? null : parseAck(message, id);
     }
     case "error":
       return {

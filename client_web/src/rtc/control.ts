@@ -23,6 +23,12 @@ export class Refused extends Error {
 /** The connection was gone before an answer came. */
 export class Unanswered extends Error {}
 
+/** Whoever a request can be put to. */
+export interface Asker {
+  /** @throws Refused with the server's reason, Unanswered where no answer comes any more */
+  ask(request: ControlRequest): Promise<Ack>;
+}
+
 export type ControlEvent = Receipt | Warning | StateChange | Edits | Recording;
 
 interface Waiting {
@@ -38,7 +44,7 @@ export interface Channel {
 }
 
 /** The ordered channel: requests answered by id, and what the server says unasked. */
-export class Control {
+export class Control implements Asker {
   private readonly waiting = new Map<string, Waiting>();
   private sent = 0;
 

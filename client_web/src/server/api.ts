@@ -14,13 +14,17 @@ export interface Model {
   readonly families: readonly Family[];
 }
 
-export interface OpenedSession {
+/** A session and how it is reached. */
+export interface SessionAddress {
   readonly id: string;
   readonly token: string;
-  readonly offerUrl: URL;
   readonly url: URL;
   /** The page that shows the edit and nothing else, as for OBS's Browser Source; it carries the token. */
   readonly viewUrl: URL;
+}
+
+export interface OpenedSession extends SessionAddress {
+  readonly offerUrl: URL;
   /** With credentials for this session. */
   readonly iceServers: readonly RTCIceServer[];
   /** Bits a second, of each picture that is sent. */
@@ -102,16 +106,26 @@ export class Api {
     const id = text(session?.["id"]);
     const token = text(session?.["token"]);
     if (session === null || id === null || token === null) throw new Unreachable();
-    const path = `v1/sessions/${encodeURIComponent(id)}`;
+    const address = this.session(id, token);
+    return {
+      ...address,
+      offerUrl: this.beside(
+        text(session["offer_url"]) ?? `v1/sessions/${encodeURIComponent(id)}/offer`,
+      ),
+      viewUrl: this.beside(text(session["view_url"]) ?? address.viewUrl.href),
+      iceServers: parseIceServers(session["ice_servers"]),
+      maxBitrate: finite(session["max_bitrate_bps"]),
+    };
+  }
+
+  /** Where a session is that somebody else has opened. */
+  session(id: string, token: string): SessionAddress {
     const view = `view#session=${encodeURIComponent(id)}&token=${encodeURIComponent(token)}`;
     return {
       id,
       token,
-      offerUrl: this.beside(text(session["offer_url"]) ?? `${path}/offer`),
-      url: this.beside(path),
-      viewUrl: this.beside(text(session["view_url"]) ?? view),
-      iceServers: parseIceServers(session["ice_servers"]),
-      maxBitrate: finite(session["max_bitrate_bps"]),
+      url: this.beside(`v1/sessions/${encodeURIComponent(id)}`),
+      viewUrl: this.beside(view),
     };
   }
 
@@ -154,7 +168,7 @@ export class Api {
   }
 
   /** Where a recording's file can be loaded from, by whoever has the address. */
-  recordedFile(session: OpenedSession, recordingId: string, name: string): URL {
+  recordedFile(session: SessionAddress, recordingId: string, name: string): URL {
     const url = new URL(
       `v1/recordings/${encodeURIComponent(recordingId)}/files/${encodeURIComponent(name)}`,
       this.http.base,

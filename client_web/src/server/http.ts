@@ -1,6 +1,6 @@
 /** Requests to the server beside the page, and the two ways they fail. */
 
-import { fields, listed, text } from "../messages/json";
+import { fields, listed, text, texts } from "../messages/json";
 
 /** The server did not answer at all, or something in between answered for it. */
 export class Unreachable extends Error {}
@@ -13,6 +13,8 @@ export class Problem extends Error {
     readonly detail: string,
     /** Seconds, from Retry-After; null if not given. */
     readonly retryAfterS: number | null,
+    /** Of an unknown instruction: what the model does know. */
+    readonly nearest: readonly string[] = [],
   ) {
     super(detail || title);
   }
@@ -50,6 +52,7 @@ export async function problem(response: Response): Promise<Error> {
     text(body?.["title"]) ?? (response.statusText || `Error ${response.status}`),
     text(body?.["detail"]) ?? "",
     Number.isFinite(retryAfter) ? retryAfter : null,
+    texts(body?.["nearest"]),
   );
 }
 

@@ -1,7 +1,7 @@
 import type { Ack, Place } from "../messages/control";
 import { type Family, tour } from "../server/suggestions";
 import { type Entry, isUnknown, objection } from "../visit/instructions";
-import type { Visit } from "../visit/visit";
+import type { Stay } from "../visit/stay";
 import { byId, create, focusToType, write } from "./dom";
 import { count, milliseconds } from "./format";
 import { InstructionBox } from "./instruction_box";
@@ -78,7 +78,7 @@ export class Composer {
     this.apply(text.trim(), place);
   }
 
-  show(visit: Visit): void {
+  show(visit: Stay): void {
     const { current } = visit.instructions;
     if (this.objected === null) {
       if (visit.refusal !== null) this.sayRefusal(visit.refusal);
@@ -96,7 +96,7 @@ export class Composer {
     this.submit(this.box.input.value, "top");
   }
 
-  private showUnknown(visit: Visit): void {
+  private showUnknown(visit: Stay): void {
     const { current } = visit.instructions;
     const halfKnown = current?.ack?.known === false;
     const warned = visit.warning?.code === "unknown_instruction" ? visit.warning.nearest : [];

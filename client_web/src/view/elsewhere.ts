@@ -1,4 +1,4 @@
-import type { OpenedSession } from "../server/api";
+import type { SessionAddress } from "../server/api";
 import { cameraCommand, isOfThisMachine, SeenAddress } from "../visit/elsewhere";
 import { Copying } from "./copying";
 import { byId, write } from "./dom";
@@ -10,7 +10,7 @@ export class ElsewhereView {
   private readonly address = new Copying("elsewhere-address", (words) => this.say(words));
   private readonly command = new Copying("elsewhere-command", (words) => this.say(words));
   private readonly seen = new SeenAddress();
-  private session: OpenedSession | null = null;
+  private session: SessionAddress | null = null;
 
   constructor() {
     this.opener.addEventListener("click", () => this.open());
@@ -30,7 +30,7 @@ export class ElsewhereView {
   }
 
   /** @param session the present connection's, null without one */
-  show(session: OpenedSession | null): void {
+  show(session: SessionAddress | null): void {
     this.session = session;
     this.settle();
   }

@@ -1,7 +1,7 @@
 import type { Place } from "../messages/control";
 import type { Family } from "../server/suggestions";
 import type { Remedy, Trouble } from "../troubles";
-import type { Visit } from "../visit/visit";
+import type { Stay } from "../visit/stay";
 import { Composer } from "./composer";
 import { byId } from "./dom";
 import { ElsewhereView } from "./elsewhere";
@@ -22,7 +22,7 @@ export interface LiveActions extends ToolActions {
   remedy(remedy: Remedy): void;
 }
 
-/** The live half of the page. Shows a `Visit`, never changes one. */
+/** The live half of the page. Shows a `Stay`, never changes one. */
 export class LiveView {
   private readonly stage: Stage;
   private readonly composer: Composer;
@@ -73,16 +73,15 @@ export class LiveView {
     this.stage.setMirrored(mirrored);
   }
 
-  show(visit: Visit, sourceTrouble: Trouble | null): void {
+  show(visit: Stay, sourceTrouble: Trouble | null): void {
     this.stage.show(visit);
     this.composer.show(visit);
     this.tools.show(visit);
     this.history.show(visit.instructions.entries);
     this.stack.show(visit.wanted.edits);
     this.recording.show(visit, performance.now());
-    this.elsewhere.show(visit.link?.session ?? null);
-    const statistics = visit.link?.statistics;
-    this.telemetry.show(statistics?.stats ?? null, statistics?.measured ?? null, performance.now());
+    this.elsewhere.show(visit.session);
+    this.telemetry.show(visit.stats, visit.measured, performance.now());
     this.trouble.show(sourceTrouble ?? visit.trouble, sourceTrouble ? null : visit.retryAt);
   }
 }

@@ -1,6 +1,6 @@
 import type { Recording } from "../messages/control";
+import type { Stay } from "../visit/stay";
 import type { RecordedFile } from "../visit/take";
-import type { Visit } from "../visit/visit";
 import { byId, create, write } from "./dom";
 
 const NAMES: Readonly<Record<string, string>> = {
@@ -20,9 +20,9 @@ export class RecordingView {
     this.button.addEventListener("click", () => toggle(this.original.checked));
   }
 
-  show(visit: Visit, now: number): void {
+  show(visit: Stay, now: number): void {
     const { since, recording, files } = visit.take;
-    this.button.disabled = visit.link === null || !visit.pictured;
+    this.button.disabled = visit.session === null || !visit.pictured;
     this.button.dataset["state"] = since === null ? "idle" : "recording";
     this.original.disabled = since !== null;
     write(

@@ -1,5 +1,5 @@
 import type { ServerCondition } from "../server/watch";
-import type { Visit } from "../visit/visit";
+import type { Stay } from "../visit/stay";
 import { byId, write } from "./dom";
 
 export type Tone = "quiet" | "good" | "bad";
@@ -28,7 +28,7 @@ export function serverWords(condition: ServerCondition): [string, Tone] {
 }
 
 /** How the visit stands, for that line. */
-export function visitWords({ state, trouble }: Visit): [string, Tone] {
+export function visitWords({ state, trouble }: Stay): [string, Tone] {
   switch (state) {
     case "connecting":
       return ["Connecting…", "quiet"];

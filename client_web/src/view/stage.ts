@@ -1,4 +1,4 @@
-import type { Visit } from "../visit/visit";
+import type { Stay } from "../visit/stay";
 import { holdToCompare } from "./compare";
 import { byId, write } from "./dom";
 
@@ -9,6 +9,7 @@ export class Stage {
   private readonly stage = byId("stage", HTMLDivElement);
   private readonly compareButton = byId("compare", HTMLButtonElement);
   private comparing = false;
+  private hasOriginal = false;
 
   constructor(goOn: () => void) {
     holdToCompare(this.compareButton, [this.edited, this.original], (on) => this.compare(on));
@@ -19,7 +20,7 @@ export class Stage {
     this.takeShape();
   }
 
-  show(visit: Visit): void {
+  show(visit: Stay): void {
     this.source(visit);
     this.veil(visit);
     byId("bypass-tag", HTMLParagraphElement).hidden = visit.wanted.edits?.bypassed !== true;
@@ -31,7 +32,7 @@ export class Stage {
   }
 
   compare(on: boolean): void {
-    if (on === this.comparing) return;
+    if (on === this.comparing || (on && !this.hasOriginal)) return;
     this.comparing = on;
     this.compareButton.setAttribute("aria-pressed", String(on));
     this.stage.classList.toggle("comparing", on);
@@ -46,11 +47,11 @@ export class Stage {
     this.stage.classList.add("flash");
   }
 
-  private source(visit: Visit): void {
-    if (this.original.srcObject !== visit.source.stream) {
-      this.original.srcObject = visit.source.stream;
-    }
-    const needed = this.comparing || !visit.pictured;
+  private source(visit: Stay): void {
+    const stream = visit.source?.stream ?? null;
+    this.hasOriginal = stream !== null;
+    if (this.original.srcObject !== stream) this.original.srcObject = stream;
+    const needed = this.hasOriginal && (this.comparing || !visit.pictured);
     if (needed && this.original.paused) {
       void this.original.play().catch(() => {
         // Interrupted by pause() or by another source; either is what is wanted now.
@@ -60,11 +61,12 @@ export class Stage {
     this.stage.classList.toggle("unpictured", !visit.pictured);
   }
 
-  private veil(visit: Visit): void {
+  private veil(visit: Stay): void {
     const waiting = visit.state === "connecting" && visit.trouble === null;
     byId("veil", HTMLDivElement).hidden = !waiting;
     if (waiting) {
-      const words = visit.link === null ? "Connecting…" : "Connected. Waiting for the first frame…";
+      const words =
+        visit.session === null ? "Connecting…" : "Connected. Waiting for the first frame…";
       write(byId("veil-words", HTMLParagraphElement), words);
     }
     this.stage.dataset["state"] = visit.state;

@@ -1,6 +1,6 @@
 import type { ControlRequest } from "../messages/control";
 import { recall, remember } from "../remembered";
-import type { Visit } from "../visit/visit";
+import type { Stay } from "../visit/stay";
 import { byId, write } from "./dom";
 
 /** What the tools under the video ask for. */
@@ -40,7 +40,7 @@ export class Tools {
     this.actions.setFrozen(!this.frozen);
   }
 
-  show({ wanted }: Visit): void {
+  show({ wanted }: Stay): void {
     this.frozen = wanted.frozen;
     const percent = Math.round(wanted.strength * 100);
     if (document.activeElement !== this.strength) this.strength.value = String(percent);

@@ -2,6 +2,7 @@
 
 import { parseStats, type Stats } from "../messages/stats";
 import { ConnectionFailed } from "../rtc/peer";
+import { untilStill } from "../rtc/pictures";
 import { askedToWaitS, type Viewing, watch } from "../rtc/whep";
 import { Backoff } from "../server/backoff";
 import { Unreachable } from "../server/http";
@@ -9,11 +10,6 @@ import { byId, write } from "../view/dom";
 import { hudWords } from "../view/hud";
 import { readViewerAddress, whepEndpoint } from "./address";
 
-/** A picture is sent at least every half second, also a held one. */
-const STILL_MS = 5_000;
-/** Who came before the picture waits longer for it than who lost it. */
-const FIRST_PICTURE_MS = 30_000;
-const CHECK_MS = 100;
 const STATS_TIMEOUT_MS = 2_000;
 
 const base = new URL(".", document.baseURI);
@@ -60,19 +56,10 @@ async function show({ connection, stream }: Viewing): Promise<void> {
     video.muted = true;
     return video.play().catch(() => {});
   });
-  let [shown, movedAt] = [0, performance.now()];
-  for (;;) {
-    await new Promise((resolve) => setTimeout(resolve, CHECK_MS));
-    const frames = video.getVideoPlaybackQuality().totalVideoFrames;
-    if (frames > shown) {
-      [shown, movedAt] = [frames, performance.now()];
-      document.body.dataset["state"] = "live";
-      backoff.reset();
-    }
-    const patienceMs = shown > 0 ? STILL_MS : FIRST_PICTURE_MS;
-    const { connectionState } = connection;
-    if (connectionState === "failed" || performance.now() - movedAt > patienceMs) return;
-  }
+  await untilStill(video, connection, () => {
+    document.body.dataset["state"] = "live";
+    backoff.reset();
+  });
 }
 
 async function tell(): Promise<void> {

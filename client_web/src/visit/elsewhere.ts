@@ -1,9 +1,9 @@
 /** How a session's edit is had besides the page, and whether the visitor has seen the present one's address. */
 
-import type { OpenedSession } from "../server/api";
+import type { SessionAddress } from "../server/api";
 
 /** What shows a session as a camera that video calls list, typed in Afterimage's folder (`server/camera/command.py`). */
-export function cameraCommand({ url, token }: Pick<OpenedSession, "url" | "token">): string {
+export function cameraCommand({ url, token }: Pick<SessionAddress, "url" | "token">): string {
   // Joined by "=": a token may begin with a dash, and would be taken for an option.
   return `.venv/bin/afterimage camera --session ${shellWord(url.href)} --token=${shellWord(token)}`;
 }

@@ -1,7 +1,7 @@
 /** What the visitor has said, from Enter to the first picture that shows it. */
 
 import type { Ack, Place, Receipt } from "../messages/control";
-import { type Control, Refused, Unanswered } from "../rtc/control";
+import { type Asker, Refused, Unanswered } from "../rtc/control";
 import { atOrAfter } from "../rtc/rtp";
 import type { Shown } from "../rtc/statistics";
 import { sentence } from "./trouble";
@@ -77,19 +77,19 @@ export class Instructions {
     return this.entries.find((entry) => entry.text === text) ?? newEntry(text);
   }
 
-  /** @param control null while there is no connection: the instruction then waits for one */
-  async send(entry: Entry, control: Control | null, strength: number, place: Place): Promise<void> {
+  /** @param asker null while there is no connection: the instruction then waits for one */
+  async send(entry: Entry, asker: Asker | null, strength: number, place: Place): Promise<void> {
     entry.askedAt = performance.now();
     entry.ack = null;
     entry.problem = null;
     entry.nearest = [];
     entry.receipt = null;
     entry.shownAfterMs = null;
-    entry.status = control === null ? "queued" : "sending";
+    entry.status = asker === null ? "queued" : "sending";
     this.onChange();
-    if (control === null) return;
+    if (asker === null) return;
     try {
-      entry.ack = await control.ask({ type: "instruction", text: entry.text, strength, place });
+      entry.ack = await asker.ask({ type: "instruction", text: entry.text, strength, place });
       // The receipt may have overtaken the continuation of this await.
       if (entry.status === "sending") entry.status = "accepted";
     } catch (error) {

@@ -1,6 +1,5 @@
 import type { Recording } from "../messages/control";
-import type { Api } from "../server/api";
-import type { Link } from "./link";
+import type { Api, SessionAddress } from "../server/api";
 
 /** Written as soon as a picture has left, so not yet named when a recording begins. */
 const EDITED = "edited.mp4";
@@ -20,29 +19,33 @@ export class Take {
 
   constructor(private readonly api: Api) {}
 
-  hear(recording: Recording, link: Link | null): void {
+  hear(recording: Recording, session: SessionAddress | null): void {
     this.recording = recording;
     this.since = recording.state === "recording" ? performance.now() : null;
     this.files.length = 0;
-    if (recording.state === "recording" || link === null) return;
+    if (recording.state === "recording" || session === null) return;
     for (const name of recording.files) {
-      this.files.push({ name, url: this.api.recordedFile(link.session, recording.id, name) });
+      this.files.push({ name, url: this.api.recordedFile(session, recording.id, name) });
     }
   }
 
   /** The connection is gone: the server ends the recording by itself and keeps it, but nobody tells of it any more. */
-  lose(link: Link | null): void {
-    this.assume("interrupted", "the connection was lost", link);
+  lose(session: SessionAddress | null): void {
+    this.assume("interrupted", "the connection was lost", session);
   }
 
   /** The visitor leaves, which ends the recording; nobody waits to be told so. */
-  leave(link: Link | null): void {
-    this.assume("ended", null, link);
+  leave(session: SessionAddress | null): void {
+    this.assume("ended", null, session);
   }
 
-  private assume(state: Recording["state"], reason: string | null, link: Link | null): void {
+  private assume(
+    state: Recording["state"],
+    reason: string | null,
+    session: SessionAddress | null,
+  ): void {
     if (this.since === null || this.recording === null) return;
     const files = [...new Set([EDITED, ...this.recording.files])];
-    this.hear({ ...this.recording, state, reason, duration_s: null, files }, link);
+    this.hear({ ...this.recording, state, reason, duration_s: null, files }, session);
   }
 }

@@ -1,7 +1,8 @@
 import type { ControlRequest, Place, SessionState, Warning } from "../messages/control";
+import type { Stats } from "../messages/stats";
 import { Control, type ControlEvent, Refused, Unanswered } from "../rtc/control";
 import { connect, hintMotion, type Peer } from "../rtc/peer";
-import { type Shown, Statistics } from "../rtc/statistics";
+import { type Measured, type Shown, Statistics } from "../rtc/statistics";
 import type { Api, OpenedSession } from "../server/api";
 import { Backoff } from "../server/backoff";
 import { Problem } from "../server/http";
@@ -9,18 +10,11 @@ import type { Source } from "../sources/camera";
 import { describe, type Trouble } from "../troubles";
 import { type Entry, Instructions } from "./instructions";
 import { type Link, lost } from "./link";
+import { Pause } from "./pause";
+import type { Stay, VisitState } from "./stay";
 import { Take } from "./take";
 import { ModelFailed, sentence, troubleOf, Warming } from "./trouble";
 import { Wanted } from "./wanted";
-
-export type VisitState =
-  | "connecting"
-  | "live"
-  | "frozen"
-  | "degraded"
-  /** Something is in the way; the page tries again by itself, or says what to do. */
-  | "waiting"
-  | "ended";
 
 /** How long the connection outlives the request to end its session. */
 const CLOSING_MS = 300;
@@ -31,25 +25,21 @@ const WARMING_RETRY_MS = 1_000;
  *
  * Reads as a loop (`run`): open a session, live in it until it ends, wait a little, open the next.
  */
-export class Visit {
+export class Visit implements Stay {
   state: VisitState = "connecting";
   trouble: Trouble | null = null;
-  /** performance.now() of the next attempt; null when none is planned. */
-  retryAt: number | null = null;
   warning: Warning | null = null;
   readonly wanted = new Wanted();
   readonly instructions: Instructions;
   readonly take: Take;
   reconnects = 0;
-  /** What the server last refused besides an instruction. */
   refusal: string | null = null;
   link: Link | null = null;
-  /** Whether the present connection has shown a picture yet. */
   pictured = false;
 
   private readonly leaving = new AbortController();
   private readonly backoff = new Backoff();
-  private hurry: (() => void) | null = null;
+  private readonly pause = new Pause();
   private serverState: SessionState | null = null;
   private linkEnd = new AbortController();
 
@@ -62,6 +52,22 @@ export class Visit {
   ) {
     this.instructions = new Instructions(onChange);
     this.take = new Take(api);
+  }
+
+  get retryAt(): number | null {
+    return this.pause.until;
+  }
+
+  get session(): OpenedSession | null {
+    return this.link?.session ?? null;
+  }
+
+  get stats(): Stats | null {
+    return this.link?.statistics.stats ?? null;
+  }
+
+  get measured(): Measured | null {
+    return this.link?.statistics.measured ?? null;
   }
 
   /** Stay until `end`; never throws for what the visitor can be told instead. */
@@ -86,7 +92,6 @@ export class Visit {
     }
   }
 
-  /** @param place in the place of all instructions, or on top of them */
   apply(text: string, place: Place = "alone"): void {
     const entry = this.instructions.add(text, place);
     const strength = this.wanted.strengthAt(place);
@@ -115,18 +120,12 @@ export class Visit {
     return entry.ack?.instruction_id ?? null;
   }
 
-  /** Begin to record, or end it. */
   toggleRecording(original: boolean): void {
     void this.tell(
       this.take.since === null ? { type: "record", original } : { type: "stop_recording" },
     );
   }
 
-  /**
-   * Ask for anything but an instruction; a refusal is kept for the visitor to read.
-   *
-   * Resolves once it is answered, or cannot be any more.
-   */
   async tell(request: ControlRequest): Promise<void> {
     this.refusal = null;
     try {
@@ -148,13 +147,13 @@ export class Visit {
   }
 
   retryNow(): void {
-    this.hurry?.();
+    this.pause.cut();
   }
 
   end(): void {
-    this.take.leave(this.link);
+    this.take.leave(this.session);
     this.leaving.abort();
-    this.hurry?.();
+    this.pause.cut();
     this.linkEnd.abort();
     this.source.close();
     // Its last picture would show through under the next visit's first.
@@ -184,7 +183,8 @@ export class Visit {
       await this.live(session, peer);
     } finally {
       // Before the connection closes, so that the server hears it from us and not from the silence.
-      await Promise.race([this.api.closeSession(session), pause(CLOSING_MS)]);
+      const patience = new Promise((resolve) => setTimeout(resolve, CLOSING_MS));
+      await Promise.race([this.api.closeSession(session), patience]);
       this.drop();
       peer?.connection.close();
     }
@@ -223,22 +223,14 @@ export class Visit {
   private async wait(trouble: Trouble, ms: number): Promise<void> {
     this.trouble = trouble;
     this.state = "waiting";
-    this.retryAt = trouble.retries ? performance.now() + ms : null;
+    const over = this.pause.take(trouble.retries ? ms : null);
     this.onChange();
-    await new Promise<void>((resolve) => {
-      const timer = trouble.retries ? setTimeout(resolve, ms) : undefined;
-      this.hurry = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-    this.hurry = null;
-    this.retryAt = null;
+    await over;
     this.onChange();
   }
 
   private drop(): void {
-    this.take.lose(this.link);
+    this.take.lose(this.session);
     this.link?.statistics.close();
     this.link?.control.abandon();
     this.link = null;
@@ -266,7 +258,7 @@ export class Visit {
         this.settleState();
         break;
       case "recording":
-        this.take.hear(event, this.link);
+        this.take.hear(event, this.session);
         break;
     }
     this.onChange();
@@ -296,8 +288,4 @@ export class Visit {
     }
     this.onChange();
   }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -1,9 +1,8 @@
 import { expect, it } from "vitest";
 import type { Recording } from "../../src/messages/control";
-import { Api, type OpenedSession } from "../../src/server/api";
+import { Api, type SessionAddress } from "../../src/server/api";
 import { Http } from "../../src/server/http";
 import { recordedWords } from "../../src/view/recording";
-import type { Link } from "../../src/visit/link";
 import { Take } from "../../src/visit/take";
 
 const BEGUN: Recording = {
@@ -14,7 +13,7 @@ const BEGUN: Recording = {
   duration_s: 0,
   files: ["instructions.jsonl"],
 };
-const LINK = { session: { token: "t" } as OpenedSession } as Link;
+const SESSION = { token: "t" } as SessionAddress;
 
 function take(): Take {
   return new Take(new Api(new Http(new URL("http://localhost/"), null)));
@@ -22,8 +21,8 @@ function take(): Take {
 
 it("says what became of a recording whose connection was lost, and where it is", () => {
   const taken = take();
-  taken.hear(BEGUN, LINK);
-  taken.lose(LINK);
+  taken.hear(BEGUN, SESSION);
+  taken.lose(SESSION);
   expect(taken.since).toBeNull();
   expect(taken.recording && recordedWords(taken.recording)).toBe(
     "Recorded. It ended early: the connection was lost.",
@@ -37,8 +36,8 @@ it("says what became of a recording whose connection was lost, and where it is",
 it("keeps what is said of one that had ended before", () => {
   const taken = take();
   const ended: Recording = { ...BEGUN, state: "ended", reason: "stopped", duration_s: 2.5 };
-  taken.hear(ended, LINK);
-  taken.lose(LINK);
+  taken.hear(ended, SESSION);
+  taken.lose(SESSION);
   expect(taken.recording).toEqual(ended);
   expect(recordedWords(ended)).toBe("Recorded 2.5 s.");
   expect(taken.files).toHaveLength(1);
@@ -46,8 +45,8 @@ it("keeps what is said of one that had ended before", () => {
 
 it("names the files of a recording that the visitor's leaving ends", () => {
   const taken = take();
-  taken.hear(BEGUN, LINK);
-  taken.leave(LINK);
+  taken.hear(BEGUN, SESSION);
+  taken.leave(SESSION);
   expect(taken.since).toBeNull();
   expect(taken.recording && recordedWords(taken.recording)).toBe("Recorded.");
   expect(taken.files.map(({ name }) => name)).toEqual(["edited.mp4", "instructions.jsonl"]);
