@@ -16,9 +16,12 @@ import { LiveView } from "./view/live";
 import { PresetsView } from "./view/presets";
 import { serverWords, showServer, visitWords } from "./view/server_line";
 import { fillCameraPickers, fillSizePickers, StartView, setChosenSize } from "./view/start";
+import { SteerDialog } from "./view/steer";
 import { TokenDialog } from "./view/token";
+import type { Stay } from "./visit/stay";
+import { Steering } from "./visit/steering";
 import { Visit } from "./visit/visit";
-import { readAddress, withoutToken } from "./wishes";
+import { readAddress, steeringAddress, withoutToken } from "./wishes";
 
 const TOKEN_KEY = "afterimage.token";
 const PRESET_TRANSITION_MS = 600;
@@ -35,7 +38,7 @@ const http = new Http(
   wanted.token ?? recall("sessionStorage", TOKEN_KEY),
 );
 const api = new Api(http);
-let visit: Visit | null = null;
+let visit: Stay | null = null;
 
 const live = new LiveView({
   apply: (text, place) => visit?.apply(text, place),
@@ -53,12 +56,13 @@ const start = new StartView({
   chooseFile: () => files.choose(),
   remedy,
 });
-const sources = new Sources(start, { visit: () => visit, enter, changed: sourceChanged });
+const sources = new Sources(start, { visit: ownVisit, enter, changed: sourceChanged });
 const files = new FileChooser((file) => void sources.begin("file", file));
 const checkView = new CheckView((onFinding, signal) =>
-  checkConnection(api, visit?.source.kind === "camera", onFinding, signal),
+  checkConnection(api, visit?.source?.kind === "camera", onFinding, signal),
 );
 const tokenDialog = new TokenDialog(takeToken);
+const steerDialog = new SteerDialog(steer);
 const server = new ServerWatch(api, {
   show: (condition) => showServer(...serverWords(condition)),
   visited: () => visit !== null,
@@ -71,12 +75,35 @@ installHook(() => ({ visit, sourceTrouble: sources.trouble?.kind ?? null }));
 
 function enter(source: Source, size: Size): void {
   setChosenSize(size);
-  visit = new Visit(api, live.edited, source, start.chosenModel, render);
-  if (start.instruction !== "") visit.apply(start.instruction);
+  const own = new Visit(api, live.edited, source, start.chosenModel, render);
+  if (start.instruction !== "") own.apply(start.instruction);
+  begin(own);
+  void own.run();
+}
+
+/** Watch and steer what something else sends with this token. */
+function steer(token: string): void {
+  history.replaceState(null, "", steeringAddress(new URL(location.href), token));
+  const steering = new Steering(http, api, live.edited, token, render);
+  begin(steering);
+  live.setMirrored(false);
+  void steering.run();
+}
+
+function begin(stay: Stay): void {
+  visit?.end();
+  visit = stay;
+  const [sender, leaveWord] = stay.source === null ? ["other", "Leave"] : ["page", "Stop"];
+  document.body.dataset["sender"] = sender;
+  write(byId("leave-word", HTMLSpanElement), leaveWord);
   showView("live");
   live.begin();
   presets.begin();
-  void visit.run();
+}
+
+/** The visit with a picture of the page's own. */
+function ownVisit(): Visit | null {
+  return visit instanceof Visit ? visit : null;
 }
 
 function leave(): void {
@@ -84,6 +111,9 @@ function leave(): void {
   if (visit !== null) {
     visit.end();
     start.showRecorded(visit.take);
+  }
+  if (visit instanceof Steering) {
+    history.replaceState(null, "", steeringAddress(new URL(location.href), null));
   }
   visit = null;
   showView("start");
@@ -102,8 +132,9 @@ function showView(view: "start" | "live"): void {
 /** @param opened the new source; null where the old one only got into or out of trouble */
 function sourceChanged(opened: Source | null): void {
   if (opened !== null) live.setMirrored(opened.mirrored);
-  if (visit === null) return;
-  const { kind, label, track } = visit.source;
+  const own = ownVisit();
+  if (own === null) return;
+  const { kind, label, track } = own.source;
   write(byId("source-name", HTMLParagraphElement), label);
   void fillCameraPickers(kind === "camera" ? (track.getSettings().deviceId ?? null) : null);
   render();
@@ -123,7 +154,8 @@ function remedy(what: Remedy): void {
       else visit.retryNow();
       return;
     case "token":
-      tokenDialog.open(http.token !== null);
+      if (visit instanceof Steering) steerDialog.open();
+      else tokenDialog.open(http.token !== null);
       return;
     case "stop":
       leave();
@@ -177,13 +209,15 @@ function takeToken(token: string): void {
 function listen(): void {
   byId("leave", HTMLButtonElement).addEventListener("click", leave);
   byId("open-check", HTMLButtonElement).addEventListener("click", () => checkView.open());
+  byId("open-steer", HTMLButtonElement).addEventListener("click", () => steerDialog.open());
   byId("live-demo", HTMLButtonElement).addEventListener("click", () => void sources.begin("demo"));
   byId("live-file", HTMLButtonElement).addEventListener("click", () => files.choose());
   byId("live-camera", HTMLSelectElement).addEventListener("change", () => {
     void sources.begin("camera");
   });
   byId("live-size", HTMLSelectElement).addEventListener("change", () => {
-    if (visit !== null) void sources.begin(visit.source.kind);
+    const own = ownVisit();
+    if (own !== null) void sources.begin(own.source.kind);
   });
   byId("start-model", HTMLSelectElement).addEventListener("change", () => learn(server.models));
 
@@ -215,7 +249,8 @@ function arrive(): void {
     return;
   }
   void server.check();
-  if (wanted.autostart) void sources.begin(wanted.source ?? "demo");
+  if (wanted.steer !== null) steer(wanted.steer);
+  else if (wanted.autostart) void sources.begin(wanted.source ?? "demo");
 }
 
 arrive();

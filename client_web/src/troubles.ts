@@ -19,6 +19,7 @@ export type TroubleKind =
   | "no-webrtc"
   | "connection-failed"
   | "connection-lost"
+  | "nothing-sent"
   | "unforeseen";
 
 /** What a visitor can do about it; the page turns each into a button. */
@@ -129,6 +130,13 @@ export function describe(kind: TroubleKind, detail = ""): Trouble {
         "The model is warming up",
         detail || "It starts in a moment, and your picture with it.",
         ["stop"],
+        true,
+      );
+    case "nothing-sent":
+      return say(
+        "Nothing comes in yet",
+        "Start streaming in OBS, or whatever sends, with the bearer token that was given here. The edit shows as soon as its picture comes.",
+        ["retry", "token", "stop"],
         true,
       );
     case "model-failed":

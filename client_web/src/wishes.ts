@@ -7,6 +7,8 @@ export interface Wanted {
   readonly size: Size | null;
   readonly autostart: boolean;
   readonly token: string | null;
+  /** The token of a sender whose edit is to be steered. */
+  readonly steer: string | null;
 }
 
 function length(text: string | null): number | null {
@@ -27,7 +29,15 @@ export function readAddress(address: URL): Wanted {
     size: width === null || height === null ? null : { width, height },
     autostart: query.get("autostart") === "1",
     token: behindHash.get("token") ?? query.get("token"),
+    steer: behindHash.get("steer") || null,
   };
+}
+
+/** The page's address that steers what comes with a sender's token, or nothing. */
+export function steeringAddress(address: URL, token: string | null): URL {
+  const steering = new URL(address);
+  steering.hash = token === null ? "" : new URLSearchParams({ steer: token }).toString();
+  return steering;
 }
 
 /** The same address without the token, to show in the address bar. */

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { readAddress, withoutToken } from "../src/wishes";
+import { readAddress, steeringAddress, withoutToken } from "../src/wishes";
 
 const read = (tail: string) => readAddress(new URL(`http://localhost/${tail}`));
 
@@ -10,6 +10,7 @@ it("reads what the address asks for", () => {
     size: { width: 320, height: 240 },
     autostart: true,
     token: null,
+    steer: null,
   });
 });
 
@@ -20,6 +21,7 @@ it("ignores what makes no sense", () => {
     size: null,
     autostart: false,
     token: null,
+    steer: null,
   });
 });
 
@@ -30,4 +32,11 @@ it("takes a token from behind the hash or from the query, and hides it", () => {
     "http://localhost/?source=demo",
   );
   expect(withoutToken(new URL("http://localhost/#token=b")).hash).toBe("");
+});
+
+it("steers what comes with a sender's token by an address that can be kept", () => {
+  const address = steeringAddress(new URL("http://localhost/#old"), "a b&c");
+  expect(readAddress(address).steer).toBe("a b&c");
+  expect(steeringAddress(address, null).href).toBe("http://localhost/");
+  expect(read("#steer=").steer).toBeNull();
 });

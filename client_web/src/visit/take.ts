@@ -39,6 +39,13 @@ export class Take {
     this.assume("ended", null, session);
   }
 
+  /** Of a recording under way: it goes on, and nobody here hears of it any more. */
+  forget(): void {
+    if (this.since === null) return;
+    this.recording = null;
+    this.since = null;
+  }
+
   private assume(
     state: Recording["state"],
     reason: string | null,

@@ -11,7 +11,7 @@ import { describe, type Trouble } from "../troubles";
 import { type Entry, Instructions } from "./instructions";
 import { type Link, lost } from "./link";
 import { Pause } from "./pause";
-import type { Stay, VisitState } from "./stay";
+import { pictureState, type Stay, type VisitState } from "./stay";
 import { Take } from "./take";
 import { ModelFailed, sentence, troubleOf, Warming } from "./trouble";
 import { Wanted } from "./wanted";
@@ -282,9 +282,7 @@ export class Visit implements Stay {
       if (this.state !== "waiting") this.state = "connecting";
     } else {
       this.trouble = null;
-      if (this.wanted.frozen || this.serverState === "frozen") this.state = "frozen";
-      else if (this.serverState === "degraded") this.state = "degraded";
-      else this.state = "live";
+      this.state = pictureState(this.wanted.frozen, this.serverState);
     }
     this.onChange();
   }

@@ -1,0 +1,119 @@
+/** A session asked and heard over REST, by whoever has its token and not its data channels. */
+
+import { type Ack, type ControlRequest, parseAck, parseControl } from "../messages/control";
+import { fields } from "../messages/json";
+import type { Stats } from "../messages/stats";
+import { parseTelemetry } from "../messages/telemetry";
+import { type Asker, type ControlEvent, Refused, Unanswered } from "../rtc/control";
+import type { SessionAddress } from "./api";
+import { type Http, json, Problem, Unreachable } from "./http";
+
+const EVENTS = ["state", "edits", "receipt", "warning", "recording"];
+
+export class SessionCalls implements Asker {
+  private readonly events: EventSource;
+  private turn: Promise<unknown> = Promise.resolve();
+  /** The instruction applied last, which the strength is for. */
+  private top: string | null = null;
+  private recording: string | null = null;
+
+  constructor(
+    private readonly http: Http,
+    private readonly session: SessionAddress,
+    private readonly heard: (event: ControlEvent) => void,
+    private readonly told: (stats: Stats) => void,
+  ) {
+    const address = new URL(`${session.url.href}/events`);
+    // An EventSource sends no headers.
+    address.searchParams.set("token", session.token);
+    this.events = new EventSource(address);
+    for (const name of EVENTS) {
+      this.events.addEventListener(name, (event) => this.hear(event.data));
+    }
+    this.events.addEventListener("telemetry", (event) => {
+      const message = parseTelemetry(event.data);
+      if (message?.type === "stats") this.told(message.stats);
+    });
+  }
+
+  /** One after the other: calls beside each other may overtake. */
+  ask(request: ControlRequest): Promise<Ack> {
+    const answered = this.turn.then(() => this.call(request));
+    this.turn = answered.catch(() => {});
+    return answered;
+  }
+
+  close(): void {
+    this.events.close();
+  }
+
+  private hear(raw: unknown): void {
+    const message = parseControl(raw);
+    if (message === null || message.type === "ack" || message.type === "error") return;
+    if (message.type === "edits") this.top = message.layers.at(-1)?.instruction_id ?? null;
+    if (message.type === "recording") {
+      this.recording = message.state === "recording" ? message.id : null;
+    }
+    this.heard(message);
+  }
+
+  private async call(request: ControlRequest): Promise<Ack> {
+    const { type, ...asked } = request;
+    switch (request.type) {
+      case "instruction":
+        return this.send("POST", "/instructions", asked);
+      case "layer": {
+        const { instruction_id, type: _, ...change } = request;
+        return this.send("PATCH", layer(instruction_id), change);
+      }
+      case "remove":
+        return this.send("DELETE", layer(request.instruction_id));
+      case "strength":
+        // With nothing on the stack there is nothing it could be of.
+        if (this.top === null) return parseAck(null, "");
+        return this.send("PATCH", layer(this.top), { strength: request.value });
+      case "undo":
+      case "redo":
+        return this.send("POST", `/${type}`);
+      case "clear":
+        return this.send("PUT", "/instructions", { layers: [] });
+      case "bypass":
+      case "freeze":
+        return this.send(
+          "PATCH",
+          "",
+          request.type === "bypass" ? { bypassed: request.bypassed } : { frozen: request.frozen },
+        );
+      case "preset":
+        return this.send("POST", "/preset", asked);
+      case "record":
+        return this.send("POST", "/recordings", asked);
+      case "stop_recording":
+        if (this.recording === null) return parseAck(null, "");
+        return this.send("POST", `v1/recordings/${encodeURIComponent(this.recording)}/stop`);
+      case "ping":
+        return this.send("GET", "");
+    }
+  }
+
+  /** @param path of the session where it is empty or begins with a slash, else of the server */
+  private async send(method: string, path: string, body?: object): Promise<Ack> {
+    const ofSession = path === "" || path.startsWith("/");
+    try {
+      const response = await this.http.call(ofSession ? this.session.url.href + path : path, {
+        method,
+        bearer: this.session.token,
+        ...(body === undefined ? {} : { type: "application/json", body: JSON.stringify(body) }),
+      });
+      return parseAck(fields(response.status === 204 ? null : await json(response)), "");
+    } catch (error) {
+      if (error instanceof Unreachable) throw new Unanswered();
+      if (!(error instanceof Problem)) throw error;
+      throw new Refused(String(error.status), error.detail || error.title, error.nearest);
+    }
+  }
+}
+
+function layer(instructionId: string): string {
+  return `/instructions/${encodeURIComponent(instructionId)}`;
+}

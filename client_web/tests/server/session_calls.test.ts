@@ -1,0 +1,146 @@
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import type { ControlRequest } from "../../src/messages/control";
+import { type ControlEvent, Refused, Unanswered } from "../../src/rtc/control";
+import { Api } from "../../src/server/api";
+import { Http } from "../../src/server/http";
+import { SessionCalls } from "../../src/server/session_calls";
+
+const http = new Http(new URL("http://localhost/below/"), "the server's");
+const session = new Api(http).session("a/b", "t&");
+
+class Events extends EventTarget {
+  static address: URL;
+
+  constructor(address: URL) {
+    super();
+    Events.address = address;
+    say = (message) => {
+      const name = message["type"] === "stats" ? "telemetry" : String(message["type"]);
+      this.dispatchEvent(new MessageEvent(name, { data: JSON.stringify({ v: 1, ...message }) }));
+    };
+  }
+}
+
+let say: (message: Record<string, unknown>) => void;
+let asked: Request[];
+let answer: () => Response | Promise<Response>;
+let heard: ControlEvent[];
+let calls: SessionCalls;
+
+beforeEach(() => {
+  asked = [];
+  heard = [];
+  answer = () => Response.json({});
+  vi.stubGlobal("EventSource", Events);
+  vi.stubGlobal("fetch", (url: URL, request: RequestInit) => {
+    asked.push(new Request(url, { ...request, signal: null }));
+    return Promise.resolve(answer());
+  });
+  calls = new SessionCalls(
+    http,
+    session,
+    (event) => heard.push(event),
+    () => {},
+  );
+});
+
+afterEach(() => vi.unstubAllGlobals());
+
+const layer = { instruction_id: "i/1", text: "night", strength: 1, enabled: true };
+
+it.each<[ControlRequest, string, string, unknown]>([
+  [
+    { type: "instruction", text: "make it night", strength: 0.5, place: "top" },
+    "POST",
+    "/instructions",
+    { text: "make it night", strength: 0.5, place: "top" },
+  ],
+  [
+    { type: "layer", instruction_id: "i/1", enabled: false },
+    "PATCH",
+    "/instructions/i%2F1",
+    { enabled: false },
+  ],
+  [
+    { type: "layer", instruction_id: "i/1", position: 1 },
+    "PATCH",
+    "/instructions/i%2F1",
+    { position: 1 },
+  ],
+  [{ type: "remove", instruction_id: "i/1" }, "DELETE", "/instructions/i%2F1", null],
+  [{ type: "strength", value: 0.3 }, "PATCH", "/instructions/i%2F1", { strength: 0.3 }],
+  [{ type: "undo" }, "POST", "/undo", null],
+  [{ type: "redo" }, "POST", "/redo", null],
+  [{ type: "clear" }, "PUT", "/instructions", { layers: [] }],
+  [{ type: "bypass", bypassed: true }, "PATCH", "", { bypassed: true }],
+  [{ type: "freeze", frozen: true }, "PATCH", "", { frozen: true }],
+  [
+    { type: "preset", preset_id: "p", transition_ms: 600 },
+    "POST",
+    "/preset",
+    { preset_id: "p", transition_ms: 600 },
+  ],
+  [{ type: "record", original: true }, "POST", "/recordings", { original: true }],
+])("asks over REST for %o", async (request, method, path, body) => {
+  say({ type: "edits", layers: [layer] });
+  await calls.ask(request);
+  expect(asked.map(({ method, url }) => [method, url])).toEqual([
+    [method, `http://localhost/below/v1/sessions/a%2Fb${path}`],
+  ]);
+  expect(asked[0]?.headers.get("Authorization")).toBe("Bearer t&");
+  const sent = await asked[0]?.text();
+  expect(sent === "" ? null : JSON.parse(sent ?? "")).toEqual(body);
+});
+
+it("stops the recording it has heard of, and asks nothing where there is none", async () => {
+  await calls.ask({ type: "stop_recording" });
+  await calls.ask({ type: "strength", value: 1 });
+  expect(asked).toEqual([]);
+  say({ type: "recording", recording: { id: "r", state: "recording" } });
+  await calls.ask({ type: "stop_recording" });
+  expect(asked[0]?.url).toBe("http://localhost/below/v1/recordings/r/stop");
+});
+
+it("says what an instruction was taken for", async () => {
+  answer = () => Response.json({ instruction_id: "i", known: true, edits: ["night"] });
+  expect(await calls.ask({ type: "instruction", text: "night", strength: 1 })).toMatchObject({
+    instruction_id: "i",
+    known: true,
+    edits: ["night"],
+  });
+});
+
+it("asks one thing after the other", async () => {
+  let release = () => {};
+  answer = () => new Promise((resolve) => (release = () => resolve(Response.json({}))));
+  const first = calls.ask({ type: "undo" });
+  const second = calls.ask({ type: "redo" });
+  await vi.waitFor(() => expect(asked).toHaveLength(1));
+  release();
+  await first;
+  await vi.waitFor(() => expect(asked).toHaveLength(2));
+  release();
+  await second;
+});
+
+it("tells a refusal with what is known, and a server that is gone from one that refuses", async () => {
+  const detail = { title: "No", detail: "not known", nearest: ["make it night"] };
+  answer = () =>
+    new Response(JSON.stringify(detail), {
+      status: 422,
+      headers: { "Content-Type": "application/problem+json" },
+    });
+  const refused = await calls.ask({ type: "undo" }).catch((error: unknown) => error);
+  expect(refused).toBeInstanceOf(Refused);
+  expect(refused).toMatchObject({ detail: "not known", nearest: ["make it night"] });
+
+  answer = () => Promise.reject(new TypeError("no network"));
+  await expect(calls.ask({ type: "undo" })).rejects.toBeInstanceOf(Unanswered);
+});
+
+it("hears the session's events by its token", () => {
+  expect(Events.address.href).toBe("http://localhost/below/v1/sessions/a%2Fb/events?token=t%26");
+  say({ type: "state", state: "live" });
+  say({ type: "edits", layers: [layer] });
+  expect(heard.map(({ type }) => type)).toEqual(["state", "edits"]);
+});

@@ -1,0 +1,117 @@
+"""The page that steers what OBS sends, in a real Chromium; a publisher stands for OBS."""
+
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+from playwright.async_api import Page, async_playwright, expect
+
+from benchmarks.live.chromium import QUIET_FLAGS, find_chromium
+from server.settings import CLIENT_DIR
+from tests.server.conftest import RunningServer, StartServer
+from tests.server.whip_client import CYAN, RED, Publisher
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not (CLIENT_DIR / "index.html").exists(), reason="the page is not built: make setup"),
+]
+PATIENCE_MS = 30_000
+MEAN_COLOUR = """(colour) => {
+  const video = document.getElementById("edited");
+  if (video.videoWidth === 0) return false;
+  const context = new OffscreenCanvas(1, 1).getContext("2d");
+  context.drawImage(video, 0, 0, 1, 1);
+  const seen = context.getImageData(0, 0, 1, 1).data;
+  return colour.every((value, index) => Math.abs(value - seen[index]) < 14);
+}"""
+
+
+@pytest.fixture
+async def page() -> AsyncIterator[Page]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=find_chromium(), args=list(QUIET_FLAGS))
+        page = await browser.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        yield page
+        await browser.close()
+
+
+async def shows(page: Page, colour: tuple[int, ...]) -> None:
+    await page.wait_for_function(MEAN_COLOUR, arg=list(colour))
+
+
+async def asks(page: Page, instruction: str) -> None:
+    await page.get_by_test_id("instruction").fill(instruction)
+    await page.keyboard.press("Enter")
+
+
+async def test_what_a_publisher_sends_is_steered_from_the_page(server: RunningServer, page: Page) -> None:
+    async with server.http() as http, Publisher(http, "obs") as publisher:
+        assert (await publisher.post("/whip")).status_code == 201
+        await page.goto(server.url)
+        await page.get_by_test_id("open-steer").click()
+        await page.get_by_test_id("steer-token").fill("obs")
+        await page.get_by_test_id("steer-submit").click()
+        await shows(page, RED)
+        await expect(page.get_by_test_id("server-status")).to_have_text("Live")
+        await expect(page.get_by_test_id("compare")).to_be_hidden()
+
+        await asks(page, "invert")
+        await shows(page, CYAN)
+        await expect(page.get_by_test_id("receipt")).to_contain_text("Applied in")
+        await page.get_by_test_id("layer").get_by_role("switch").uncheck()
+        await shows(page, RED)
+        await page.get_by_test_id("undo").click()
+        await shows(page, CYAN)
+        await page.get_by_test_id("bypass").click()
+        await shows(page, RED)
+        await page.get_by_test_id("bypass").click()
+        await asks(page, "a gibberish")
+        await expect(page.get_by_test_id("unknown-instruction")).to_contain_text("taught nothing like this")
+        await shows(page, CYAN)
+        await asks(page, "")
+        await expect(page.get_by_test_id("receipt")).to_have_text("Type an instruction first.")
+        await expect(page.get_by_test_id("fps-out")).to_have_text(re.compile(r"\d"))
+
+        await page.get_by_test_id("record").click()
+        await expect(page.get_by_test_id("record")).to_contain_text("Stop")
+        await page.get_by_test_id("record").click()
+        await expect(page.get_by_test_id("recorded").get_by_role("link").first).to_be_visible()
+
+        await page.get_by_test_id("leave").click()
+        await expect(page.get_by_test_id("start")).to_be_visible()
+        (session,) = server.service.sessions
+        assert session.state == "live"
+
+
+async def test_the_next_stream_is_told_what_was_asked_of_the_last(
+    start_server: StartServer, page: Page
+) -> None:
+    server = await start_server()
+    async with server.http() as http:
+        await page.goto(f"{server.url}/#steer=obs")
+        await expect(page.get_by_test_id("trouble")).to_have_attribute("data-kind", "nothing-sent")
+        await asks(page, "invert")
+        await expect(page.get_by_test_id("receipt")).to_contain_text("Kept.")
+        for _ in range(2):
+            async with Publisher(http, "obs") as publisher:
+                assert (await publisher.post("/whip")).status_code == 201
+                await shows(page, CYAN)
+                await publisher.stop()
+            await expect(page.get_by_test_id("trouble")).to_be_visible()
+        await page.reload()
+        await expect(page.get_by_test_id("trouble")).to_have_attribute("data-kind", "nothing-sent")
+
+
+async def test_another_senders_token_is_refused(start_server: StartServer, page: Page) -> None:
+    server = await start_server(token="sesame")
+    await page.goto(f"{server.url}/?token=sesame#steer=wrong")
+    await expect(page.get_by_test_id("trouble")).to_have_attribute("data-kind", "token-needed")
+    await page.get_by_test_id("remedy-token").click()
+    await expect(page.get_by_test_id("steer-token")).to_be_focused()
+    async with server.http() as http, Publisher(http, "sesame") as publisher:
+        assert (await publisher.post("/whip?instruction=invert")).status_code == 201
+        await page.get_by_test_id("steer-token").fill("sesame")
+        await page.keyboard.press("Enter")
+        await shows(page, CYAN)
+        await expect(page.get_by_test_id("layer")).to_contain_text("invert")
