@@ -40,6 +40,7 @@ export class Steering implements Stay {
   /** Soon enough for who presses Start Streaming and looks here. */
   private readonly backoff = new Backoff(500, 3_000);
   private readonly pause = new Pause();
+  private viewing: Viewing | null = null;
   private calls: SessionCalls | null = null;
   private serverState: SessionState | null = null;
   private watchEnd = new AbortController();
@@ -147,13 +148,10 @@ export class Steering implements Stay {
   private async stay(): Promise<void> {
     if (this.state !== "waiting") this.state = "connecting";
     this.onChange();
-    let viewing: Viewing | null = null;
+    this.viewing = await watch(new URL("whep", this.http.base), this.token);
     try {
-      viewing = await watch(new URL("whep", this.http.base), this.token);
-      if (this.leaving.signal.aborted) return;
-      await this.live(viewing);
+      if (!this.leaving.signal.aborted) await this.live(this.viewing);
     } finally {
-      viewing?.end();
       this.drop();
     }
   }
@@ -183,6 +181,8 @@ export class Steering implements Stay {
 
   private drop(): void {
     this.take.lose(this.session);
+    this.viewing?.end();
+    this.viewing = null;
     this.calls?.close();
     this.calls = null;
     this.session = null;
