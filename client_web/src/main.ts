@@ -223,6 +223,11 @@ function listen(): void {
 
   navigator.mediaDevices?.addEventListener("devicechange", () => void fillCameraPickers(null));
   window.addEventListener("online", () => visit?.retryNow());
+  // An address that only differs behind its hash loads no page anew.
+  window.addEventListener("hashchange", () => {
+    const token = readAddress(new URL(location.href)).steer;
+    if (token !== null) steer(token);
+  });
   // The session ends with the page; a page that comes back from the browser's cache starts anew.
   window.addEventListener("pagehide", () => visit?.end());
   window.addEventListener("pageshow", (event) => {

@@ -89,6 +89,7 @@ async def test_the_next_stream_is_told_what_was_asked_of_the_last(
 ) -> None:
     server = await start_server()
     async with server.http() as http:
+        await page.goto(server.url)
         await page.goto(f"{server.url}/#steer=obs")
         await expect(page.get_by_test_id("trouble")).to_have_attribute("data-kind", "nothing-sent")
         await asks(page, "invert")
