@@ -1,4 +1,4 @@
-import type { ControlRequest, Place, SessionState, Warning } from "../messages/control";
+import type { ControlRequest, Place, Warning } from "../messages/control";
 import type { Stats } from "../messages/stats";
 import type { Measured } from "../rtc/statistics";
 import type { SessionAddress } from "../server/api";
@@ -53,10 +53,4 @@ export interface Stay {
   tell(request: ControlRequest): Promise<void>;
   retryNow(): void;
   end(): void;
-}
-
-/** How a stay stands that shows a picture. */
-export function pictureState(frozen: boolean, server: SessionState | null): VisitState {
-  if (frozen || server === "frozen") return "frozen";
-  return server === "degraded" ? "degraded" : "live";
 }

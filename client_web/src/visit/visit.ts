@@ -1,20 +1,14 @@
-import type { ControlRequest, Place, SessionState, Warning } from "../messages/control";
 import type { Stats } from "../messages/stats";
-import { Control, type ControlEvent, Refused, Unanswered } from "../rtc/control";
+import { Control } from "../rtc/control";
 import { connect, hintMotion, type Peer } from "../rtc/peer";
 import { type Measured, type Shown, Statistics } from "../rtc/statistics";
 import type { Api, OpenedSession } from "../server/api";
-import { Backoff } from "../server/backoff";
 import { Problem } from "../server/http";
 import type { Source } from "../sources/camera";
 import { describe, type Trouble } from "../troubles";
-import { type Entry, Instructions } from "./instructions";
 import { type Link, lost } from "./link";
-import { Pause } from "./pause";
-import { pictureState, type Stay, type VisitState } from "./stay";
-import { Take } from "./take";
-import { ModelFailed, sentence, troubleOf, Warming } from "./trouble";
-import { Wanted } from "./wanted";
+import { Staying } from "./staying";
+import { ModelFailed, troubleOf, Warming } from "./trouble";
 
 /** How long the connection outlives the request to end its session. */
 const CLOSING_MS = 300;
@@ -25,37 +19,19 @@ const WARMING_RETRY_MS = 1_000;
  *
  * Reads as a loop (`run`): open a session, live in it until it ends, wait a little, open the next.
  */
-export class Visit implements Stay {
-  state: VisitState = "connecting";
-  trouble: Trouble | null = null;
-  warning: Warning | null = null;
-  readonly wanted = new Wanted();
-  readonly instructions: Instructions;
-  readonly take: Take;
-  reconnects = 0;
-  refusal: string | null = null;
+export class Visit extends Staying {
   link: Link | null = null;
-  pictured = false;
-
   private readonly leaving = new AbortController();
-  private readonly backoff = new Backoff();
-  private readonly pause = new Pause();
-  private serverState: SessionState | null = null;
   private linkEnd = new AbortController();
 
   constructor(
-    private readonly api: Api,
+    api: Api,
     private readonly video: HTMLVideoElement,
     public source: Source,
     private readonly model: string | null,
-    private readonly onChange: () => void,
+    onChange: () => void,
   ) {
-    this.instructions = new Instructions(onChange);
-    this.take = new Take(api);
-  }
-
-  get retryAt(): number | null {
-    return this.pause.until;
+    super(api, onChange);
   }
 
   get session(): OpenedSession | null {
@@ -68,6 +44,14 @@ export class Visit implements Stay {
 
   get measured(): Measured | null {
     return this.link?.statistics.measured ?? null;
+  }
+
+  protected get asker(): Control | null {
+    return this.link?.control ?? null;
+  }
+
+  protected finish(): void {
+    this.linkEnd.abort();
   }
 
   /** Stay until `end`; never throws for what the visitor can be told instead. */
@@ -92,51 +76,6 @@ export class Visit implements Stay {
     }
   }
 
-  apply(text: string, place: Place = "alone"): void {
-    const entry = this.instructions.add(text, place);
-    const strength = this.wanted.strengthAt(place);
-    this.wanted.keep(text, place);
-    this.warning = null;
-    this.refusal = null;
-    void this.wanted.holdUntil(this.send(entry, place, strength));
-  }
-
-  setStrength(strength: number): void {
-    this.wanted.setStrength(strength);
-    void this.tell({ type: "strength", value: strength });
-    this.onChange();
-  }
-
-  setFrozen(frozen: boolean): void {
-    this.wanted.frozen = frozen;
-    this.wanted.toFreeze = frozen && !this.pictured;
-    if (!this.wanted.toFreeze) void this.tell({ type: "freeze", frozen });
-    this.settleState();
-  }
-
-  /** Say an instruction, also one that was said before; resolves to the server's name for it. */
-  async send(entry: Entry, place: Place, strength: number): Promise<string | null> {
-    await this.instructions.send(entry, this.link?.control ?? null, strength, place);
-    return entry.ack?.instruction_id ?? null;
-  }
-
-  toggleRecording(original: boolean): void {
-    void this.tell(
-      this.take.since === null ? { type: "record", original } : { type: "stop_recording" },
-    );
-  }
-
-  async tell(request: ControlRequest): Promise<void> {
-    this.refusal = null;
-    try {
-      await this.link?.control.ask(request);
-    } catch (error) {
-      if (!(error instanceof Refused || error instanceof Unanswered)) throw error;
-      if (error instanceof Refused) this.refusal = sentence(error.detail);
-      this.onChange();
-    }
-  }
-
   /** Send another camera or clip on the same connection: no reconnect, the edit goes on. */
   async replaceSource(source: Source): Promise<void> {
     this.source.close();
@@ -144,10 +83,6 @@ export class Visit implements Stay {
     hintMotion(source.track);
     await this.link?.peer.sender.replaceTrack(source.track);
     this.onChange();
-  }
-
-  retryNow(): void {
-    this.pause.cut();
   }
 
   end(): void {
@@ -240,50 +175,8 @@ export class Visit implements Stay {
     this.instructions.lose();
   }
 
-  private heard(event: ControlEvent): void {
-    switch (event.type) {
-      case "receipt":
-        this.instructions.receive(event);
-        break;
-      case "warning":
-        this.warning = event;
-        break;
-      case "state":
-        this.serverState = event.state;
-        if (event.state === "closed") this.linkEnd.abort();
-        this.settleState();
-        break;
-      case "edits":
-        this.wanted.hear(event);
-        this.settleState();
-        break;
-      case "recording":
-        this.take.hear(event, this.session);
-        break;
-    }
-    this.onChange();
-  }
-
   private see(shown: Shown): void {
     if (!this.pictured) this.becomePictured();
     this.instructions.see(shown);
-  }
-
-  private becomePictured(): void {
-    this.pictured = true;
-    this.backoff.reset();
-    this.wanted.pictured(this);
-    this.settleState();
-  }
-
-  private settleState(): void {
-    if (this.link === null) return;
-    if (!this.pictured) {
-      if (this.state !== "waiting") this.state = "connecting";
-    } else {
-      this.trouble = null;
-      this.state = pictureState(this.wanted.frozen, this.serverState);
-    }
-    this.onChange();
   }
 }
