@@ -56,6 +56,7 @@ class CropSampler:
         max_lag: Most frames between two frames of a crop.
         backdrop_share: Share of people put before another scene.
         together_share: Share of people who are joined by another one.
+        varied: Whether people's clothes, colours and framing differ more than cameras make them.
     """
 
     scenes: Sequence[Scene]
@@ -67,6 +68,7 @@ class CropSampler:
     max_lag: int = 6
     backdrop_share: float = 0.5
     together_share: float = 0.2
+    varied: bool = False
 
     @property
     def has_people(self) -> bool:
@@ -124,7 +126,7 @@ class CropSampler:
             scene = self._pick(masked, generator)
             together = draw(0, 1, generator) < self.together_share
             companion = self._pick(masked, generator) if together else None
-            crop, matte = people_crop(scene, backdrop, frames, lag, size, generator, companion)
+            crop, matte = people_crop(scene, backdrop, frames, lag, size, generator, companion, self.varied)
             pictures.append(crop)
             mattes.append(matte)
         return Footage(

@@ -1,5 +1,7 @@
 """Training the part of the network that tells people from the background, before all else and on mattes alone."""
 
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -31,7 +33,7 @@ def figure_loss(logits: Tensor, mattes: Tensor) -> Tensor:
 
 
 def _draw(sampler: CropSampler, step: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    footage = sampler.people(step, generator)
+    footage = replace(sampler, varied=True).people(step, generator)
     return footage.pictures[0], footage.mattes[0]
 
 

@@ -1,10 +1,12 @@
 """Crops of people with their mattes: near and far, alone and together, at home and elsewhere, as webcams show them.
 
 Masked clips are few, so what can be changed without changing who is a person is changed: the room behind, the size
-and place of each person, a second one beside the first, light, colours, focus, motion and compression.
+and place of each person, a second one beside the first, light, colours, clothes, focus, motion and compression.
 """
 
 import io
+import math
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,14 +15,15 @@ from PIL import Image
 from torch import Tensor
 
 from engines.training.filming import develop, draw, film
-from engines.training.filters import gaussian_blur, luma
+from engines.training.filters import gaussian_blur, luma, saturate
 from engines.training.media import SHORT_SIDE, Scene
-from engines.training.regions import foreground
+from engines.training.regions import foreground, near_hue
 
 UNKNOWN = -1.0
 """Value of a matte where nobody has said whether there is a person."""
 _TRACE = 0.02
 _NEAREST = 0.55
+_SKIN = (0.80, 0.58, 0.46)
 
 
 def people_crop(
@@ -31,6 +34,7 @@ def people_crop(
     size: int,
     generator: torch.Generator,
     companion: Scene | None = None,
+    varied: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Ordered crops of a scene with mattes, its person before another scene and beside another one if so wished.
 
@@ -42,6 +46,8 @@ def people_crop(
         size: Side of the crop.
         generator: Of everything random.
         companion: Another scene with mattes, whose person comes in front.
+        varied: Whether clothes and colours differ more than cameras and lamps make them, and more crops are of as
+            much of a scene as fits: for who is to be told by shape, in rooms and clothes not among these.
 
     Returns:
         (frames, 3, size, size) pictures in [0, 1] and (frames, 1, size, size) mattes, float32. Mattes are
@@ -54,7 +60,7 @@ def people_crop(
     for each in people:
         if each.mattes is None:
             raise ValueError(f"{each.name} has no mattes")
-    shot = (frames, lag, size)
+    shot = _Shot(frames, lag, size, varied)
     if backdrop is None:
         pictures, mattes = _filmed(scene, shot, generator)
         people = people[1:]
@@ -66,26 +72,70 @@ def people_crop(
     for each in people:
         far = len(people) > 1 or draw(0, 1, generator) < 0.4
         person, theirs = _filmed(each, shot, generator, nearest=0.9 if far else _NEAREST)
-        person = _lit(foreground(person, theirs), generator)
+        person = foreground(person, theirs)
+        if varied and draw(0, 1, generator) < 0.5:
+            person = _dressed(person, generator)
+        person = _lit(person, generator)
         if far:
             person, theirs = _farther(person, theirs, generator)
         pictures = torch.lerp(pictures, person, theirs)
         mattes = torch.where(theirs > _TRACE, torch.maximum(mattes, theirs), mattes)
-    pictures, mattes = _shaken(develop(pictures, generator), mattes, generator)
+    pictures = develop(pictures, generator)
+    if varied and draw(0, 1, generator) < 0.6:
+        pictures = _toned(pictures, 0.06, (0.3, 1.6), (0.6, 1.35), generator)
+    pictures, mattes = _shaken(pictures, mattes, generator)
     return _compressed(pictures, generator), mattes
 
 
+@dataclass(frozen=True)
+class _Shot:
+    """What all layers of a crop have in common, as :func:`people_crop` says."""
+
+    frames: int
+    lag: int
+    size: int
+    varied: bool
+
+
 def _filmed(
-    scene: Scene, shot: tuple[int, int, int], generator: torch.Generator, nearest: float = _NEAREST
+    scene: Scene, shot: _Shot, generator: torch.Generator, nearest: float = _NEAREST
 ) -> tuple[Tensor, Tensor]:
     """Pictures of a scene and the mattes of whoever is in it, :data:`UNKNOWN` where it has none."""
-    frames, lag, size = shot
-    zooms = (nearest, max(1.0, SHORT_SIDE / size))
+    frames, lag, size = shot.frames, shot.lag, shot.size
+    farthest = max(1.0, SHORT_SIDE / size)
+    zooms = (nearest, farthest)
+    if shot.varied and draw(0, 1, generator) < 0.3:
+        zooms = (farthest, farthest)
     if scene.mattes is None:
         pictures = film((scene.frames,), frames, lag, size, zooms, generator)
         return pictures, torch.full_like(pictures[:, :1], UNKNOWN)
     layers = film((scene.frames, scene.mattes), frames, lag, size, zooms, generator)
     return layers[:, :3], ((layers[:, 3:] - 0.012) / 0.976).clamp(0, 1)
+
+
+def _dressed(person: Tensor, generator: torch.Generator) -> Tensor:
+    """What is not of a skin's colour in another one, darker or lighter."""
+    skin = near_hue(person, person.new_tensor(_SKIN).view(1, 3, 1, 1))
+    dyed = _toned(person, 0.5, (0.2, 2.0), (0.7, 1.3), generator)
+    tint = torch.tensor([draw(-0.25, 0.25, generator) for _ in range(3)]) + draw(-0.25, 0.25, generator)
+    return torch.lerp((dyed + tint.view(3, 1, 1)).clamp(0, 1), person, skin)
+
+
+def _toned(
+    pictures: Tensor,
+    turn: float,
+    saturations: tuple[float, float],
+    contrasts: tuple[float, float],
+    generator: torch.Generator,
+) -> Tensor:
+    """Hues turned by at most ``turn`` of a full circle, saturation and contrast between the least and the most."""
+    angle = 2 * math.pi * draw(-turn, turn, generator)
+    across = torch.tensor([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]]) / math.sqrt(3)
+    # Rodrigues' rotation of colours about the axis of greys.
+    rotation = torch.eye(3) * math.cos(angle) + across * math.sin(angle) + (1 - math.cos(angle)) / 3
+    turned = saturate(torch.einsum("ij,tjhw->tihw", rotation, pictures), draw(*saturations, generator))
+    mean = turned.mean()
+    return (mean + (turned - mean) * draw(*contrasts, generator)).clamp(0, 1)
 
 
 def _lit(person: Tensor, generator: torch.Generator) -> Tensor:

@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
+from engines.training import figure
 from engines.training.batches import generator_at
 from engines.training.crops import CropSampler
 from engines.training.media import Scene
@@ -49,6 +52,18 @@ def test_people_alone_come_in_two_sizes() -> None:
 
     assert sampler.people(0, torch.Generator()).pictures.shape == (1, 4, 3, 96, 96)
     assert sampler.people(1, torch.Generator()).pictures.shape == (1, 2, 3, 128, 128)
+
+
+def test_people_are_varied_for_the_part_that_tells_them_and_not_for_edits() -> None:
+    sampler = CropSampler([person_scene()], batch=4, frames=3, size=64, people_size=96)
+    varied, plain = (
+        replace(sampler, varied=varied).people(0, torch.Generator().manual_seed(1))
+        for varied in (True, False)
+    )
+    shown, _ = figure.PLAN.batch(sampler, 0, 0)
+
+    assert not torch.equal(varied.pictures, plain.pictures)
+    assert torch.equal(shown, replace(sampler, varied=True).people(0, generator_at(0, 0)).pictures[0])
 
 
 def test_without_mattes_there_are_no_people_to_crop() -> None:

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from engines.training.media import Scene
-from engines.training.people import UNKNOWN, _jpeg, people_crop
+from engines.training.people import _SKIN, UNKNOWN, _dressed, _jpeg, _toned, people_crop
 
 
 def person_scene() -> Scene:
@@ -92,3 +92,36 @@ def test_where_nobody_has_looked_stays_unknown() -> None:
 def test_a_jpeg_of_low_quality_is_still_the_picture() -> None:
     picture = torch.linspace(0, 1, 64).expand(3, 64, 64)
     torch.testing.assert_close(_jpeg(picture, 30), picture, atol=0.06, rtol=0)
+
+
+def test_varied_crops_keep_picture_and_matte_together() -> None:
+    for seed in range(10):
+        generator = torch.Generator().manual_seed(seed)
+        pictures, mattes = people_crop(person_scene(), None, 3, 2, 64, generator, varied=True)
+        white, black = (pictures[(side > 0.5).expand_as(pictures)] for side in (mattes, 1 - mattes))
+        assert pictures.shape == (3, 3, 64, 64)
+        assert len(black) == 0 or float(white.mean()) > float(black.mean()) + 0.1
+
+
+def test_clothes_change_and_skin_stays() -> None:
+    blue = torch.tensor([0.1, 0.2, 0.7]).view(1, 3, 1, 1).expand(1, 3, 32, 32)
+    skin = torch.tensor(_SKIN).view(1, 3, 1, 1).expand(1, 3, 32, 32)
+    dressed = [
+        _dressed(torch.cat([blue, skin], 3), torch.Generator().manual_seed(seed))[0] for seed in range(12)
+    ]
+    clothes = torch.stack([picture[:, 16, 8] for picture in dressed])
+    faces = torch.stack([picture[:, 16, 56] for picture in dressed])
+
+    assert int((clothes.std(0) > 0.1).sum()) >= 2
+    torch.testing.assert_close(faces, skin[:, :, 0, 0].expand_as(faces), atol=0.06, rtol=0)
+
+
+def test_a_full_turn_of_hues_is_the_picture_and_greys_stay_grey() -> None:
+    colours = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 0.4 + 0.3
+    greys = colours[:, :1].expand(2, 3, 8, 8)
+    as_it_is = ((1.0, 1.0), (1.0, 1.0))
+
+    torch.testing.assert_close(_toned(colours, 0.0, *as_it_is, torch.Generator()), colours)
+    turned = _toned(greys, 0.5, *as_it_is, torch.Generator().manual_seed(3))
+    torch.testing.assert_close(turned, greys)
+    assert not torch.allclose(_toned(colours, 0.5, *as_it_is, torch.Generator().manual_seed(3)), colours)
