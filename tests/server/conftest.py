@@ -6,7 +6,9 @@ from typing import Protocol
 import httpx
 import pytest
 import uvicorn
+from playwright.async_api import Page, async_playwright
 
+from benchmarks.live.chromium import QUIET_FLAGS, find_chromium
 from server.app import create_app
 from server.engine import LiveEditor
 from server.serve import listen
@@ -78,6 +80,23 @@ async def start_server() -> AsyncIterator[StartServer]:
 @pytest.fixture
 async def server(start_server: StartServer) -> RunningServer:
     return await start_server()
+
+
+@pytest.fixture
+def browser_flags() -> tuple[str, ...]:
+    """What `page`'s Chromium is started with."""
+    return QUIET_FLAGS
+
+
+@pytest.fixture
+async def page(browser_flags: tuple[str, ...]) -> AsyncIterator[Page]:
+    """An empty page of a Chromium of its own."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=find_chromium(), args=list(browser_flags))
+        page = await browser.new_page()
+        page.set_default_timeout(30_000)
+        yield page
+        await browser.close()
 
 
 async def until(condition: Callable[[], object], timeout_s: float = 30.0) -> None:

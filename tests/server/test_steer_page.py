@@ -1,43 +1,14 @@
 """The page that steers what OBS sends, in a real Chromium; a publisher stands for OBS."""
 
 import re
-from collections.abc import AsyncIterator
 
-import pytest
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Page, expect
 
-from benchmarks.live.chromium import QUIET_FLAGS, find_chromium
-from server.settings import CLIENT_DIR
+from tests.server.built_page import NEEDS_BUILT_PAGE, shows
 from tests.server.conftest import RunningServer, StartServer
 from tests.server.whip_client import CYAN, RED, Publisher
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not (CLIENT_DIR / "index.html").exists(), reason="the page is not built: make setup"),
-]
-PATIENCE_MS = 30_000
-MEAN_COLOUR = """(colour) => {
-  const video = document.getElementById("edited");
-  if (video.videoWidth === 0) return false;
-  const context = new OffscreenCanvas(1, 1).getContext("2d");
-  context.drawImage(video, 0, 0, 1, 1);
-  const seen = context.getImageData(0, 0, 1, 1).data;
-  return colour.every((value, index) => Math.abs(value - seen[index]) < 14);
-}"""
-
-
-@pytest.fixture
-async def page() -> AsyncIterator[Page]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=find_chromium(), args=list(QUIET_FLAGS))
-        page = await browser.new_page()
-        page.set_default_timeout(PATIENCE_MS)
-        yield page
-        await browser.close()
-
-
-async def shows(page: Page, colour: tuple[int, ...]) -> None:
-    await page.wait_for_function(MEAN_COLOUR, arg=list(colour))
+pytestmark = NEEDS_BUILT_PAGE
 
 
 async def asks(page: Page, instruction: str) -> None:

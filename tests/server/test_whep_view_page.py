@@ -1,41 +1,19 @@
 """The page for OBS's Browser Source, in a real Chromium."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
-import pytest
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Page, expect
 
-from benchmarks.live.chromium import QUIET_FLAGS, find_chromium
-from server.settings import CLIENT_DIR
+from tests.server.built_page import NEEDS_BUILT_PAGE, shows
 from tests.server.conftest import RunningServer, StartServer
 from tests.server.whip_client import CYAN, Publisher
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not (CLIENT_DIR / "view.html").exists(), reason="the page is not built: make setup"),
-]
-
-MEAN_COLOUR = """(colour) => {
-  const video = document.querySelector("video");
-  if (document.body.dataset.state !== "live" || video.videoWidth === 0) return false;
-  const context = new OffscreenCanvas(1, 1).getContext("2d");
-  context.drawImage(video, 0, 0, 1, 1);
-  const seen = context.getImageData(0, 0, 1, 1).data;
-  return colour.every((value, index) => Math.abs(value - seen[index]) < 14);
-}"""
+pytestmark = NEEDS_BUILT_PAGE
 
 
-@pytest.fixture
-async def page() -> AsyncIterator[Page]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=find_chromium(), args=list(QUIET_FLAGS))
-        yield await browser.new_page()
-        await browser.close()
-
-
-async def shows(page: Page, colour: tuple[int, ...]) -> None:
-    await page.wait_for_function(MEAN_COLOUR, arg=list(colour), timeout=30_000)
+async def shows_live(page: Page, colour: tuple[int, ...]) -> None:
+    await page.wait_for_selector("body[data-state=live]")
+    await shows(page, colour)
 
 
 async def style(page: Page, selector: str, name: str) -> Any:  # noqa: ANN401
@@ -51,7 +29,7 @@ async def test_it_shows_the_edit_of_one_session(server: RunningServer, page: Pag
         assert await style(page, "video", "opacity") == "0"
         async with Publisher(http, session["token"]) as publisher:
             await publisher.post(session["whip_url"])
-            await shows(page, CYAN)
+            await shows_live(page, CYAN)
             assert await style(page, "video", "opacity") == "1"
             await expect(page.get_by_test_id("hud")).to_contain_text("server ")
 
@@ -78,7 +56,7 @@ async def test_it_comes_back_by_itself_with_the_next_session(start_server: Start
         for _ in range(2):
             async with Publisher(http, "sesame", sound=True) as publisher:
                 assert (await publisher.post("/whip?instruction=invert")).status_code == 201
-                await shows(page, CYAN)
+                await shows_live(page, CYAN)
                 assert (await publisher.stop()).status_code == 200
-            await page.wait_for_function("() => document.body.dataset.state === 'waiting'", timeout=30_000)
+            await page.wait_for_selector("body[data-state=waiting]")
             assert await style(page, "video", "opacity") == "0"

@@ -2,15 +2,16 @@
 
 import subprocess
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page
 
-from benchmarks.live.chromium import QUIET_FLAGS, find_chromium
+from benchmarks.live.chromium import QUIET_FLAGS
+from tests.server.built_page import shows
 from tests.server.conftest import StartServer, until
 from tests.server.whip_client import CYAN
 
@@ -23,15 +24,6 @@ pytestmark = [
         not (CLIENT / "node_modules" / "whip-whep").exists(), reason="needs npm ci in client_web"
     ),
 ]
-
-SHOWS = """(colour) => {
-  const video = document.querySelector("video");
-  if (video.videoWidth === 0) return false;
-  const context = new OffscreenCanvas(1, 1).getContext("2d");
-  context.drawImage(video, 0, 0, 1, 1);
-  const seen = context.getImageData(0, 0, 1, 1).data;
-  return colour.every((value, index) => Math.abs(value - seen[index]) < 40);
-}"""
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -56,15 +48,15 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-async def page(elsewhere: str) -> AsyncIterator[Page]:
-    async with async_playwright() as playwright:
-        flags = [*QUIET_FLAGS, "--autoplay-policy=no-user-gesture-required"]
-        browser = await playwright.chromium.launch(executable_path=find_chromium(), args=flags)
-        page = await browser.new_page()
-        await page.goto(elsewhere)
-        await page.wait_for_function("() => window.watch !== undefined")
-        yield page
-        await browser.close()
+def browser_flags() -> tuple[str, ...]:
+    return (*QUIET_FLAGS, "--autoplay-policy=no-user-gesture-required")
+
+
+@pytest.fixture
+async def page(page: Page, elsewhere: str) -> Page:
+    await page.goto(elsewhere)
+    await page.wait_for_function("() => window.watch !== undefined")
+    return page
 
 
 @pytest.mark.parametrize(("publisher", "viewer"), [("whip-whep", "eyevinn"), ("eyevinn", "whip-whep")])
@@ -78,7 +70,7 @@ async def test_the_edit_of_what_one_client_sends_is_what_another_shows(
     await page.evaluate(call, ["publish", publisher, f"{server.url}/whip?instruction=invert", TOKEN])
     await until(lambda: any(session.state == "live" for session in server.service.sessions), 30)
     await page.evaluate(call, ["watch", viewer, f"{server.url}/whep", TOKEN])
-    await page.wait_for_function(SHOWS, arg=list(CYAN), timeout=30_000)
+    await shows(page, CYAN, tolerance=40)
     (session,) = server.service.sessions
     assert [viewing.sound for viewing in session.stats().viewers] == [True]
     await page.evaluate("async () => { await window.stop_watch(); await window.stop_publish(); }")
