@@ -137,7 +137,7 @@ class Recordings:
             lambda: [self._summary(note) for note in self._notes() if session_id in (None, note.session_id)]
         )
         return sorted(
-            (self._live(each) for each in summaries), key=lambda each: each.started_at, reverse=True
+            (self.brought_up(each) for each in summaries), key=lambda each: each.started_at, reverse=True
         )
 
     async def find(self, recording_id: str) -> RecordingSummary:
@@ -147,7 +147,17 @@ class Recordings:
             NoSuchRecordingError: There is none.
         """
         note = await self._in_thread(lambda: self._note(recording_id))
-        return self._live(await self._in_thread(lambda: self._summary(note)))
+        return self.brought_up(await self._in_thread(lambda: self._summary(note)))
+
+    def brought_up(self, summary: RecordingSummary) -> RecordingSummary:
+        """A recording as of now, but for the sizes of its files."""
+        if summary.id not in self._running:
+            return summary
+        note, recorder = self._running[summary.id]
+        now_ = _brought_up(note, recorder)
+        return summary.model_copy(
+            update={"duration_s": now_.duration_s, "frames": now_.frames, "dropped": now_.dropped}
+        )
 
     async def opened_by(self, recording_id: str, token: str) -> bool:
         """Whether a token is that of the recording's session; False where there is no such recording."""
@@ -177,15 +187,6 @@ class Recordings:
             self._measure()
 
         await self._in_thread(remove)
-
-    def _live(self, summary: RecordingSummary) -> RecordingSummary:
-        if summary.id not in self._running:
-            return summary
-        note, recorder = self._running[summary.id]
-        now_ = _brought_up(note, recorder)
-        return summary.model_copy(
-            update={"duration_s": now_.duration_s, "frames": now_.frames, "dropped": now_.dropped}
-        )
 
     # In the thread.
 

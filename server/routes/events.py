@@ -7,7 +7,6 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
-from server.messages import EditsMessage, StateMessage
 from server.routes.asked import Responses, problems
 from server.service import TheSession
 from server.session.events import EventMessage
@@ -62,9 +61,7 @@ async def listen(
 
 
 async def _stream(session: Session) -> AsyncIterator[str]:
-    events = session.events.listen(
-        StateMessage(state=session.state), EditsMessage(**dict(session.instructions.summary))
-    )
+    events = session.events.listen(*session.now)
     coming = asyncio.ensure_future(anext(events))
     try:
         while True:

@@ -14,7 +14,7 @@ from server.asks import (
     RecordMessage,
     StopRecordingMessage,
 )
-from server.messages import ControlErrorMessage, EditsMessage, Message, StateMessage
+from server.messages import ControlErrorMessage, EditsMessage, Message, RecordingMessage, StateMessage
 from server.rtc.control import ControlError, parse_client_report, parse_control
 from server.session.events import Events
 from server.stats import ClientReport, FrameMatch, FramesMessage, Stats, StatsMessage
@@ -78,8 +78,8 @@ class Channels:
         """Send a message on `control`; before that is open, as soon as it is."""
         if self._control is not None:
             self._send(self._control, message, MAX_BUFFERED_CONTROL)
-        elif not isinstance(message, StateMessage | EditsMessage):
-            # Of those two the newest is told anyway.
+        elif not isinstance(message, StateMessage | EditsMessage | RecordingMessage):
+            # Of those the newest is told anyway.
             self._early.append(message)
 
     def add_match(self, match: FrameMatch) -> None:

@@ -55,12 +55,18 @@ class SessionRecording:
         self._recordings, self._engine, self._taken, self._outlets = recordings, engine, taken, outlets
         self._captured_ms, self._say = captured_ms, say
         self._recorder: Recorder | None = None
+        self._told: RecordingSummary | None = None
         self._beginning = asyncio.Lock()
 
     @property
     def id(self) -> str | None:
         """The recording that is under way."""
         return None if self._recorder is None else self._recorder.id
+
+    @property
+    def newest(self) -> RecordingSummary | None:
+        """The recording that was told of last, with its length as of now."""
+        return None if self._told is None else self._recordings.brought_up(self._told)
 
     async def start(
         self, original: bool, edit_size: tuple[int, int], session_token: str, hears: bool
@@ -84,7 +90,7 @@ class SessionRecording:
         async with self._beginning:
             recorder = self._recorder = await self._recordings.begin(header, session_token, hears, self._make)
         summary = await self._recordings.find(recorder.id)
-        self._say(RecordingMessage(recording=summary))
+        self._tell(summary)
         return summary
 
     async def stop(self, reason: str) -> RecordingSummary:
@@ -140,4 +146,8 @@ class SessionRecording:
         self._recorder = None
         summary = await self._recordings.end(recorder)
         logger.info("recording %s ended: %s", recorder.id, recorder.reason)
+        self._tell(summary)
+
+    def _tell(self, summary: RecordingSummary) -> None:
+        self._told = summary
         self._say(RecordingMessage(recording=summary))

@@ -124,7 +124,7 @@ class Session:
         )
         self._channels = Channels(
             self.events,
-            lambda: (StateMessage(state=self._state), EditsMessage(**dict(self.instructions.summary))),
+            lambda: self.now,
             lambda: self._figures.now(),
             lambda message: follow(self, message),
             self.telemetry.add_client_report,
@@ -193,6 +193,16 @@ class Session:
     def state(self) -> SessionState:
         """What the session is doing."""
         return self._state
+
+    @property
+    def now(self) -> tuple[StateMessage | EditsMessage | RecordingMessage, ...]:
+        """How things stand, for whoever begins to listen."""
+        recording = self.recording.newest
+        return (
+            StateMessage(state=self._state),
+            EditsMessage(**dict(self.instructions.summary)),
+            *(() if recording is None else (RecordingMessage(recording=recording),)),
+        )
 
     @property
     def bypassed(self) -> bool:

@@ -5,7 +5,7 @@ import re
 from playwright.async_api import Page, expect
 
 from tests.server.built_page import NEEDS_BUILT_PAGE, shows
-from tests.server.conftest import RunningServer, StartServer
+from tests.server.conftest import RunningServer, StartServer, eventually, until
 from tests.server.whip_client import CYAN, RED, Publisher
 
 pytestmark = NEEDS_BUILT_PAGE
@@ -87,3 +87,31 @@ async def test_another_senders_token_is_refused(start_server: StartServer, page:
         await page.keyboard.press("Enter")
         await shows(page, CYAN)
         await expect(page.get_by_test_id("layer")).to_contain_text("invert")
+
+
+async def test_a_recording_that_somebody_else_begins_and_ends_shows(
+    server: RunningServer, page: Page
+) -> None:
+    async with server.http() as http, Publisher(http, "obs") as publisher:
+        assert (await publisher.post("/whip")).status_code == 201
+        (session,) = server.service.sessions
+        await until(lambda: session.last_edit is not None)
+        recording = await session.record(original=False)
+        await eventually(lambda: lasts(server, recording.id, 2.0))
+        await page.goto(f"{server.url}/#steer=obs")
+        record = page.get_by_test_id("record")
+        # From the first picture on, and with the time it had run before.
+        await expect(record).to_contain_text(re.compile(r"Stop 0:(0[2-9]|\d\d)"))
+        await session.recording.stop("stopped")
+        await expect(record).to_have_text("Record")
+        await expect(page.get_by_test_id("recorded").get_by_role("link").first).to_be_visible()
+
+        await session.record(original=False)
+        await expect(record).to_contain_text("Stop 0:")
+        await record.click()
+        await expect(record).to_have_text("Record")
+        assert session.recording.id is None
+
+
+async def lasts(server: RunningServer, recording_id: str, seconds: float) -> bool:
+    return (await server.service.recordings.find(recording_id)).duration_s >= seconds

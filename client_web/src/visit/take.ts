@@ -21,7 +21,8 @@ export class Take {
 
   hear(recording: Recording, session: SessionAddress | null): void {
     this.recording = recording;
-    this.since = recording.state === "recording" ? performance.now() : null;
+    const beganAt = performance.now() - 1000 * (recording.duration_s ?? 0);
+    this.since = recording.state === "recording" ? beganAt : null;
     this.files.length = 0;
     if (recording.state === "recording" || session === null) return;
     for (const name of recording.files) {

@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import type { Recording } from "../../src/messages/control";
 import { Api, type SessionAddress } from "../../src/server/api";
 import { Http } from "../../src/server/http";
-import { recordedWords } from "../../src/view/recording";
+import { clock, recordedWords } from "../../src/view/recording";
 import { Take } from "../../src/visit/take";
 
 const BEGUN: Recording = {
@@ -50,4 +50,10 @@ it("names the files of a recording that the visitor's leaving ends", () => {
   expect(taken.since).toBeNull();
   expect(taken.recording && recordedWords(taken.recording)).toBe("Recorded.");
   expect(taken.files.map(({ name }) => name)).toEqual(["edited.mp4", "instructions.jsonl"]);
+});
+
+it("counts the time that a recording had run before anybody here heard of it", () => {
+  const taken = take();
+  taken.hear({ ...BEGUN, duration_s: 65 }, SESSION);
+  expect(clock(performance.now() - (taken.since ?? 0))).toBe("1:05");
 });

@@ -185,6 +185,34 @@ async def test_the_control_channel_begins_and_ends_a_recording(server: RunningSe
         ]
 
 
+async def told_at_first(visitor: Visitor) -> list[dict[str, Any]]:
+    """What whoever begins to listen is told at once; telemetry comes only with time."""
+    told: list[dict[str, Any]] = []
+    async with visitor.http.stream("GET", visitor.url + "/events", headers=visitor.authorization) as stream:
+        async for line in stream.aiter_lines():
+            if line == "event: telemetry":
+                break
+            if line.startswith("data: "):
+                told.append(json.loads(line.removeprefix("data: ")))
+    return told
+
+
+async def test_who_listens_late_is_told_of_the_newest_recording(server: RunningServer) -> None:
+    async with server.visitor() as visitor:
+        await visitor.connect()
+        await visitor.sees()
+        assert [each["type"] for each in await told_at_first(visitor)] == ["state", "edits"]
+        recording = await begin(visitor)
+        shown = await recorded(visitor, recording, 10)
+        state, edits, told = await told_at_first(visitor)
+        assert (state["type"], edits["type"], told["type"]) == ("state", "edits", "recording")
+        assert (told["recording"]["id"], told["recording"]["state"]) == (recording["id"], "recording")
+        assert told["recording"]["duration_s"] >= shown["duration_s"] > 0
+        await ask(visitor, "POST", f"/v1/recordings/{recording['id']}/stop")
+        *_, told = await told_at_first(visitor)
+        assert (told["recording"]["id"], told["recording"]["state"]) == (recording["id"], "ended")
+
+
 async def test_a_recording_that_is_being_begun_as_its_session_ends_ends_with_it(
     server: RunningServer,
 ) -> None:
