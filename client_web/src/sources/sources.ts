@@ -1,5 +1,6 @@
 import { CameraTrouble, describe, type Trouble } from "../troubles";
 import { objection } from "../visit/instructions";
+import { unforeseen } from "../visit/trouble";
 import type { Visit } from "../visit/visit";
 import { openCamera, type Size, type Source } from "./camera";
 import { openDemo, openFile } from "./clips";
@@ -74,8 +75,8 @@ export class Sources {
       else await visit.replaceSource(source);
       this.use.changed(source);
     } catch (error) {
-      if (!(error instanceof CameraTrouble)) throw error;
-      if (request === this.asked) this.complain(describe(error.kind, error.detail));
+      const trouble = troubleOf(error);
+      if (request === this.asked) this.complain(trouble);
     } finally {
       if (request === this.asked) this.start.busy(null);
     }
@@ -144,6 +145,11 @@ export class Sources {
       if (this.trouble?.kind === "camera-muted") say(null);
     });
   }
+}
+
+function troubleOf(error: unknown): Trouble {
+  if (error instanceof CameraTrouble) return describe(error.kind, error.detail);
+  return { ...unforeseen(error), remedies: ["camera", "demo", "file"] };
 }
 
 function open(

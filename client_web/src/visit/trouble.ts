@@ -25,7 +25,11 @@ export function troubleOf(error: unknown): Trouble {
     if (error.status === 404) return describe("connection-lost");
     return describe("server-refused", sentence(error.detail || error.title));
   }
-  // Nobody foresaw it, so whoever mends it needs more than the visitor is told.
+  return unforeseen(error);
+}
+
+/** A mistake of the page; whoever mends it finds more than the visitor is told in the browser's console. */
+export function unforeseen(error: unknown): Trouble {
   console.error(error);
   return describe("unforeseen", error instanceof Error ? error.message : String(error));
 }

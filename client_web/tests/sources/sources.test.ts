@@ -138,3 +138,23 @@ it("offers to go on with what there is only while there is something", async () 
   await sources.begin("camera");
   expect(sources.trouble?.remedies).not.toContain("keep");
 });
+
+it("tells of an error that nobody foresaw, and the source can be tried again", async () => {
+  const log = vi.spyOn(console, "error").mockReturnValue();
+  openCamera.mockRejectedValueOnce(new TypeError("x is not a function"));
+  await sources.begin("camera");
+  expect(start.showTrouble).toHaveBeenLastCalledWith(
+    expect.objectContaining({ kind: "unforeseen", remedies: ["camera", "demo", "file"] }),
+  );
+  expect(start.busy).toHaveBeenLastCalledWith(null);
+
+  openCamera.mockResolvedValueOnce(camera());
+  await sources.begin("camera");
+  expect(visit).not.toBeNull();
+  // The words of a browser about a picture are none about the connection.
+  openCamera.mockRejectedValueOnce(new DOMException("odd", "InvalidStateError"));
+  await sources.begin("camera");
+  expect(sources.trouble?.kind).toBe("unforeseen");
+  expect(log).toHaveBeenCalledTimes(2);
+  log.mockRestore();
+});
