@@ -127,6 +127,7 @@ function showView(view: "start" | "live"): void {
   byId("start", HTMLElement).hidden = view !== "start";
   byId("live", HTMLElement).hidden = view !== "live";
   byId("leave", HTMLButtonElement).hidden = view !== "live";
+  scrollTo(0, 0);
 }
 
 /** @param opened the new source; null where the old one only got into or out of trouble */

@@ -223,6 +223,16 @@ async def test_stopping_raises_no_keyboard_on_a_phone(start: Start, visit: Visit
     await expect(visitor.page.locator("#main")).to_be_focused()
 
 
+async def test_the_picture_comes_into_sight_however_far_down_its_button_was(
+    start: Start, visit: Visit
+) -> None:
+    visitor = await visit(start(), viewport={"width": 740, "height": 360}, has_touch=True, is_mobile=True)
+    await visitor.open()
+    await visitor.page.get_by_test_id("use-demo").click()
+    await visitor.until(lambda now: now["state"] == "live")
+    assert await visitor.page.evaluate("scrollY") == 0
+
+
 def is_grey(picture: Picture) -> bool:
     """Whether there is something to see, and its channels hardly differ."""
     values = picture.astype(np.float32)
