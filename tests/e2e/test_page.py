@@ -233,6 +233,15 @@ async def test_the_picture_comes_into_sight_however_far_down_its_button_was(
     assert await visitor.page.evaluate("scrollY") == 0
 
 
+async def test_a_visit_begins_with_nothing_of_the_last_ones_words(start: Start, visit: Visit) -> None:
+    visitor = await visit(start())
+    await visitor.go_live(NEGATIVE)
+    await visitor.type("invert it again")
+    await visitor.page.get_by_test_id("leave").click()
+    await visitor.page.get_by_test_id("use-demo").click()
+    await expect(visitor.page.get_by_test_id("instruction")).to_have_value("")
+
+
 def is_grey(picture: Picture) -> bool:
     """Whether there is something to see, and its channels hardly differ."""
     values = picture.astype(np.float32)

@@ -61,6 +61,7 @@ export class Composer {
 
   begin(): void {
     this.objected = null;
+    this.box.set("");
     focusToType(this.box.input);
   }
 
