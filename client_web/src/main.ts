@@ -211,6 +211,10 @@ function listen(): void {
   byId("leave", HTMLButtonElement).addEventListener("click", leave);
   byId("open-check", HTMLButtonElement).addEventListener("click", () => checkView.open());
   byId("open-steer", HTMLButtonElement).addEventListener("click", () => steerDialog.open());
+  // A picker of one camera has nothing to change to.
+  byId("live-use-camera", HTMLButtonElement).addEventListener("click", () => {
+    void sources.begin("camera");
+  });
   byId("live-demo", HTMLButtonElement).addEventListener("click", () => void sources.begin("demo"));
   byId("live-file", HTMLButtonElement).addEventListener("click", () => files.choose());
   byId("live-camera", HTMLSelectElement).addEventListener("change", () => {

@@ -242,6 +242,15 @@ async def test_a_visit_begins_with_nothing_of_the_last_ones_words(start: Start, 
     await expect(visitor.page.get_by_test_id("instruction")).to_have_value("")
 
 
+async def test_from_the_demo_clip_to_the_only_camera_and_back(start: Start, visit: Visit) -> None:
+    visitor = await visit(start())
+    await visitor.go_live(NEGATIVE, source="demo")
+    await visitor.page.get_by_test_id("live-use-camera").click()
+    await visitor.until(lambda now: now["source"] == "camera")
+    await visitor.page.get_by_test_id("live-demo").click()
+    await visitor.until(lambda now: now["source"] == "demo")
+
+
 def is_grey(picture: Picture) -> bool:
     """Whether there is something to see, and its channels hardly differ."""
     values = picture.astype(np.float32)
