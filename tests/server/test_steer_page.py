@@ -79,6 +79,7 @@ async def test_another_senders_token_is_refused(start_server: StartServer, page:
     server = await start_server(token="sesame")
     await page.goto(f"{server.url}/?token=sesame#steer=wrong")
     await expect(page.get_by_test_id("trouble")).to_have_attribute("data-kind", "token-needed")
+    await expect(page.get_by_test_id("trouble")).to_contain_text("did not take the one given here")
     await page.get_by_test_id("remedy-token").click()
     await expect(page.get_by_test_id("steer-token")).to_be_focused()
     async with server.http() as http, Publisher(http, "sesame") as publisher:

@@ -6,7 +6,7 @@ import type { Api, SessionAddress } from "../server/api";
 import { Backoff } from "../server/backoff";
 import { type Http, Problem, Unreachable } from "../server/http";
 import { SessionCalls } from "../server/session_calls";
-import { describe } from "../troubles";
+import { describe, type Trouble } from "../troubles";
 import { Staying } from "./staying";
 import { troubleOf } from "./trouble";
 
@@ -59,8 +59,7 @@ export class Steering extends Staying {
         this.trouble = describe("connection-lost");
       } catch (error) {
         askedMs = askedToWaitS(error) * 1000;
-        const none = error instanceof Problem && error.status === 404;
-        this.trouble = none ? describe("nothing-sent") : troubleOf(error);
+        this.trouble = steeringTroubleOf(error);
       }
       if (signal.aborted) return;
       this.state = "waiting";
@@ -143,4 +142,16 @@ export class Steering extends Staying {
     // Asked for while nothing came.
     if (current?.status === "queued") void this.send(current, "alone", this.wanted.strength);
   }
+}
+
+function steeringTroubleOf(error: unknown): Trouble {
+  const status = error instanceof Problem ? error.status : null;
+  if (status === 404) return describe("nothing-sent");
+  if (status === 401) {
+    return describe(
+      "token-needed",
+      "It did not take the one given here. Enter the bearer token that the sender sends with.",
+    );
+  }
+  return troubleOf(error);
 }
