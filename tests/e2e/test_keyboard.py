@@ -62,3 +62,26 @@ async def test_the_live_page_is_used_by_keys_and_names(start: Start, visit: Visi
     await expect(page.get_by_test_id("receipt")).to_have_attribute("aria-live", "polite")
     assert await page.evaluate(NAMELESS) == []
     assert await page.evaluate(ENDLESS) == []
+
+
+async def test_a_trouble_that_is_over_leaves_the_keys_to_the_page(start: Start, visit: Visit) -> None:
+    server = start()
+    visitor = await visit(server)
+    await visitor.go_live("invert the colours", source="demo")
+    trouble, again = visitor.page.get_by_test_id("trouble"), visitor.page.get_by_test_id("remedy-retry")
+
+    server.kill()
+    await expect(trouble).to_have_attribute("data-kind", "server-unreachable")
+    await again.focus()
+    start(server.port)
+    await visitor.until(lambda now: now["state"] == "live")
+    await expect(visitor.page.get_by_role("main")).to_be_focused()
+
+
+async def test_a_steering_begun_by_keys_has_them_at_its_instruction(start: Start, visit: Visit) -> None:
+    visitor = await visit(start())
+    await visitor.open()
+    await visitor.page.get_by_test_id("open-steer").press("Enter")
+    await visitor.page.keyboard.type("obs")
+    await visitor.page.keyboard.press("Enter")
+    await expect(visitor.page.get_by_test_id("instruction")).to_be_focused()

@@ -8,7 +8,9 @@ export class SteerDialog {
   constructor(take: (token: string) => void) {
     byId("steer-form", HTMLFormElement).addEventListener("submit", () => {
       const token = this.field.value.trim();
-      if (token !== "") take(token);
+      if (token === "") return;
+      // Closing gives the focus back to the button that opened it, which the live page hides.
+      this.dialog.addEventListener("close", () => take(token), { once: true });
     });
     byId("steer-close", HTMLButtonElement).addEventListener("click", () => this.dialog.close());
   }

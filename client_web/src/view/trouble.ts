@@ -1,5 +1,5 @@
 import type { Remedy, Trouble, TroubleKind } from "../troubles";
-import { create } from "./dom";
+import { byId, create } from "./dom";
 
 const LABELS: Readonly<Record<Remedy, string>> = {
   camera: "Try the camera again",
@@ -30,6 +30,15 @@ export class TroubleBox {
   ) {}
 
   show(trouble: Trouble | null, retryAt: number | null = null): void {
+    const focused = this.box.contains(document.activeElement);
+    this.write(trouble, retryAt);
+    // With its button the focus would be gone as well.
+    if (focused && !this.box.contains(document.activeElement)) {
+      byId("main", HTMLElement).focus({ preventScroll: true });
+    }
+  }
+
+  private write(trouble: Trouble | null, retryAt: number | null): void {
     this.box.hidden = trouble === null;
     if (trouble === null) {
       this.shown = "";
