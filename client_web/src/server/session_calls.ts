@@ -10,9 +10,16 @@ import { type Http, json, Problem, Unreachable } from "./http";
 
 const EVENTS = ["state", "edits", "receipt", "warning", "recording"];
 
+interface Waiting {
+  request: ControlRequest;
+  readonly answered: Promise<Ack>;
+}
+
 export class SessionCalls implements Asker {
   private readonly events: EventSource;
   private turn: Promise<unknown> = Promise.resolve();
+  /** What was asked last, until its turn comes. */
+  private last: Waiting | null = null;
   /** The instruction applied last, which the strength is for. */
   private top: string | null = null;
   private recording: string | null = null;
@@ -38,9 +45,21 @@ export class SessionCalls implements Asker {
 
   /** One after the other: calls beside each other may overtake. */
   ask(request: ControlRequest): Promise<Ack> {
-    const answered = this.turn.then(() => this.call(request));
-    this.turn = answered.catch(() => {});
-    return answered;
+    // A slider is dragged faster than a network answers; only where it is now is worth a turn.
+    if (request.type === "strength" && this.last?.request.type === "strength") {
+      this.last.request = request;
+      return this.last.answered;
+    }
+    const last: Waiting = {
+      request,
+      answered: this.turn.then(() => {
+        if (this.last === last) this.last = null;
+        return this.call(last.request);
+      }),
+    };
+    this.last = last;
+    this.turn = last.answered.catch(() => {});
+    return last.answered;
   }
 
   close(): void {

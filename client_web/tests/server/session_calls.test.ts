@@ -123,6 +123,25 @@ it("asks one thing after the other", async () => {
   await second;
 });
 
+it("asks of a strength that is dragged only for the newest, in its turn", async () => {
+  say({ type: "edits", layers: [layer] });
+  let release = () => {};
+  answer = () => new Promise((resolve) => (release = () => resolve(Response.json({}))));
+  const drag = (value: number) => calls.ask({ type: "strength", value });
+  const begun = drag(0.1);
+  await vi.waitFor(() => expect(asked).toHaveLength(1));
+  const dragged = [drag(0.2), drag(0.3)];
+  const between = calls.ask({ type: "undo" });
+  const after = drag(0.4);
+  for (const count of [1, 2, 3, 4]) {
+    await vi.waitFor(() => expect(asked).toHaveLength(count));
+    release();
+  }
+  await Promise.all([begun, ...dragged, between, after]);
+  const bodies = await Promise.all(asked.map((request) => request.text()));
+  expect(bodies).toEqual(['{"strength":0.1}', '{"strength":0.3}', "", '{"strength":0.4}']);
+});
+
 it("tells a refusal with what is known, and a server that is gone from one that refuses", async () => {
   const detail = { title: "No", detail: "not known", nearest: ["make it night"] };
   answer = () =>
