@@ -113,6 +113,12 @@ async def test_a_recording_that_somebody_else_begins_and_ends_shows(
         await expect(record).to_have_text("Record")
         assert session.recording.id is None
 
+        await session.record(original=False)
+        await expect(record).to_contain_text("Stop 0:")
+        await publisher.stop()
+        await expect(record).to_have_text("Record")
+        await expect(page.get_by_test_id("recorded")).not_to_contain_text("connection was lost")
+
 
 async def lasts(server: RunningServer, recording_id: str, seconds: float) -> bool:
     return (await server.service.recordings.find(recording_id)).duration_s >= seconds

@@ -117,7 +117,9 @@ export class Steering extends Staying {
   }
 
   private drop(): void {
-    this.take.lose(this.session);
+    // A stream that ends takes its recording along; there was nothing lost.
+    if (this.serverState === "closed") this.take.leave(this.session);
+    else this.take.lose(this.session);
     this.viewing?.end();
     this.viewing = null;
     this.calls?.close();
