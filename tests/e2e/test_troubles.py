@@ -82,6 +82,9 @@ async def test_the_whole_stack_comes_back_with_the_server(start: Start, visit: V
     before = (await visitor.until(lambda now: shown(now) == edits and now["edits"]["bypassed"]))["sessionId"]
 
     server.kill()
+    await expect(visitor.page.locator("#stack-empty")).to_have_text(
+        f"Kept for the next connection: “{NEGATIVE}”, “{SEPIA}”."
+    )
     start(server.port)
 
     await visitor.until(lambda now: now["sessionId"] not in (None, before))

@@ -78,7 +78,7 @@ export class LiveView {
     this.composer.show(visit);
     this.tools.show(visit);
     this.history.show(visit.instructions.entries);
-    this.stack.show(visit.wanted.edits);
+    this.stack.show(visit.wanted);
     this.recording.show(visit, performance.now());
     this.elsewhere.show(visit.session);
     this.telemetry.show(visit.stats, visit.measured, performance.now());

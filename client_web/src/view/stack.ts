@@ -1,5 +1,6 @@
-import type { ControlRequest, Edits, Layer } from "../messages/control";
-import { byId, create, icon } from "./dom";
+import type { ControlRequest, KeptLayer, Layer } from "../messages/control";
+import type { Wanted } from "../visit/wanted";
+import { byId, create, icon, write } from "./dom";
 
 /** The instructions on the stack, the one applied last at the top as paint lies; each with a switch. */
 export class StackView {
@@ -30,8 +31,9 @@ export class StackView {
     });
   }
 
-  show(edits: Edits | null): void {
+  show({ edits, kept }: Pick<Wanted, "edits" | "kept">): void {
     this.layers = edits?.layers ?? [];
+    write(this.empty, emptyWords(edits === null ? kept : []));
     const key = JSON.stringify(this.layers);
     if (key === this.shown) return;
     this.shown = key;
@@ -48,6 +50,14 @@ export class StackView {
     const id = target instanceof Element ? target.closest("li")?.dataset["id"] : undefined;
     return this.layers.find((layer) => layer.instruction_id === id);
   }
+}
+
+/** @param kept what waits for a connection */
+export function emptyWords(kept: readonly KeptLayer[]): string {
+  if (kept.length === 0) {
+    return "Nothing is applied. What you add on top is listed here, each with its switch.";
+  }
+  return `Kept for the next connection: ${kept.map(({ text }) => `“${text}”`).join(", ")}.`;
 }
 
 function row(layer: Layer, movable: boolean): HTMLLIElement {

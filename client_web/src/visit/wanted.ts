@@ -20,7 +20,8 @@ export class Wanted {
   frozen = false;
   /** Whether the server is still to be told to freeze: not before there is a picture, or it would hold none. */
   toFreeze = false;
-  private kept: readonly KeptLayer[] = [];
+  /** The stack that the next session is told, the first applied first. */
+  kept: readonly KeptLayer[] = [];
   private bypassed = false;
   /** What was told and is not answered yet: what the session says of itself is without it. */
   private unanswered = 0;
