@@ -48,6 +48,16 @@ async def visitor(server: ServerProcess, visit: Visit) -> Visitor:
     return visitor
 
 
+async def test_presets_that_could_not_be_asked_for_come_with_the_connection(
+    server: ServerProcess, visit: Visit
+) -> None:
+    visitor = await visit(server)
+    await visitor.page.route("**/v1/presets", lambda route: route.abort(), times=1)
+    await visitor.go_live(GREY)
+    await expect(visitor.page.get_by_test_id("preset").get_by_role("option")).not_to_have_count(0)
+    await expect(visitor.page.get_by_test_id("preset-note")).to_be_hidden()
+
+
 async def test_a_stack_is_kept_listed_and_followed(visitor: Visitor) -> None:
     page = visitor.page
     await name(page, "save", "Noir")

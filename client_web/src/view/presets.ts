@@ -15,6 +15,8 @@ export class PresetsView {
   private presets: readonly Preset[] = [];
   private layers: readonly Layer[] = [];
   private live = false;
+  /** Whether the server has still to say which there are. */
+  private unknown = true;
 
   constructor(
     private readonly kept: Presets,
@@ -51,7 +53,9 @@ export class PresetsView {
 
   /** @param layers what shows; null without a connection */
   show(layers: readonly Layer[] | null): void {
+    const came = !this.live && layers !== null;
     this.live = layers !== null;
+    if (came && this.unknown) this.attempt(() => this.load(""));
     this.layers = layers ?? [];
     this.settle();
   }
@@ -154,6 +158,7 @@ export class PresetsView {
 
   private async load(chosen: string): Promise<void> {
     this.presets = await this.kept.all();
+    this.unknown = false;
     this.menu.replaceChildren(
       create("option", { value: "" }, this.presets.length === 0 ? "None saved yet" : "Choose…"),
       ...this.presets.map(({ id, name }) => create("option", { value: id }, name)),
