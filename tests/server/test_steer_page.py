@@ -63,6 +63,7 @@ async def test_the_next_stream_is_told_what_was_asked_of_the_last(
         await page.goto(server.url)
         await page.goto(f"{server.url}/#steer=obs")
         await expect(page.get_by_test_id("trouble")).to_have_attribute("data-kind", "nothing-sent")
+        await expect(page.get_by_test_id("remedy-stop")).to_have_text("Leave")
         await asks(page, "invert")
         await expect(page.get_by_test_id("receipt")).to_contain_text("Kept.")
         for _ in range(2):

@@ -1,13 +1,12 @@
 import type { Remedy, Trouble, TroubleKind } from "../troubles";
 import { byId, create } from "./dom";
 
-const LABELS: Readonly<Record<Remedy, string>> = {
+const LABELS: Readonly<Record<Exclude<Remedy, "stop">, string>> = {
   camera: "Try the camera again",
   demo: "Play the demo clip",
   file: "Open a video file",
   retry: "Try now",
   token: "Enter the token",
-  stop: "Stop",
   keep: "Go on as before",
   check: "Check the connection",
 };
@@ -65,10 +64,16 @@ export class TroubleBox {
 
   private button(remedy: Remedy): HTMLButtonElement {
     const button = create("button", { type: "button", "data-testid": `remedy-${remedy}` });
-    button.append(LABELS[remedy]);
+    // Who steers another's picture leaves it, and stops nothing.
+    button.append(remedy === "stop" ? leaveWord() : LABELS[remedy]);
     button.addEventListener("click", () => this.onRemedy(remedy));
     return button;
   }
+}
+
+/** As on the button in the bar on top. */
+function leaveWord(): string {
+  return byId("leave-word", HTMLSpanElement).textContent;
 }
 
 /** Whatever the trouble is, the check may find what is behind it. */
