@@ -82,10 +82,11 @@ def choose_compiler(
 
         return OnnxRuntimeCompiler(program, store)
     # Imported here, as above: each of them takes a while, which the others need not wait for.
-    _need_package("onnx", install_extra("backbones"))
     from engines.compilers.tensorrt import BATCHES, TensorRtCompiler
     from engines.compilers.tensorrt_library import FLAVOURS
 
+    if FLAVOURS[name].front_end is None:
+        _need_package("onnx", install_extra("backbones"))
     chosen: Precision = "float16" if precision == "auto" else precision
     measured = ranges() if chosen in ("int8", "fp8") else None
     return TensorRtCompiler(

@@ -6,7 +6,6 @@ from pathlib import Path
 import torch
 
 from engines.compilers.interface import FrameShape
-from engines.compilers.onnx_weights import attach_weights
 from engines.compilers.parts import Part, part_inputs
 from engines.install import install_extra
 from engines.model import ModelError
@@ -43,6 +42,9 @@ def export_onnx(part: Part, program: FrameProgram, dtype: torch.dtype, path: Pat
     # One for all frames.
     axes.pop("silence", None)
     try:
+        # Imported here: compilers that need no onnx come by this module too.
+        from engines.compilers.onnx_weights import attach_weights
+
         with warnings.catch_warnings(), torch.no_grad():
             # Tracing is announced as old, and every check of a shape that is traced away is named.
             warnings.simplefilter("ignore")

@@ -22,7 +22,6 @@ from engines.compilers.interface import (
 )
 from engines.compilers.manifest import EngineManifest, EnginePart
 from engines.compilers.onnx_export import export_onnx
-from engines.compilers.onnx_quantisation import quantise_onnx
 from engines.compilers.parts import (
     Part,
     Partwise,
@@ -186,6 +185,9 @@ class TensorRtCompiler:
         """
         export_onnx(part, self.program, self.dtype, path)
         if part.name == "denoiser" and self.precision in ("int8", "fp8"):
+            # Imported here: torch-tensorrt needs no onnx.
+            from engines.compilers.onnx_quantisation import quantise_onnx
+
             quantise_onnx(path, self._ranges, self.precision)
 
     def expected_s(self, shape: FrameShape) -> float | None:

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from engines.compilers.interface import CompiledProgram, FrameShape
 from engines.compilers.onnx_export import export_onnx
-from engines.compilers.onnxruntime import OnnxPart
 from engines.compilers.parts import Partwise, part_inputs, parts_of, program_inputs
 from engines.compilers.placement import program_in
 from engines.compilers.tensorrt import ONNX_FILE, TensorRtCompiler
@@ -117,6 +116,9 @@ def verify_networks(
         shape: Of the frames.
         scratch: A folder on a disk for the networks, which are as large as the engines.
     """
+    # Imported here: engines that run on this machine are compared without ONNX Runtime.
+    from engines.compilers.onnxruntime import OnnxPart
+
     checks = []
     half = compiler.dtype == torch.bfloat16
     dtype = torch.float32 if half else compiler.dtype

@@ -1,6 +1,8 @@
 """The engine benchmark on models that are small enough for a test."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -112,6 +114,18 @@ def test_what_is_not_installed_is_one_clear_line(
         f"benchmarks.engine: needs the package {package}:"
         " .venv/bin/pip install -c requirements.lock -e '.[backbones]'\n"
     )
+
+
+def test_what_only_some_compilers_need_is_not_needed_by_the_others() -> None:
+    script = (
+        "import sys\n"
+        "lacking = ('onnx', 'onnxruntime', 'ml_dtypes', 'openvino', 'tensorrt', 'tensorrt_rtx', 'matplotlib', 'av')\n"
+        "sys.modules.update(dict.fromkeys(lacking))\n"
+        "import benchmarks.engine.floor, benchmarks.engine.measure, benchmarks.engine.report"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300)
+
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_the_commands_models_are_those_that_can_be_timed() -> None:

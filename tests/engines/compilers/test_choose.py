@@ -115,6 +115,12 @@ def test_a_compilers_package_that_is_not_installed_is_one_clear_line(
         choose_compiler(name, program(), CPU, never_calibrated, STORE)
 
 
+def test_torch_tensorrt_asks_for_no_onnx(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choose, "find_spec", lambda _: None)
+    with pytest.raises(ModelError, match="torch-tensorrt needs the package"):
+        choose_compiler("torch-tensorrt", program(), CPU, never_calibrated, STORE)
+
+
 def test_a_gpu_that_only_emulates_bfloat16_computes_in_float16(monkeypatch: pytest.MonkeyPatch) -> None:
     gpu = torch.device("cuda")
     homes = []

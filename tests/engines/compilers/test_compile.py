@@ -1,6 +1,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -34,6 +36,21 @@ def test_engines_that_run_here_are_compared_with_pytorch(
     compared = ("latent", "picture") if compiler == "openvino" else ("encoder", "denoiser", "decoder")
     assert all(f"{what} 1 x 96x64" in shown for what in compared)
     assert f"{tmp_path}/{compiler}-" in shown
+
+
+def test_a_compiler_that_needs_no_onnx_is_run_without_it(model: str, tmp_path: Path) -> None:
+    script = (
+        "import sys\n"
+        "sys.modules.update(dict.fromkeys(('onnx', 'onnxruntime', 'ml_dtypes')))\n"
+        "from engines.compilers.compile import main\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    asked = [model, "--compiler", "openvino", "--precision", "float32", "--sizes", "64x64", "--verify"]
+    command = [sys.executable, "-c", script, *asked, "--out", str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=600)
+
+    assert ended.returncode == 0, ended.stderr
+    assert "latent 1 x 64x64" in ended.stdout
 
 
 def test_engines_for_a_gpu_elsewhere_say_that_they_are_not_compared(
