@@ -5,12 +5,14 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from engines.compilers.cuda_graph import GraphedProgram
 from engines.compilers.eager import EagerCompiler
 from engines.compilers.interface import CompiledProgram, Compiler, FrameShape
 from engines.compilers.onnx_export import export_onnx
@@ -60,7 +62,13 @@ def time_parts(
             return None
         runs = [frame.encoder, frame.denoiser, frame.decoder]
         inputs = _inputs_within(frame, program, shape, device)
-    return PartTimes(*(_percentiles(run, given, device) for run, given in zip(runs, inputs, strict=True)))
+    calls: list[Callable[[], object]] = [
+        partial(run, *given) for run, given in zip(runs, inputs, strict=True)
+    ]
+    if isinstance(compiled, GraphedProgram):
+        # Launched kernel by kernel, a part would take longer than the whole recorded frame.
+        calls = [_recorded(call) for call in calls]
+    return PartTimes(*(_percentiles(call, device) for call in calls))
 
 
 def _inputs(
@@ -93,14 +101,11 @@ def _inputs_within(
 
 
 @torch.inference_mode()
-def _percentiles(
-    run: Callable[..., Tensor], inputs: tuple[Tensor, ...], device: torch.device
-) -> tuple[float, float]:
-    replay = _recorded(run, inputs) if device.type == "cuda" else lambda: run(*inputs)
+def _percentiles(call: Callable[[], object], device: torch.device) -> tuple[float, float]:
     milliseconds = []
     for turn in range(_RUNS + 3):
         began_s = time.perf_counter()
-        replay()
+        call()
         if device.type == "cuda":
             torch.cuda.synchronize()
         if turn >= 3:
@@ -109,17 +114,18 @@ def _percentiles(
     return float(p50), float(p95)
 
 
-def _recorded(run: Callable[..., Tensor], inputs: tuple[Tensor, ...]) -> Callable[[], object]:
-    """The part as a CUDA graph, as it runs within a frame."""
+@torch.inference_mode()
+def _recorded(call: Callable[[], object]) -> Callable[[], object]:
+    """A part as a CUDA graph; what the call takes has to outlive it."""
     stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
         for _ in range(3):
-            run(*inputs)
+            call()
     stream.synchronize()
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph, stream=stream):
-        run(*inputs)
+        call()
     return graph.replay
 
 

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,15 +14,21 @@ from diffusers import UNet2DConditionModel
 from PIL import Image
 
 from benchmarks.engine import __main__ as command
-from benchmarks.engine import models
+from benchmarks.engine import models, parts
 from benchmarks.engine.__main__ import main
 from benchmarks.engine.baseline import baseline_step
 from benchmarks.engine.floor import matrix_peak, operations
 from benchmarks.engine.models import SUBJECTS, frame_program, network
 from benchmarks.engine.report import paper_lines, ratio_to_diffusers
 from benchmarks.engine.rows import DIFFUSERS, Row, Setting
+from engines.compilers.cuda_graph import GraphedProgram
+from engines.compilers.eager import EagerCompiler
 from engines.compilers.interface import FrameShape
+from engines.compilers.onnxruntime import OnnxRuntimeCompiler
+from engines.compilers.parts import Partwise, parts_of
+from engines.compilers.store import EngineStore
 from engines.editor import Editor
+from tests.engines.compilers.subjects import subject
 
 META = torch.device("meta")
 ROW = Row("rfdm1.5", 512, 1, 1, "tiny", "tensorrt", "float16", fps=200.0, p50_ms=5.0, ratio_to_diffusers=4.0)
@@ -220,6 +226,27 @@ def test_operations_are_counted_as_they_are() -> None:
 
     assert two == pytest.approx(2 * one, rel=0.01)
     assert matrix_peak(torch.device("cpu"), torch.float32) > 1e8
+
+
+def test_parts_are_timed_as_they_run_within_the_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    recordings: list[Callable[[], object]] = []
+
+    def recorded(call: Callable[[], object]) -> Callable[[], object]:
+        recordings.append(call)
+        return call
+
+    monkeypatch.setattr(parts, "_recorded", recorded)
+    program, shape = subject("tiny"), FrameShape(1, 64, 64)
+    eager = EagerCompiler(program, models.CPU, torch.float32)
+    launched = parts.time_parts(eager, eager.compile(shape), program, shape, models.CPU)
+    assert launched is not None
+    assert recordings == []
+
+    graphed = GraphedProgram.__new__(GraphedProgram)
+    runs = [part.module for part in parts_of(program, torch.float32)]
+    graphed.frame = Partwise(program, torch.float32, models.CPU, *runs)
+    parts.time_parts(OnnxRuntimeCompiler(program, EngineStore(Path())), graphed, program, shape, models.CPU)
+    assert len(recordings) == 3
 
 
 def test_the_ratio_is_of_the_best_compiler_at_the_worst_setting() -> None:
