@@ -32,17 +32,20 @@ class GraphedProgram:
         self._inputs = tuple(value.clone() for value in example)
         self.frame = run
         self._graph = torch.cuda.CUDAGraph()
-        self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        self._stream.wait_stream(torch.cuda.current_stream())
+        # PyTorch hands out 32 streams of a priority in turn. What a frame enqueued on the one that another program is
+        # being recorded on would become part of that recording, so frames have streams of another priority.
+        self._stream = torch.cuda.Stream(priority=-1)  # type: ignore[no-untyped-call]
+        recording = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        recording.wait_stream(torch.cuda.current_stream())
         try:
-            with torch.inference_mode(), torch.cuda.stream(self._stream):
+            with torch.inference_mode(), torch.cuda.stream(recording):
                 for _ in range(_WARM_UP_RUNS):
                     run(*self._inputs)
-            self._stream.synchronize()
+            recording.synchronize()
             # Other threads go on with other streams: a build must not disturb the frames.
             with (
                 torch.inference_mode(),
-                torch.cuda.graph(self._graph, stream=self._stream, capture_error_mode="thread_local"),
+                torch.cuda.graph(self._graph, stream=recording, capture_error_mode="thread_local"),
             ):
                 self._edited, self._latent = run(*self._inputs)
         except torch.cuda.OutOfMemoryError as error:
