@@ -1,5 +1,6 @@
 """Whatever would end a backbone's training late, told before it begins."""
 
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from engines.training.loop import TrainingError
 
 _TRAINED_BYTES = 20
 """Of a trained weight: itself, its gradient, two moments and the average, in float32."""
+_SHARED = Path("/dev/shm")
+_READ_AHEAD = 2
+"""Batches that PyTorch has each process read ahead."""
 
 
 def check_target(target: Path) -> None:
@@ -67,3 +71,26 @@ def check_crop(crop: int, checkpoint: Checkpoint, downscale: int) -> None:
     multiple = size_multiple(checkpoint, downscale)
     if crop < multiple or crop % multiple:
         raise TrainingError(f"--crop must be a multiple of {multiple} for this network, not {crop}")
+
+
+def check_shared_memory(workers: int, batch: int, frames: int, crop: int) -> None:
+    """See that the processes that read clips can pass them on: where it is full they are waited for without end.
+
+    Args:
+        workers: Those processes.
+        batch: Clips of a step.
+        frames: Of a clip.
+        crop: Side of a frame, in pixels.
+
+    Raises:
+        TrainingError: A container has too little of it, 64 MB where nobody asked for more.
+    """
+    if not workers or not _SHARED.is_dir():
+        return
+    clip_bytes = 2 * frames * 3 * crop**2 * torch.float32.itemsize
+    needed, free = (_READ_AHEAD * workers + 1) * batch * clip_bytes, shutil.disk_usage(_SHARED).free
+    if needed > free:
+        raise TrainingError(
+            f"{workers} processes that read clips pass on {gigabytes(needed)} through {_SHARED}, {gigabytes(free)}"
+            " are free: give the container more (docker run --shm-size), or take fewer --workers; 0 needs none"
+        )

@@ -27,7 +27,7 @@ from engines.pretrained.index import PAPER_GUIDANCE, PAPER_STEPS, RfdmIndex, ind
 from engines.pretrained.loading import load_denoiser, load_embedder, require_libraries
 from engines.pretrained.needs import gigabytes
 from engines.schedules import load_schedule
-from engines.training.backbone_checks import check_crop, check_memory, check_target
+from engines.training.backbone_checks import check_crop, check_memory, check_shared_memory, check_target
 from engines.training.backbone_run import RunOf, claim_run
 from engines.training.loop import TrainingError
 from engines.training.pairs import PairedCrop, PairSampler, find_pairs
@@ -81,6 +81,8 @@ def train_backbone(options: argparse.Namespace, console: Console) -> None:
             console.print(
                 f"removed {gigabytes(freed)} that an ended program had left unfinished in {options.out.parent}"
             )
+    workers = options.workers if device.type == "cuda" else 0
+    check_shared_memory(workers, options.batch, options.frames, options.crop)
     half = torch.bfloat16 if device.type == "cuda" else torch.float32
     check_memory(checkpoint, device, half, adapters=bool(options.lora), teacher=bool(options.distil))
     schedule, prediction = load_schedule(checkpoint.folder / "scheduler")
@@ -117,7 +119,6 @@ def train_backbone(options: argparse.Namespace, console: Console) -> None:
         )
     seed = (options.seed * 1009 + trainer.accelerator.process_index) * 1009 + trainer.step
     sampler = PairSampler(pairs, options.frames, options.crop, seed=seed)
-    workers = options.workers if device.type == "cuda" else 0
     steps, guidance = (DISTILLED_INTO, None) if options.distil else (PAPER_STEPS, PAPER_GUIDANCE)
     with progress_bar(console) as bar:
         shown = TrainingProgress(bar, "training") if main else None

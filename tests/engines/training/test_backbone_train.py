@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -123,6 +124,27 @@ def test_each_process_uses_the_gpu_that_is_its_own(
 
     assert seen == [(torch.device("cuda", 1), torch.bfloat16)]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_too_little_shared_memory_for_the_readers_is_told_before_they_are_waited_for(
+    tmp_path: Path,
+    stock: Path,
+    pairs: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    gpu = SimpleNamespace(device=torch.device("cuda"), is_main_process=False)
+    monkeypatch.setattr(accelerate, "PartialState", lambda cpu: gpu)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=67_000_000))
+    usual = command(stock, pairs, tmp_path / "out", "--batch", "4", "--crop", "512")
+    assert main(usual) == 2
+    error = capsys.readouterr().err
+    assert "8 processes that read clips pass on 1.3 GB through /dev/shm, 67.0 MB are free" in error
+    assert error.count("\n") == 1
+
+    monkeypatch.setattr(backbone_checks, "room_on", lambda _: Room(device=0, host=0))
+    assert main([*usual, "--workers", "0"]) == 2
+    assert "on the GPU before any picture" in capsys.readouterr().err
 
 
 @pytest.mark.timeout(900)
