@@ -11,12 +11,9 @@ in. Latents are (B, C, H, W); ``alpha`` and ``sigma`` are scalars or broadcast a
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
-
-ScheduleName = Literal["flow", "variance_preserving"]
 
 
 @dataclass(frozen=True, eq=False)

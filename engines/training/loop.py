@@ -7,7 +7,7 @@ nothing of files but its own run folder: ``checkpoint.pt`` to resume from, Tenso
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -279,9 +279,3 @@ class Trainer:
         self.generator.set_state(state["generator"].cpu())
         self.step, self.elapsed_s = state["step"], state["elapsed_s"]
         self.family_psnr = state["family_psnr"]
-
-
-def repeat_batches(batches: Sequence[Footage]) -> Iterator[Footage]:
-    """Cycle over a few prepared batches: how a test overfits."""
-    while True:
-        yield from batches

@@ -1,3 +1,4 @@
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import torch
 from engines.backbones.tiny import TinyConfig, plain_weights, save_denoiser
 from engines.training import loop
 from engines.training.crops import Footage
-from engines.training.loop import Trainer, TrainingError, TrainSettings, repeat_batches
+from engines.training.loop import Trainer, TrainingError, TrainSettings
 from engines.training.tasks import draw_task
 
 SHAPE: dict[str, Any] = {
@@ -90,7 +91,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(tmp_p
     lost = Footage.without_mattes(batch().pictures * float("nan"))
 
     with pytest.raises(TrainingError, match=r"nan at step 2.*checkpoint\.pt"):
-        subject.fit(repeat_batches([lost]), lambda trainer, loss: None)
+        subject.fit(repeat(lost), lambda trainer, loss: None)
     assert (tmp_path / "checkpoint.pt").read_bytes() == kept
 
 
