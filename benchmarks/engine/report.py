@@ -119,6 +119,7 @@ def draw_chart(rows: Sequence[Row], title: str, path: Path) -> None:
             f"{model}, {evaluations} evaluation{'s' if evaluations > 1 else ''}, {codec}", fontsize=9
         )
         axis.set_xlabel("batch")
+        axis.set_xticks(sorted({row.batch for row in of_panel}))
         axis.set_ylabel("frames a second")
         axis.set_ylim(bottom=0)
         axis.legend(fontsize=7)
