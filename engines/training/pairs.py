@@ -66,6 +66,8 @@ def _listed(folder: Path) -> Iterator[Pair]:
         try:
             record = json.loads(line)
             pair = Pair(folder / record["source"], folder / record["target"], (record["instruction"],))
+            if not isinstance(record["instruction"], str):
+                raise TypeError("the instruction is no text")
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{manifest}, line {number}: {error!r}") from error
         for path in (pair.source, pair.target):
@@ -113,14 +115,16 @@ def _flat(records: object) -> Iterator[Mapping[str, Any]]:
 
 def _senorita_pair(folder: Path, record: Mapping[str, Any]) -> Pair | None:
     """The pair of a record; None where a video was not downloaded or nothing is said of it."""
-    source = _unpacked(folder, record.get("source_video_path", ""))
-    target = _unpacked(folder, record.get("target_video_path", ""))
+    source = _unpacked(folder, record.get("source_video_path"))
+    target = _unpacked(folder, record.get("target_video_path"))
     said = (record.get(name) for name in ("instruction", "enhanced_instruction"))
     wordings = tuple(text.strip() for text in said if isinstance(text, str) and text.strip())
     return Pair(source, target, wordings) if source and target and wordings else None
 
 
-def _unpacked(folder: Path, name: str) -> Path | None:
+def _unpacked(folder: Path, name: object) -> Path | None:
+    if not isinstance(name, str):
+        return None
     first, _, rest = name.removeprefix("./").partition("/")
     for path in (folder / first / rest, folder / f"{first}_upload" / rest):
         if rest and path.is_file():

@@ -54,7 +54,9 @@ def test_senorita_is_read_as_it_is_unpacked(tmp_path: Path) -> None:
         "enhanced_instruction": "Take the cup off the table.",
     }
     absent = {**record, "source_video_path": "./obj_swap/1/absent.mp4"}
-    (tmp_path / "obj_removal.json").write_text(json.dumps([[record], [absent, {"instruction": "nothing"}]]))
+    unmade = {**record, "target_video_path": None}
+    records = [[record], [absent, unmade, {"instruction": "nothing"}]]
+    (tmp_path / "obj_removal.json").write_text(json.dumps(records))
 
     (pair,) = find_pairs(tmp_path)
     assert pair.source == folder / "828b_org.mp4"
@@ -85,7 +87,13 @@ def test_nothing_in_a_folder_called_eval_is_trained_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "said"), [("{", "line 1"), ('{"source": "a.mp4"}', "'target'"), ("[]", "TypeError")]
+    ("line", "said"),
+    [
+        ("{", "line 1"),
+        ('{"source": "a.mp4"}', "'target'"),
+        ("[]", "TypeError"),
+        ('{"source": "a.mp4", "target": "b.mp4", "instruction": 5}', "the instruction is no text"),
+    ],
 )
 def test_a_broken_manifest_is_one_line(tmp_path: Path, line: str, said: str) -> None:
     (tmp_path / "pairs.jsonl").write_text(line)
