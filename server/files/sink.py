@@ -47,7 +47,9 @@ class VideoSink:
         self._size = (source.width + source.width % 2, source.height + source.height % 2)
         container_format = CONTAINERS[path.suffix.lower()]
         movflags = {"movflags": "+faststart"} if container_format != "matroska" else {}
-        self._container: OutputContainer = av.open(str(path), "w", format=container_format, options=movflags)
+        # Whole, as in `open_video`.
+        name = str(path.absolute())
+        self._container: OutputContainer = av.open(name, "w", format=container_format, options=movflags)
         kept = {k: v for k, v in source.container.metadata.items() if k.lower() not in CONTAINER_METADATA}
         self._container.metadata.update(kept)
         self._add_pictures()

@@ -197,7 +197,8 @@ class VideoSource:
 def open_video(path: Path) -> InputContainer:
     """Open a file that FFmpeg reads as video; raises FileError."""
     try:
-        return av.open(str(path), options={"format_whitelist": VIDEO_FORMATS})
+        # Whole, as FFmpeg takes what stands before a colon in a name for a protocol: 10:30.mp4.
+        return av.open(str(path.absolute()), options={"format_whitelist": VIDEO_FORMATS})
     except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
         raise FileError(f"cannot open {path}: {error.strerror}") from error
     except av.FFmpegError as error:

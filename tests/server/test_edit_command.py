@@ -48,6 +48,15 @@ def test_every_frame_is_edited_at_its_own_time(tmp_path: Path) -> None:
         assert (context.name, context.pix_fmt, context.width, context.height) == ("h264", "yuv420p", 192, 128)
 
 
+def test_a_colon_in_a_name_is_no_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_clip(tmp_path / "10:30.mp4")
+    monkeypatch.chdir(tmp_path)
+
+    assert run_edit(["10:30.mp4", "edit-10:30.mp4", *NEGATIVE], Recording()) == 0
+
+    assert len(decode(Path("edit-10:30.mp4").absolute())) == len(decode(tmp_path / "10:30.mp4"))
+
+
 def test_the_index_comes_before_the_pictures(tmp_path: Path) -> None:
     source, target = make_clip(tmp_path / "in.mp4"), tmp_path / "out.mp4"
 
