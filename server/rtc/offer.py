@@ -1,7 +1,7 @@
 """An SDP offer, checked before aiortc is given it."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from aiortc.codecs import CODECS
@@ -12,6 +12,9 @@ from server.rtc.picture_limits import H264_DEFAULT, PictureLimit, h264_limit, vp
 
 MAX_CANDIDATES = 100
 MAX_MEDIA_SECTIONS = 16
+MAX_LINES, MAX_FORMATS = 1000, 128
+"""Of an offer, and of one of its sections, where 128 payload types are all there are. aiortc goes through a section's
+formats for each of its lines, on the event loop: a body of 220 kB held up every session for minutes."""
 
 _PROFILE = re.compile(
     r"(?P<before>^a=fmtp:(?P<type>\d{1,3}) [^\r\n]*?profile-level-id=)(?P<profile>[0-9a-fA-F]{6})",
@@ -177,6 +180,7 @@ def _read_with(text: str, wanted: Callable[[MediaDescription], bool], without: s
 def _read(text: str) -> SessionDescription:
     if not text.lstrip().startswith("v=0"):
         raise MalformedOfferError("the body is not SDP: it does not begin with v=0")
+    _require_readable(text.splitlines())
     try:
         offer = SessionDescription.parse(text)
     except (
@@ -217,6 +221,16 @@ def without_mdns(text: str) -> str:
     if not any(line.startswith("a=candidate:") for line in kept):
         kept = [line for line in kept if line != "a=end-of-candidates"]
     return "\r\n".join(kept) + "\r\n"
+
+
+def _require_readable(lines: Sequence[str]) -> None:
+    if len(lines) > MAX_LINES:
+        raise UnusableOfferError(f"the offer has more than {MAX_LINES} lines")
+    formats = 0
+    for line in lines:
+        formats = 0 if line.startswith("m=") else formats + line.startswith("a=rtpmap:")
+        if formats > MAX_FORMATS:
+            raise UnusableOfferError(f"a section of the offer has more than {MAX_FORMATS} formats")
 
 
 def _require_webrtc(media: MediaDescription) -> None:

@@ -4,6 +4,7 @@ import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection
 from aiortc.codecs import CODECS
 from aiortc.rtcpeerconnection import find_common_codecs
+from aiortc.sdp import SessionDescription
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -69,6 +70,22 @@ async def test_what_is_missing_is_named(offer: str, there: str, instead: str, sa
 def test_what_is_not_sdp_is_said_to_be_none(text: str) -> None:
     with pytest.raises(MalformedOfferError, match="not SDP"):
         parse_offer(text)
+
+
+@pytest.mark.parametrize(
+    ("line", "count", "said"),
+    [("a=rtcp-fb:* nack\r\n", 1000, "1000 lines"), ("a=rtpmap:97 VP9/90000\r\n", 128, "128 formats")],
+)
+async def test_an_offer_that_takes_long_to_read_is_refused_unread(
+    offer: str, line: str, count: int, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = offer.splitlines(keepends=True)
+    place = lines.index("a=rtpmap:97 VP8/90000\r\n")
+    offer = "".join([*lines[:place], line * count, *lines[place:]])
+    monkeypatch.setattr(SessionDescription, "parse", None)
+
+    with pytest.raises(UnusableOfferError, match=said):
+        parse_offer(offer)
 
 
 def test_sdp_without_media_is_unusable() -> None:
