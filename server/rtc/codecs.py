@@ -41,6 +41,7 @@ class EncoderKind:
     Attributes:
         name: FFmpeg's.
         adjusts: Whether an open encoder takes a new bitrate without a key frame.
+        counts: Whether it takes every picture for a thirtieth of a second, whatever their times say.
     """
 
     name: str
@@ -51,6 +52,7 @@ class EncoderKind:
     _profile: str | None = None
     _device: str | None = None
     """Whose memory the pictures are in."""
+    counts: bool = True
 
     @property
     def pixel_format(self) -> str:
@@ -154,12 +156,12 @@ def _videotoolbox(_bitrate_bps: int, _level: int) -> dict[str, str]:
     return {"realtime": "1", "allow_sw": "0", "prio_speed": "1"}
 
 
-LIBVPX = EncoderKind("libvpx", False, _libvpx)
+LIBVPX = EncoderKind("libvpx", False, _libvpx, counts=False)
 LIBX264 = EncoderKind("libx264", True, _libx264, _profile="Baseline")
 SOFTWARE: dict[Codec, EncoderKind] = {"VP8": LIBVPX, "H264": LIBX264}
 HARDWARE_H264 = (
     EncoderKind("h264_nvenc", False, _nvenc, _profile="Baseline"),
-    EncoderKind("h264_videotoolbox", False, _videotoolbox, _profile="Constrained Baseline"),
+    EncoderKind("h264_videotoolbox", False, _videotoolbox, _profile="Constrained Baseline", counts=False),
     EncoderKind("h264_qsv", False, _qsv, "nv12", "Baseline"),
     EncoderKind("h264_vaapi", False, _vaapi, "vaapi", "Constrained Baseline", "vaapi"),
 )

@@ -17,7 +17,15 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 from av.video.reformatter import Interpolation, VideoReformatter
 
-from server.rtc.codecs import ANY_CODECS, SOFTWARE, SOFTWARE_CODECS, TIME_BASE, Codec, CodecChoice
+from server.rtc.codecs import (
+    ANY_CODECS,
+    FRAME_RATE,
+    SOFTWARE,
+    SOFTWARE_CODECS,
+    TIME_BASE,
+    Codec,
+    CodecChoice,
+)
 from server.rtc.picture_limits import NO_LIMIT, Form, PictureLimit
 from server.stats import RunningEncoder
 from server.telemetry import DropReason
@@ -29,6 +37,11 @@ KEY_FRAME_INTERVAL_S = 0.3
 BITRATE_CHANGE = 0.25
 BITRATE_INTERVAL_S = 2.0
 """A new bitrate may need a new encoder and so a key frame; small and frequent changes are not worth one."""
+USUAL_INTERVAL = TIME_BASE.denominator / FRAME_RATE
+LONGEST_INTERVAL = 4 * USUAL_INTERVAL
+"""As averaged: after a held picture the rate is known again within half a second."""
+NEWEST_SHARE = 0.1
+"""Of the average of intervals."""
 
 
 class Rate(Protocol):
@@ -80,6 +93,8 @@ class LiveEncoder(Encoder):
         self.limit = limit
         self._form = Form(0, 0, math.inf, 0, 0)
         self._due_pts = -math.inf
+        self._last_pts: int | None = None
+        self._interval = USUAL_INTERVAL
         self._choice, self._rate = codecs, rate
         self._kind = SOFTWARE[self.codec]
         # Only for their packets: the codec contexts inside are never made.
@@ -124,7 +139,8 @@ class LiveEncoder(Encoder):
         if self._is_too_soon(frame.pts, form.fps):
             self._on_dropped("frame_rate")
             return [], frame.pts
-        now_s, target_bps = time.monotonic(), self._rate.target_bps
+        self._time(frame.pts)
+        now_s, target_bps = time.monotonic(), self._told_bps
         try:
             codec = self._codec
             if codec is None or self._outdated(codec, form, target_bps, now_s):
@@ -173,6 +189,18 @@ class LiveEncoder(Encoder):
             return True
         self._due_pts = max(self._due_pts, pts) + interval
         return False
+
+    def _time(self, pts: int) -> None:
+        if self._last_pts is not None:
+            interval = min(pts - self._last_pts, LONGEST_INTERVAL)
+            self._interval += NEWEST_SHARE * (interval - self._interval)
+        self._last_pts = pts
+
+    @property
+    def _told_bps(self) -> int:
+        """The bitrate as the encoder counts it: of 60 pictures a second it would send twice what it is told."""
+        share = min(1.0, self._interval / USUAL_INTERVAL) if self._kind.counts else 1.0
+        return int(self._rate.target_bps * share)
 
     def _outdated(self, codec: VideoCodecContext, form: Form, target_bps: int, now_s: float) -> bool:
         if form != self._form:

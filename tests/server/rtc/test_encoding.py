@@ -110,6 +110,20 @@ def test_h264_follows_the_network_without_a_key_frame() -> None:
     )
 
 
+@pytest.mark.parametrize("codec", ["VP8", "H264"])
+@pytest.mark.parametrize("fps", [30, 60])
+def test_a_quicker_camera_is_sent_at_the_same_bitrate(codec: str, fps: int) -> None:
+    encodes = LiveEncoder(codec, RateControl(500_000), Counted(), Counted())
+    generator = np.random.default_rng(0)
+    sent = []
+    for index in range(4 * fps):
+        noise = generator.integers(100, 156, (192, 256, 3), np.uint8)
+        frame = av.VideoFrame.from_ndarray(noise, format="rgb24")
+        frame.pts, frame.time_base = 90_000 // fps * index, Fraction(1, 90_000)
+        sent.append(sum(map(len, encodes.encode(frame)[0])))
+    assert 8 * sum(sent[2 * fps :]) / 2 == pytest.approx(500_000, rel=0.25)
+
+
 def test_vp8_follows_the_network_by_a_new_encoder_and_not_too_often(monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = 100.0
     monkeypatch.setattr("server.rtc.encoding.time.monotonic", lambda: now_s)
