@@ -56,6 +56,8 @@ class PictureAssembly:
         self._ssrc: int | None = None
         self._waiting: dict[int, tuple[RtpPacket, float]] = {}
         self._next: int | None = None
+        # The first that is missing: from `_next` to here lies the beginning of a picture, looked through already.
+        self._missing = 0
         self._key_wanted = True
         # Not from the start: a stream begins with a key frame, and asking would only bring a second.
         self._key_to_ask_for = False
@@ -75,10 +77,10 @@ class PictureAssembly:
             if not self._begins_picture(packet):
                 self._key_to_ask_for = True
                 return self._asks_for_key(now_s), None
-            self._next = packet.sequence_number
+            self._next = self._missing = packet.sequence_number
 
         if (packet.sequence_number - self._next) % 65536 < 32768:
-            self._waiting[packet.sequence_number] = packet, now_s
+            self._waiting.setdefault(packet.sequence_number, (packet, now_s))
         self._hand_on_whole_pictures()
         while self._next is not None and self._gives_up_gap(now_s):
             pass
@@ -86,7 +88,7 @@ class PictureAssembly:
 
     def _hand_on_whole_pictures(self) -> None:
         assert self._next is not None
-        start = position = self._next
+        start, position = self._next, self._missing
         while (entry := self._waiting.get(position)) is not None:
             packet = entry[0]
             first = self._waiting[start][0]
@@ -102,7 +104,7 @@ class PictureAssembly:
                 # Padding to probe the bandwidth: a sequence number and nothing else.
                 del self._waiting[start]
                 start = position
-        self._next = start
+        self._next, self._missing = start, position
 
     def _hand_on(self, start: int, end: int) -> None:
         count = (end - start) % 65536
@@ -127,14 +129,13 @@ class PictureAssembly:
         would hold the picture back for as long as all its gaps together.
         """
         assert self._next is not None
+        contiguous = (self._missing - self._next) % 65536
+        if len(self._waiting) < MAX_WAITING_PACKETS:
+            # They lie in the order they came in.
+            oldest_s = next(iter(self._waiting.values()), (None, now_s))[1]
+            if contiguous == len(self._waiting) or now_s - oldest_s < GAP_WAIT_S:
+                return False
         numbers = sorted(self._waiting, key=lambda number: (number - self._next) % 65536)  # type: ignore[operator]
-        contiguous = 0
-        for index, number in enumerate(numbers):
-            if number != (self._next + index) % 65536:
-                break
-            contiguous = index + 1
-        if contiguous == len(numbers) and len(numbers) < MAX_WAITING_PACKETS:
-            return False
         since_s = now_s if contiguous == len(numbers) else self._waiting[numbers[contiguous]][1]
         if now_s - since_s < GAP_WAIT_S and len(numbers) < MAX_WAITING_PACKETS:
             return False
@@ -154,6 +155,7 @@ class PictureAssembly:
         self._next = resume
         self.want_key_frame()
         if resume is not None:
+            self._missing = resume
             self._hand_on_whole_pictures()
         return True
 

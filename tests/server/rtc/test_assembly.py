@@ -149,6 +149,23 @@ def test_padding_between_pictures_is_skipped() -> None:
     assert receiver.timestamps == [0, 3000]
 
 
+def test_a_large_picture_is_looked_through_once() -> None:
+    looks = 0
+
+    class Watched(dict[int, object]):
+        def get(self, *key: object) -> object:  # type: ignore[override]
+            nonlocal looks
+            looks += 1
+            return super().get(*key)  # type: ignore[call-overload]
+
+    receiver = Receiver()
+    receiver.assembly._waiting = Watched()  # type: ignore[assignment]
+    (picture,) = stream(1, size=500_000)
+    receiver.take(*picture)
+    assert receiver.timestamps == [0]
+    assert looks <= 2 * len(picture)
+
+
 def test_a_new_source_begins_anew() -> None:
     receiver = Receiver()
     receiver.take(*stream(1)[0])
