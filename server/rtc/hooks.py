@@ -15,6 +15,8 @@ from aioice.ice import Connection as IceConnection
 from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
 from aiortc.codecs.base import Encoder
 from aiortc.jitterbuffer import JitterFrame
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters
+from aiortc.rtcrtpsender import RTCEncodedFrame
 from aiortc.rtp import RTCP_SR, AnyRtcpPacket, RtcpRrPacket, RtcpSrPacket, RtpPacket, is_rtcp
 
 from server.rtc.clocks import SenderReport, unix_ms_to_ntp
@@ -78,6 +80,20 @@ def encode_with(sender: RTCRtpSender, encoder: Encoder) -> None:
     """Have ``sender`` use this encoder and not one of its own, before the first picture."""
     assert getattr(sender, "_RTCRtpSender__encoder", encoder) is None
     sender._RTCRtpSender__encoder = encoder  # type: ignore[attr-defined]
+
+
+def watch_failure(sender: RTCRtpSender, on_failed: Callable[[BaseException], None]) -> None:
+    """Call ``on_failed`` with what the track or the encoder of a sender raises; aiortc ends the sender silently."""
+    proceed = sender._next_encoded_frame
+
+    async def watched(codec: RTCRtpCodecParameters) -> RTCEncodedFrame | None:
+        try:
+            return await proceed(codec)
+        except Exception as error:
+            on_failed(error)
+            raise
+
+    sender._next_encoded_frame = watched  # type: ignore[method-assign]
 
 
 def watch_sender_reports(receiver: RTCRtpReceiver, on_report: Callable[[SenderReport], None]) -> None:

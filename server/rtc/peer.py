@@ -55,7 +55,7 @@ class PeerEvents:
     state: Callable[[str], None]
     """The connection's state: connecting, connected, failed or closed."""
     failed: Callable[[BaseException], None]
-    """Nothing more will be decoded, by a bug of ours."""
+    """Nothing more will be decoded, or sent back, by a bug of ours."""
 
 
 @dataclass(frozen=True)
@@ -203,6 +203,7 @@ class Peer:
             limit=chosen.limit,
         )
         hooks.encode_with(camera.sender, self.encoder)
+        hooks.watch_failure(camera.sender, self._events.failed)
         hooks.watch_receiver_reports(camera.sender, rate.reported)
         hooks.send_again_with(camera.sender, Resending(lambda: rate.target_bps))
         hooks.watch_pictures_leave(camera.sender, lambda out_rtp: track.sent(out_rtp, self._events.sent))

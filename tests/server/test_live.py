@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from server.rtc.decoding import DecoderThread
+from server.rtc.encoding import LiveEncoder
+from server.rtc.track import EditTrack
 from server.session.channels import MAX_EARLY
 from tests.server.client import Visitor
 from tests.server.conftest import RunningServer, StartServer, eventually, until
@@ -234,8 +236,12 @@ async def test_a_bug_in_one_sessions_turn_ends_it_alone(
         assert [session.id for session in server.service.sessions] == [well.session["id"]]
 
 
-async def test_a_bug_in_decoding_ends_the_session_and_says_so(
-    server: RunningServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("where", [(DecoderThread, "_decode"), (LiveEncoder, "pack"), (EditTrack, "recv")])
+async def test_a_bug_on_the_pictures_way_ends_the_session_and_says_so(
+    where: tuple[type, str],
+    server: RunningServer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("a bug")
@@ -243,7 +249,7 @@ async def test_a_bug_in_decoding_ends_the_session_and_says_so(
     async with server.visitor() as visitor:
         await visitor.connect()
         await visitor.sees()
-        monkeypatch.setattr(DecoderThread, "_decode", broken)
+        monkeypatch.setattr(*where, broken)
         await visitor.heard(lambda said: said.get("reason") == "an error of the server's")
         assert f"session {visitor.session['id']} failed" in caplog.text
 
