@@ -83,7 +83,7 @@ class Worker:
         """Loop until cancelled."""
         while True:
             await self._inbox.wait()
-            if self.edits.frozen:
+            if self._holds:
                 self._hold()
             elif self.edits.bypassed:
                 await self._let_through()
@@ -104,6 +104,11 @@ class Worker:
             # By the time the edit shows again, what was remembered is of another picture.
             self._seat.forget()
         self.edits = edits
+
+    @property
+    def _holds(self) -> bool:
+        """Whether the last picture shows on; told to before there is one, the first that comes is held."""
+        return self.edits.frozen and self.last_edit is not None
 
     async def _edit(self) -> None:
         edit = asyncio.ensure_future(self._engine.edit(self._seat, self._inbox.peek, self._take))
@@ -141,7 +146,7 @@ class Worker:
             return
         if late:
             self._on_lost()
-        elif self.edits.frozen:
+        elif self._holds:
             self._on_held()
         else:
             await self._leave(self._taken.let_through())
@@ -158,7 +163,7 @@ class Worker:
             )
         )
         while not edit.done():
-            if self.edits.frozen:
+            if self._holds:
                 self._hold()
             else:
                 await self._let_through()
@@ -192,7 +197,7 @@ class Worker:
         if frame is None:
             return
         now_s = self._clock()
-        if self.last_edit is None or now_s - self._repeated_s < REPEAT_INTERVAL_S:
+        if now_s - self._repeated_s < REPEAT_INTERVAL_S:
             self._on_held()
             return
         self._repeated_s = now_s

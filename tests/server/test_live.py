@@ -385,6 +385,17 @@ async def test_a_frozen_picture_is_held_and_repeated(server: RunningServer) -> N
         await visitor.sees_colour((215, 55, 215))
 
 
+async def test_a_picture_frozen_before_there_is_one_is_the_first_that_comes(server: RunningServer) -> None:
+    async with server.visitor(colour=RED) as visitor:
+        await visitor.open(instruction="invert")
+        await visitor.http.patch(visitor.url, json={"frozen": True}, headers=visitor.authorization)
+        await visitor.connect()
+        await visitor.sees_colour(CYAN)
+        visitor.camera.colour = (40, 200, 40)
+        await asyncio.sleep(0.2)
+        assert is_colour(await visitor.sees(2), CYAN)
+
+
 async def test_a_camera_that_changes_its_size_goes_on(server: RunningServer) -> None:
     async with server.visitor(colour=RED, size=(320, 240)) as visitor, server.visitor() as other:
         await asyncio.gather(visitor.connect(instruction="invert"), other.connect(instruction="invert"))
