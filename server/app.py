@@ -11,6 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 from server.access import Access, BodyLimit
 from server.cors import OpenSignalling
 from server.engine import LiveEditor, load_warm_editor
+from server.head import Head
 from server.openapi import ServerLimits, describe
 from server.problems import install_problems
 from server.routes import (
@@ -62,6 +63,7 @@ def create_app(settings: Settings, load: Callable[[], LiveEditor] | None = None)
     middleware = [
         Middleware(Access, token=token, allowed_origins=settings.allowed_origins),
         Middleware(BodyLimit),
+        Middleware(Head),
     ]
     if settings.allowed_origins:
         cors = Middleware(

@@ -108,13 +108,13 @@ def _allowed(request: Request) -> list[str]:
     What is written out, as ``/v1/presets/export``, is never an id.
     """
     paths = request.app.openapi()["paths"]
-    if (written_out := request.url.path) in paths:
-        return sorted(method.upper() for method in paths[written_out])
     methods: set[str] = set()
     for template, operations in paths.items():
         if re.fullmatch(_PARAMETER.sub("[^/]+", re.escape(template)), request.url.path):
             methods |= {method.upper() for method in operations}
-    return sorted(methods)
+    if (written_out := request.url.path) in paths:
+        methods = {method.upper() for method in paths[written_out]}
+    return sorted(methods | {"HEAD"} if "GET" in methods else methods)
 
 
 def _not_read(entry: Mapping[str, Any]) -> bool:
