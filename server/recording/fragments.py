@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 BOX_HEADER = 8
 
@@ -58,7 +58,8 @@ class FragmentFile:
         if whole:
             self._broken = True
             self._spend(whole)
-            self._write(memoryview(bytes(self._waiting[:whole])))
+            write_whole(self._file, bytes(self._waiting[:whole]))
+            self.bytes += whole
             self._broken = False
             del self._waiting[:whole]
         return len(data)
@@ -68,16 +69,25 @@ class FragmentFile:
         self._waiting.clear()
         self._file.close()
 
-    def _write(self, fragment: memoryview) -> None:
-        written = 0
-        try:
-            while written < len(fragment):
-                written += self._file.write(fragment[written:]) or 0
-        except OSError:
-            self._file.truncate(self.bytes)
-            self._file.seek(self.bytes)
-            raise
-        self.bytes += len(fragment)
+
+def write_whole(file: IO[bytes], data: bytes) -> None:
+    """Write data at a file's end; of what a full disk does not take in whole, nothing stays.
+
+    Args:
+        file: Unbuffered.
+        data: To be written.
+
+    Raises:
+        OSError: The disk is full, or worse.
+    """
+    begin, left = file.tell(), memoryview(data)
+    try:
+        while left:
+            left = left[file.write(left) :]
+    except OSError:
+        file.truncate(begin)
+        file.seek(begin)
+        raise
 
 
 def trim(path: Path) -> None:

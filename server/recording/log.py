@@ -6,6 +6,7 @@ from typing import IO, Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from server.recording.fragments import write_whole
 from server.session.layer import Edits, Layer
 
 VERSION = 1
@@ -134,10 +135,9 @@ def _logged(layer: Layer, now_s: float) -> LoggedLayer:
 
 
 def write_line(file: IO[bytes], line: LogLine) -> int:
-    """Write a line at once; how many bytes it has."""
+    """Write a line to an unbuffered file, in whole or not at all; how many bytes it has."""
     text = (line.model_dump_json() + "\n").encode()
-    file.write(text)
-    file.flush()
+    write_whole(file, text)
     return len(text)
 
 

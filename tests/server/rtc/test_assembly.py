@@ -153,7 +153,7 @@ def test_a_large_picture_is_looked_through_once() -> None:
     looks = 0
 
     class Watched(dict[int, object]):
-        def get(self, *key: object) -> object:  # type: ignore[override]
+        def get(self, *key: object) -> object:
             nonlocal looks
             looks += 1
             return super().get(*key)  # type: ignore[call-overload]
