@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 from server.camera.address import WatchAddress
 from server.camera.device import CameraUnavailableError, Device
 from server.camera.pace import Pace
-from server.camera.picture import fit, letterbox, slate
+from server.camera.picture import slate
 from server.camera.whep import RefusedError, UnreachableError, Viewing
+from server.letterbox import fit, letterbox
 from server.session.frame import Frame, Picture
 from server.session.mailbox import Mailbox
 

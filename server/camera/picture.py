@@ -1,4 +1,4 @@
-"""Pictures as the virtual camera wants them: at its size, black where the edit does not reach; and the slate."""
+"""The slate: what the virtual camera shows where there is no picture."""
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -12,33 +12,6 @@ MARGIN = 0.08
 
 SMALLEST_PX = 4.0
 """FreeType refuses a letter of less than a pixel."""
-
-
-def fit(size: tuple[int, int], frame: tuple[int, int]) -> tuple[int, int]:
-    """The largest even (width, height) of a picture's shape within a frame.
-
-    Args:
-        size: The picture's (width, height).
-        frame: The camera's (width, height).
-    """
-    factor = min(frame[0] / size[0], frame[1] / size[1])
-    width, height = (
-        max(2, min(round(side * factor / 2) * 2, limit // 2 * 2))
-        for side, limit in zip(size, frame, strict=True)
-    )
-    return width, height
-
-
-def letterbox(picture: Picture, frame: tuple[int, int]) -> Picture:
-    """The picture in the middle of a black frame of (width, height); it has to fit in."""
-    width, height = frame
-    rows, columns = picture.shape[:2]
-    if (columns, rows) == frame:
-        return picture
-    framed = np.zeros((height, width, 3), np.uint8)
-    top, left = (height - rows) // 2, (width - columns) // 2
-    framed[top : top + rows, left : left + columns] = picture
-    return framed
 
 
 def slate(frame: tuple[int, int], words: str, details: str = "") -> Picture:
