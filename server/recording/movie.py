@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 from av.audio.stream import AudioStream
@@ -12,13 +13,17 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
+from server.letterbox import fit, letterbox
 from server.recording.fragments import FragmentFile
+from server.session.frame import Picture
 
 VIDEO_HZ, SOUND_HZ = 90_000, 48_000
 
 FRAGMENT_US = 300_000
 INTERLEAVE_US = 300_000
 """How long a picture waits for sound that does not come; with a fragment's length well under a second."""
+SAME_SHAPE = 0.85
+"""Of both sides: what fits so nearly is stretched, for an edit made small has not quite its camera's shape."""
 KEY_FRAME_INTERVAL = 60
 """Pictures between two places to seek to."""
 
@@ -48,7 +53,8 @@ class Movie:
 
     Args:
         path: A new file.
-        first: A picture of the size that all are written at, in even numbers; others are fitted into it.
+        first: A picture of the size that all are written at, in even numbers; others are fitted into it, those of
+            another shape between black bars.
         hears: Whether there is sound.
         spend: Told how many bytes are about to be written; raises where they are too many.
 
@@ -139,17 +145,26 @@ class Movie:
         return video
 
     def _fit(self, picture: VideoFrame) -> VideoFrame:
-        width, height = self._size
+        fitted = fit((picture.width, picture.height), self._size)
+        if all(side >= SAME_SHAPE * room for side, room in zip(fitted, self._size, strict=True)):
+            return self._scaled(picture, *self._size, "yuv420p")
+        # A phone was turned.
+        pixels = cast(Picture, self._scaled(picture, *fitted, "rgb24").to_ndarray())
+        framed = VideoFrame.from_ndarray(letterbox(pixels, self._size), format="rgb24")
+        return self._scaled(framed, *self._size, "yuv420p")
+
+    def _scaled(self, picture: VideoFrame, width: int, height: int, pixel_format: str) -> VideoFrame:
         # Without a label live video is taken for BT.601, as the live path does.
         matrix = Colorspace.ITU709 if picture.colorspace == Colorspace.ITU709 else Colorspace.ITU601
+        to_rgb = pixel_format == "rgb24"
         return self._scaler.reformat(
             picture,
             width,
             height,
-            "yuv420p",
+            pixel_format,
             src_colorspace=None if picture.format.is_rgb else matrix,
-            dst_colorspace=Colorspace.ITU601,
-            dst_color_range=ColorRange.MPEG,
+            dst_colorspace=None if to_rgb else Colorspace.ITU601,
+            dst_color_range=ColorRange.JPEG if to_rgb else ColorRange.MPEG,
             interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT,
             threads=1,
         )
