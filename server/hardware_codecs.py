@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
@@ -68,7 +69,11 @@ def check_codecs() -> tuple[CodecCheck, ...]:
     # SVT-AV1 asks the environment alone.
     os.environ.setdefault("SVT_LOG", "0")
     try:
-        return tuple(check for format_ in FORMATS for check in _check_format(format_))
+        # For root, SVT-AV1 gives the thread that opens it the highest real-time priority, and leaves it there.
+        with ThreadPoolExecutor(1) as apart:
+            return apart.submit(
+                lambda: tuple(check for format_ in FORMATS for check in _check_format(format_))
+            ).result()
     finally:
         av.logging.set_level(level)
 

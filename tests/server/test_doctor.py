@@ -1,4 +1,5 @@
 import json
+import os
 from dataclasses import replace
 
 import pytest
@@ -15,6 +16,14 @@ LIVE = tuple(
     for kind in ("encode", "decode")
 )
 EAGER = Availability("eager", runs=True)
+
+
+# The first of this file, as a priority that was raised once stays so.
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="the priority is Linux's to tell")
+def test_trying_the_codecs_leaves_who_tries_them_at_an_ordinary_priority() -> None:
+    before = os.sched_getscheduler(0)
+    check_codecs()
+    assert os.sched_getscheduler(0) == before
 
 
 @pytest.fixture(scope="module")
