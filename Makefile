@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 prepare = python=$$(PYTHON='$(PYTHON)' sh deploy/setup/python.sh) && "$$python" deploy/setup/prepare.py
 
-.PHONY: help setup serve test bench-live fmt lock clean distclean
+.PHONY: help setup serve test lint bench-live fmt lock clean distclean
 
 help:
 	@echo "make serve       set up if need be, then serve the page on http://127.0.0.1:8080"
@@ -22,14 +22,17 @@ setup:
 serve: setup
 	@exec .venv/bin/afterimage serve
 
-test:
+# tests/conftest.py says which tests share a process. One that dies is not started again: it would only meet the same test.
+test: lint
+	pytest -n 3 --max-worker-restart 0
+
+lint:
 	@$(prepare) test
 	ruff check .
 	ruff format --check .
 	mypy engines server benchmarks tests deploy/setup
 	npm --prefix client_web run lint
 	npm --prefix client_web test
-	pytest
 
 bench-live: setup
 	@exec .venv/bin/python -m benchmarks.live
