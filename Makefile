@@ -5,12 +5,17 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 prepare = python=$$(PYTHON='$(PYTHON)' sh deploy/setup/python.sh) && "$$python" deploy/setup/prepare.py
 
-.PHONY: help setup serve test lint bench-live fmt lock clean distclean
+# Tests that build no engine, train nothing and start neither a server nor a browser.
+quick = tests/engines tests/server/rtc tests/server/session tests/test_house.py tests/docs/test_pages.py \
+	--ignore tests/engines/compilers --ignore tests/engines/training --ignore tests/server/session/test_recording.py
+
+.PHONY: help setup serve test check lint bench-live fmt lock clean distclean
 
 help:
 	@echo "make serve       set up if need be, then serve the page on http://127.0.0.1:8080"
 	@echo "make setup       do all of that but start"
 	@echo "make test        linters, types, unit tests, and the whole path in Chromium"
+	@echo "make check       linters, types, and the quick tests"
 	@echo "make bench-live  measure the live path on this machine"
 	@echo "make fmt         format and mend what the linters can mend"
 	@echo "make lock        write requirements.lock anew; UPGRADE=1 takes the newest versions"
@@ -25,6 +30,9 @@ serve: setup
 # tests/conftest.py says which tests share a process. One that dies is not started again: it would only meet the same test.
 test: lint
 	pytest -n 3 --max-worker-restart 0
+
+check: lint
+	pytest -n 2 --max-worker-restart 0 $(quick)
 
 lint:
 	@$(prepare) test
