@@ -46,19 +46,11 @@ def server() -> Iterator[ServerProcess]:
         yield running
 
 
-@pytest.fixture
-def own_server() -> Iterator[Callable[..., ServerProcess]]:
-    """Starts servers of a test's own."""
-    started: list[ServerProcess] = []
-
-    def start(port: int = 0, **settings: str) -> ServerProcess:
-        names = {f"AFTERIMAGE_{name.upper()}": value for name, value in settings.items()}
-        started.append(ServerProcess(port, settings=names))
-        return started[-1]
-
-    yield start
-    for running in started:
-        running.stop()
+@pytest.fixture(scope="session")
+def inverting() -> Iterator[ServerProcess]:
+    """The server of tests that need no model."""
+    with ServerProcess(program=INVERTING) as running:
+        yield running
 
 
 Start = Callable[..., ServerProcess]
@@ -66,7 +58,7 @@ Start = Callable[..., ServerProcess]
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Starts servers without a model to load, for what does not depend on one."""
+    """Starts servers of a test's own without a model to load, for what does not depend on one."""
     with ExitStack() as stack:
 
         def started(port: int = 0, **settings: str) -> ServerProcess:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 
+from benchmarks.live.server_process import ServerProcess
 from tests.e2e.conftest import Start, Visit
 from tests.e2e.visitor import PATIENCE_S, Visitor
 from tests.server.turn import SECRET, Coturn, free_port
@@ -96,8 +97,8 @@ async def test_a_server_that_is_gone_is_found_from_the_trouble_it_makes(start: S
     await visitor.until(lambda now: now["state"] == "live")
 
 
-async def test_the_check_fits_a_phone(start: Start, visit: Visit) -> None:
-    visitor = await visit(start(), viewport={"width": 360, "height": 640})
+async def test_the_check_fits_a_phone(inverting: ServerProcess, visit: Visit) -> None:
+    visitor = await visit(inverting, viewport={"width": 360, "height": 640})
     await open_check(visitor)
     assert await visitor.overflow_px() == 0
     box = await visitor.page.get_by_test_id("check-dialog").bounding_box()

@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import expect
 
 from benchmarks.live.server_process import ServerProcess
-from tests.e2e.conftest import Start, Visit
+from tests.e2e.conftest import Visit
 from tests.e2e.offline import Picture
 from tests.e2e.test_page import is_grey
 
@@ -53,8 +53,10 @@ RTCDataChannel.prototype.send = function (text) {
 """
 
 
-async def test_a_switch_that_is_refused_goes_back_and_the_page_says_why(start: Start, visit: Visit) -> None:
-    visitor = await visit(start(), viewport={"width": 390, "height": 740}, is_mobile=True, has_touch=True)
+async def test_a_switch_that_is_refused_goes_back_and_the_page_says_why(
+    inverting: ServerProcess, visit: Visit
+) -> None:
+    visitor = await visit(inverting, viewport={"width": 390, "height": 740}, is_mobile=True, has_touch=True)
     await visitor.page.add_init_script(ASK_FOR_NO_LAYER_OF_THE_STACK)
     await visitor.go_live(NEGATIVE)
     switch = visitor.page.get_by_test_id("layer").get_by_role("switch")
@@ -67,8 +69,10 @@ async def test_a_switch_that_is_refused_goes_back_and_the_page_says_why(start: S
     await expect(switch).to_be_checked()
 
 
-async def test_of_a_half_known_instruction_the_half_that_is_done_is_named(start: Start, visit: Visit) -> None:
-    visitor = await visit(start())
+async def test_of_a_half_known_instruction_the_half_that_is_done_is_named(
+    inverting: ServerProcess, visit: Visit
+) -> None:
+    visitor = await visit(inverting)
     await visitor.go_live("invert it and gibberish")
     unknown = visitor.page.get_by_test_id("unknown-instruction")
     await expect(unknown).to_contain_text("Only half of this is done: Negative.")

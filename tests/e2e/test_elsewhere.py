@@ -8,7 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.e2e.conftest import Start, Visit
+from benchmarks.live.server_process import ServerProcess
+from tests.e2e.conftest import Visit
 from tests.e2e.offline import Picture
 from tests.e2e.visitor import PATIENCE_S, Visitor
 
@@ -27,9 +28,9 @@ SELECTED = """
 
 
 async def test_the_address_shows_the_edit_and_the_command_makes_it_a_camera(
-    start: Start, visit: Visit
+    inverting: ServerProcess, visit: Visit
 ) -> None:
-    visitor = await visit(start(), "cat")
+    visitor = await visit(inverting, "cat")
     await visitor.context.grant_permissions(["clipboard-read", "clipboard-write"])
     await visitor.go_live(NEGATIVE)
     page = visitor.page
@@ -66,10 +67,9 @@ async def test_the_address_shows_the_edit_and_the_command_makes_it_a_camera(
 
 
 async def test_after_a_reconnect_the_new_address_shows_and_the_page_says_so(
-    start: Start, visit: Visit
+    inverting: ServerProcess, visit: Visit
 ) -> None:
-    server = start()
-    visitor = await visit(server, viewport={"width": 360, "height": 640})
+    visitor = await visit(inverting, viewport={"width": 360, "height": 640})
     await visitor.page.add_init_script(NO_CLIPBOARD)
     await visitor.go_live(NEGATIVE)
     page, field = visitor.page, visitor.page.get_by_test_id("elsewhere-address")
@@ -92,14 +92,14 @@ async def test_after_a_reconnect_the_new_address_shows_and_the_page_says_so(
     await expect(page.get_by_test_id("elsewhere-said")).to_contain_text("Ctrl+C")
     assert await page.evaluate(SELECTED) == ["elsewhere-address", first]
 
-    await end_session(page, server.url, first)
+    await end_session(page, inverting.url, first)
     await expect(note).to_have_attribute("data-state", "changed")
     second = await field.input_value()
     assert session_of(second) == (await visitor.now())["sessionId"] != session_of(first)
     assert session_of(second) in await page.get_by_test_id("elsewhere-command").input_value()
     await page.get_by_test_id("elsewhere-close").click()
 
-    await end_session(page, server.url, second)
+    await end_session(page, inverting.url, second)
     await expect(page.get_by_test_id("elsewhere")).to_have_attribute("data-outdated", "true")
     await page.get_by_test_id("elsewhere").click()
     await expect(note).to_have_attribute("data-state", "changed")

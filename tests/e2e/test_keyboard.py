@@ -3,7 +3,8 @@
 import pytest
 from playwright.async_api import expect
 
-from tests.e2e.conftest import Start, Visit
+from benchmarks.live.server_process import ServerProcess
+from tests.e2e.conftest import Visit
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -28,8 +29,8 @@ ENDLESS = """
 OUTLINE = "() => getComputedStyle(document.activeElement).outlineStyle"
 
 
-async def test_the_live_page_is_used_by_keys_and_names(start: Start, visit: Visit) -> None:
-    visitor = await visit(start(), reduced_motion="reduce")
+async def test_the_live_page_is_used_by_keys_and_names(inverting: ServerProcess, visit: Visit) -> None:
+    visitor = await visit(inverting, reduced_motion="reduce")
     await visitor.go_live("invert the colours")
     page = visitor.page
     box = page.get_by_test_id("instruction")

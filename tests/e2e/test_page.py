@@ -12,7 +12,7 @@ from skimage import data
 
 from benchmarks.live.clip import moving_photograph, to_video
 from benchmarks.live.server_process import ServerProcess
-from tests.e2e.conftest import Start, Visit
+from tests.e2e.conftest import Visit
 from tests.e2e.offline import Picture
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -114,8 +114,8 @@ async def test_a_dropped_video_file_takes_the_cameras_place(
     assert is_grey(await visitor.sees())
 
 
-async def test_a_file_that_is_no_video_is_named(start: Start, visit: Visit) -> None:
-    visitor = await visit(start(), clip=None)
+async def test_a_file_that_is_no_video_is_named(inverting: ServerProcess, visit: Visit) -> None:
+    visitor = await visit(inverting, clip=None)
     await visitor.open()
 
     name = f"{'notes' * 40}.mp4"
@@ -198,8 +198,10 @@ async def test_a_phone_does_not_scroll_sideways_while_the_server_is_looked_for(
     assert await visitor.overflow_px() <= 0
 
 
-async def test_a_touch_presses_nothing_that_the_full_screen_has_hidden(start: Start, visit: Visit) -> None:
-    visitor = await visit(start(), viewport={"width": 390, "height": 740}, is_mobile=True, has_touch=True)
+async def test_a_touch_presses_nothing_that_the_full_screen_has_hidden(
+    inverting: ServerProcess, visit: Visit
+) -> None:
+    visitor = await visit(inverting, viewport={"width": 390, "height": 740}, is_mobile=True, has_touch=True)
     await visitor.go_live(NEGATIVE)
     page = visitor.page
     mirror = page.get_by_test_id("mirror")
@@ -215,8 +217,8 @@ async def test_a_touch_presses_nothing_that_the_full_screen_has_hidden(start: St
     assert await mirror.get_attribute("aria-pressed") == before
 
 
-async def test_stopping_raises_no_keyboard_on_a_phone(start: Start, visit: Visit) -> None:
-    visitor = await visit(start(), viewport={"width": 390, "height": 740}, is_mobile=True, has_touch=True)
+async def test_stopping_raises_no_keyboard_on_a_phone(inverting: ServerProcess, visit: Visit) -> None:
+    visitor = await visit(inverting, viewport={"width": 390, "height": 740}, is_mobile=True, has_touch=True)
     await visitor.go_live(NEGATIVE)
     await visitor.page.get_by_test_id("leave").tap()
     await visitor.shown("start")

@@ -21,8 +21,6 @@ GREY, NEGATIVE, SEPIA = "make it black and white", "invert the colours", "give i
 GONE_WITHIN_S = 10.0
 PATIENCE_S = 60.0
 
-OwnServer = Callable[..., ServerProcess]
-
 
 async def test_closing_the_page_ends_the_session(server: ServerProcess, visit: Visit) -> None:
     visitor = await visit(server)
@@ -51,22 +49,22 @@ async def test_a_killed_browser_ends_its_session(server: ServerProcess, visit: V
 
 
 async def test_a_killed_server_is_named_and_the_page_comes_back_by_itself(
-    own_server: OwnServer, visit: Visit, offline: Callable[..., OfflineEdits]
+    visit: Visit, offline: Callable[..., OfflineEdits]
 ) -> None:
     edits = offline("portrait", GREY, NEGATIVE, SEPIA)
-    server = own_server()
-    visitor = await visit(server)
-    await visitor.go_live(NEGATIVE)
-    before = (await visitor.now())["sessionId"]
+    with ServerProcess() as server:
+        visitor = await visit(server)
+        await visitor.go_live(NEGATIVE)
+        before = (await visitor.now())["sessionId"]
 
-    server.kill()
+        server.kill()
 
-    assert await visitor.troubled("connection-lost") == "The connection was lost"
-    own_server(server.port)
-    await visitor.until(lambda now: now["state"] == "live" and now["sessionId"] not in (None, before))
-    await visitor.sees_edit(edits, NEGATIVE)
-    assert not await visitor.page.get_by_test_id("trouble").is_visible()
-    assert (await visitor.now())["reconnects"] >= 1
+        assert await visitor.troubled("connection-lost") == "The connection was lost"
+    with ServerProcess(server.port):
+        await visitor.until(lambda now: now["state"] == "live" and now["sessionId"] not in (None, before))
+        await visitor.sees_edit(edits, NEGATIVE)
+        assert not await visitor.page.get_by_test_id("trouble").is_visible()
+        assert (await visitor.now())["reconnects"] >= 1
 
 
 async def test_the_whole_stack_comes_back_with_the_server(start: Start, visit: Visit) -> None:
@@ -95,10 +93,8 @@ def shown(now: dict[str, Any]) -> list[tuple[str, bool]]:
     return [(layer["text"], layer["enabled"]) for layer in now["edits"]["layers"]]
 
 
-async def test_a_full_server_says_so_and_lets_the_next_in_when_one_leaves(
-    own_server: OwnServer, visit: Visit
-) -> None:
-    server = own_server(max_sessions="1")
+async def test_a_full_server_says_so_and_lets_the_next_in_when_one_leaves(start: Start, visit: Visit) -> None:
+    server = start(max_sessions="1")
     first, second = await visit(server), await visit(server)
     await first.go_live(GREY)
 
@@ -134,8 +130,8 @@ async def test_a_missing_camera_is_explained(server: ServerProcess, visit: Visit
     assert await visitor.troubled("camera-missing") == "No camera found"
 
 
-async def test_a_server_that_is_not_there_is_named(own_server: OwnServer, visit: Visit) -> None:
-    server = own_server()
+async def test_a_server_that_is_not_there_is_named(start: Start, visit: Visit) -> None:
+    server = start()
     visitor = await visit(server)
     await visitor.open()
     await visitor.shown("start")
@@ -163,8 +159,8 @@ async def test_a_token_that_is_no_longer_taken_is_said_and_asked_for(start: Star
     await visitor.until(lambda now: now["state"] == "live")
 
 
-async def test_a_phone_shows_a_trouble_as_a_whole(start: Start, visit: Visit) -> None:
-    visitor = await visit(start(), viewport={"width": 320, "height": 740}, is_mobile=True, has_touch=True)
+async def test_a_phone_shows_a_trouble_as_a_whole(inverting: ServerProcess, visit: Visit) -> None:
+    visitor = await visit(inverting, viewport={"width": 320, "height": 740}, is_mobile=True, has_touch=True)
     await visitor.go_live(NEGATIVE)
 
     await visitor.drop(f"{'notes' * 20}.mp4", "video/mp4", b"not a video at all")
@@ -189,8 +185,10 @@ RTCPeerConnection.prototype.addTransceiver = () => {
 """
 
 
-async def test_an_error_nobody_foresaw_is_said_and_can_be_tried_again(start: Start, visit: Visit) -> None:
-    visitor = await visit(start())
+async def test_an_error_nobody_foresaw_is_said_and_can_be_tried_again(
+    inverting: ServerProcess, visit: Visit
+) -> None:
+    visitor = await visit(inverting)
     await visitor.page.add_init_script(BREAK_THE_FIRST_CONNECTION)
     await visitor.open(autostart=1, source="camera", instruction=NEGATIVE)
 
