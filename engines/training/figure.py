@@ -15,26 +15,21 @@ from engines.training.parts import PartPlan
 def figure_loss(logits: Tensor, mattes: Tensor) -> Tensor:
     """Cross-entropy plus one less the soft overlap (Milletari et al. 2016), both on half the picture's resolution.
 
-    Where nobody has said who is there, background is the likely answer. What is taken for a person there counts by
-    its share alone, as an absolute error: that pulls where the network is in doubt, so an unmasked picture behind
-    somebody teaches what rooms look like, and hardly where it is sure, so it does not unteach the people who may be in
-    it (Ghosh et al. 2017, Robust loss functions under label noise).
+    Where nobody has said who is there, background is the right answer, and one of person is not counted: an unmasked
+    picture behind somebody teaches what rooms look like and does not unteach the people who may be in it.
 
     Args:
         logits: (B, 4, h, w) as :class:`Figure` gives them.
         mattes: (B, 1, H, W) in [0, 1], or ``UNKNOWN``.
     """
     predicted, target = F.pixel_shuffle(logits.float(), 2), F.avg_pool2d(mattes.clamp(min=0), 2)
-    shares = torch.sigmoid(predicted)
     unknown = -F.max_pool2d(-mattes, 2) < 0
-    doubted = unknown & (predicted.detach() > 0)
+    counted = 1 - (unknown & (predicted.detach() > 0)).float()
     entropy = F.binary_cross_entropy_with_logits(predicted, target, reduction="none")
-    # Twice: there it pulls as much as the entropy where both begin, at one half.
-    errors = torch.where(doubted, 2 * shares, entropy)
-    counted = 1 - doubted.float()
-    overlap = 2 * (shares * counted * target).sum((1, 2, 3)) + 1
-    total = ((shares * counted).square() + (target * counted).square()).sum((1, 2, 3)) + 1
-    return errors.mean() + (1 - overlap / total).mean()
+    shares = torch.sigmoid(predicted) * counted
+    overlap = 2 * (shares * target).sum((1, 2, 3)) + 1
+    total = (shares.square() + (target * counted).square()).sum((1, 2, 3)) + 1
+    return (entropy * counted).mean() + (1 - overlap / total).mean()
 
 
 def _draw(sampler: CropSampler, step: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import pytest
 import torch
 
 from engines.backbones.tiny import Figure, NormalisedConv2d
@@ -10,7 +9,6 @@ from engines.training.batches import batches_from
 from engines.training.crops import CropSampler
 from engines.training.figure import PLAN, figure_loss
 from engines.training.parts import train_part
-from engines.training.people import UNKNOWN
 
 
 def small_figure() -> Figure:
@@ -25,19 +23,6 @@ def test_the_loss_is_nothing_for_a_sure_right_answer_and_large_for_a_wrong_one()
 
     assert figure_loss(sure, mattes) < 1e-3
     assert figure_loss(-sure, mattes) > 10
-
-
-def test_of_what_nobody_has_said_the_doubtful_is_taken_for_background_and_the_sure_is_left() -> None:
-    logits = torch.tensor([-3.0, 0.5, 8.0]).view(3, 1, 1, 1).expand(3, 4, 2, 2).clone().requires_grad_()
-    nobody, unknown = torch.zeros(3, 1, 8, 8), torch.full((3, 1, 8, 8), UNKNOWN)
-    room, (unlikely, doubtful, sure) = (
-        torch.autograd.grad(figure_loss(logits, mattes), logits)[0].sum((1, 2, 3))
-        for mattes in (nobody, unknown)
-    )
-
-    assert float(unlikely) == pytest.approx(float(room[0]))
-    assert float(doubtful) > 0.2 * float(room[1])
-    assert float(sure) < 0.01 * float(room[2])
 
 
 def test_odd_sides_are_kept() -> None:
