@@ -4,7 +4,7 @@ import pytest
 from playwright.async_api import expect
 
 from benchmarks.live.server_process import ServerProcess
-from tests.e2e.conftest import Visit
+from tests.e2e.conftest import Start, Visit
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -79,8 +79,10 @@ async def test_a_trouble_that_is_over_leaves_the_keys_to_the_page(start: Start, 
     await expect(visitor.page.get_by_role("main")).to_be_focused()
 
 
-async def test_a_steering_begun_by_keys_has_them_at_its_instruction(start: Start, visit: Visit) -> None:
-    visitor = await visit(start())
+async def test_a_steering_begun_by_keys_has_them_at_its_instruction(
+    inverting: ServerProcess, visit: Visit
+) -> None:
+    visitor = await visit(inverting)
     await visitor.open()
     await visitor.page.get_by_test_id("open-steer").press("Enter")
     await visitor.page.keyboard.type("obs")

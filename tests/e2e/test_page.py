@@ -226,17 +226,19 @@ async def test_stopping_raises_no_keyboard_on_a_phone(inverting: ServerProcess, 
 
 
 async def test_the_picture_comes_into_sight_however_far_down_its_button_was(
-    start: Start, visit: Visit
+    inverting: ServerProcess, visit: Visit
 ) -> None:
-    visitor = await visit(start(), viewport={"width": 740, "height": 360}, has_touch=True, is_mobile=True)
+    visitor = await visit(inverting, viewport={"width": 740, "height": 360}, has_touch=True, is_mobile=True)
     await visitor.open()
     await visitor.page.get_by_test_id("use-demo").click()
     await visitor.until(lambda now: now["state"] == "live")
     assert await visitor.page.evaluate("scrollY") == 0
 
 
-async def test_a_visit_begins_with_nothing_of_the_last_ones_words(start: Start, visit: Visit) -> None:
-    visitor = await visit(start())
+async def test_a_visit_begins_with_nothing_of_the_last_ones_words(
+    inverting: ServerProcess, visit: Visit
+) -> None:
+    visitor = await visit(inverting)
     await visitor.go_live(NEGATIVE)
     await visitor.type("invert it again")
     await visitor.page.get_by_test_id("leave").click()
@@ -244,8 +246,8 @@ async def test_a_visit_begins_with_nothing_of_the_last_ones_words(start: Start, 
     await expect(visitor.page.get_by_test_id("instruction")).to_have_value("")
 
 
-async def test_from_the_demo_clip_to_the_only_camera_and_back(start: Start, visit: Visit) -> None:
-    visitor = await visit(start())
+async def test_from_the_demo_clip_to_the_only_camera_and_back(inverting: ServerProcess, visit: Visit) -> None:
+    visitor = await visit(inverting)
     await visitor.go_live(NEGATIVE, source="demo")
     await visitor.page.get_by_test_id("live-use-camera").click()
     await visitor.until(lambda now: now["source"] == "camera")
