@@ -145,15 +145,15 @@ class Recorder:
 
     async def stop(self, reason: str) -> None:
         """Write what has been taken and end; further calls wait for the same end."""
-        self._end(reason)
+        self._end(reason, self._write_the_rest)
         assert self._ending is not None
         await asyncio.shield(self._ending)
 
-    def _end(self, reason: str) -> None:
+    def _end(self, reason: str, before: Callable[[], Awaitable[None]] | None = None) -> None:
         if self._ending is None:
-            self._ending = asyncio.ensure_future(self._close(reason))
+            self._ending = asyncio.ensure_future(self._close(reason, before))
 
-    async def _close(self, reason: str) -> None:
+    async def _close(self, reason: str, before: Callable[[], Awaitable[None]] | None) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -162,7 +162,11 @@ class Recorder:
         take = self._take
         try:
             if take is not None:
-                await self._in_thread(lambda: take.close(reason, self.dropped))
+                try:
+                    if before is not None:
+                        await before()
+                finally:
+                    await self._in_thread(lambda: take.close(reason, self.dropped))
         except (OSError, av.FFmpegError, QuotaExceededError) as error:
             logger.info("recording %s could not be ended in full: %s", self.id, error)
         except Exception:
@@ -187,14 +191,21 @@ class Recorder:
 
     async def _write(self, track: "_Track") -> None:
         while True:
-            frame = await self._next(track.mailbox)
-            pts = None if frame is None else self._pts(frame)
-            sound = tuple(track.sound)
-            track.sound.clear()
-            if frame is not None and pts is not None:
-                await self._in_thread(partial(track.write, frame, pts, sound))
-            elif sound:
-                await self._in_thread(partial(track.write_sound, sound))
+            await self._write_once(track, await self._next(track.mailbox))
+
+    async def _write_the_rest(self) -> None:
+        for track in self._tracks:
+            await self._write_once(track, track.mailbox.take_nowait())
+
+    async def _write_once(self, track: "_Track", frame: Frame | None) -> None:
+        """Write a frame and the sound that came since the last one."""
+        pts = None if frame is None else self._pts(frame)
+        sound = tuple(track.sound)
+        track.sound.clear()
+        if frame is not None and pts is not None:
+            await self._in_thread(partial(track.write, frame, pts, sound))
+        elif sound:
+            await self._in_thread(partial(track.write_sound, sound))
 
     async def _next(self, mailbox: Mailbox[Frame]) -> Frame | None:
         try:
@@ -217,7 +228,8 @@ class Recorder:
         self.dropped += 1
 
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        # Shielded: what waits for the thread as the recording is stopped is written before the end.
+        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, work))
 
 
 @dataclass(frozen=True, eq=False)

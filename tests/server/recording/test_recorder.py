@@ -1,10 +1,17 @@
+import asyncio
+from pathlib import Path
+
+import av
 import pytest
 
+from server.recording.log import TakeLine, now
 from server.recording.movie import SOUND_HZ
-from server.recording.recorder import SoundClock
+from server.recording.recorder import Recorder, SoundClock
+from server.recording.take import Take
 from server.rtc.clocks import CaptureClock, SenderReport, unix_ms_to_ntp
 from server.rtc.encoded import EncodedFrame
 from server.session.frame import Frame
+from server.session.outlets import Outlets
 from tests.server.frames import frame
 
 HOUR_MS = 3_600_000.0
@@ -44,3 +51,43 @@ def test_there_is_no_place_for_sound_before_the_first_picture() -> None:
     assert clock.at(sound(0.02, CaptureClock())) is None
     clock.see(0.0, frame())
     assert clock.at(EncodedFrame((b"opus",), 0, True, TAKE_MS - 20.0)) is None
+
+
+@pytest.mark.parametrize("original", [False, True])
+async def test_the_picture_that_waits_as_a_recording_is_stopped_is_its_last(
+    tmp_path: Path, original: bool
+) -> None:
+    header = TakeLine(
+        id="take",
+        session_id="session",
+        started_at=now(),
+        model="rfdm-tiny",
+        model_version=None,
+        steps=None,
+        seed=0,
+        edit_size=(32, 16),
+        original=original,
+    )
+    outlets = Outlets(lambda _: None)
+    ended = asyncio.Event()
+
+    async def end(_: Recorder) -> None:
+        ended.set()
+
+    recorder = Recorder(
+        "take", lambda: Take(tmp_path, header, False, lambda _: None), outlets, original, lambda _: None, end
+    )
+    await recorder.start()
+    for number in range(3):
+        # No turn of the event loop between the last picture and the stop.
+        await asyncio.sleep(0.1)
+        shown = frame(3000 * number)
+        shown.picture, shown.camera = shown.source, av.VideoFrame.from_ndarray(shown.source, format="rgb24")
+        recorder.put_camera(shown)
+        outlets.put(shown)
+    await recorder.stop("stopped")
+    assert ended.is_set()
+    assert recorder.dropped == 0
+    for name in ("edited.mp4", "original.mp4")[: 1 + original]:
+        with av.open(str(tmp_path / name)) as movie:
+            assert len(list(movie.decode(video=0))) == 3
