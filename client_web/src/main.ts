@@ -208,6 +208,11 @@ function takeToken(token: string): void {
 // --- The page ----------------------------------------------------------------------------------------------------
 
 function listen(): void {
+  // Followed, the link would take from the address whose edit is steered.
+  byId("skip", HTMLAnchorElement).addEventListener("click", (event) => {
+    event.preventDefault();
+    byId("main", HTMLElement).focus();
+  });
   byId("leave", HTMLButtonElement).addEventListener("click", leave);
   byId("open-check", HTMLButtonElement).addEventListener("click", () => checkView.open());
   byId("open-steer", HTMLButtonElement).addEventListener("click", () => steerDialog.open());

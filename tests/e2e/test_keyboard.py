@@ -29,6 +29,19 @@ ENDLESS = """
 OUTLINE = "() => getComputedStyle(document.activeElement).outlineStyle"
 
 
+async def test_the_keys_skip_to_the_video_and_the_address_stays(
+    inverting: ServerProcess, visit: Visit
+) -> None:
+    page = (await visit(inverting)).page
+    address = f"{inverting.url}/#kept"
+    await page.goto(address)
+    await page.keyboard.press("Tab")
+    await expect(page.locator("#skip")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#main")).to_be_focused()
+    assert page.url == address
+
+
 async def test_the_live_page_is_used_by_keys_and_names(inverting: ServerProcess, visit: Visit) -> None:
     visitor = await visit(inverting, reduced_motion="reduce")
     await visitor.go_live("invert the colours")
