@@ -21,6 +21,14 @@ GREY, NEGATIVE, SEPIA = "make it black and white", "invert the colours", "give i
 GONE_WITHIN_S = 10.0
 PATIENCE_S = 60.0
 
+NEVER_ANSWER_ABOUT_A_CAMERA = """
+globalThis.asked = 0;
+navigator.mediaDevices.getUserMedia = () => {
+  asked += 1;
+  return new Promise(() => {});
+};
+"""
+
 
 async def test_closing_the_page_ends_the_session(server: ServerProcess, visit: Visit) -> None:
     visitor = await visit(server)
@@ -117,6 +125,27 @@ async def test_a_camera_that_is_not_allowed_is_explained_and_the_demo_offered(
 
     assert await visitor.troubled("camera-denied") == "The camera is not allowed"
     await visitor.page.get_by_test_id("remedy-demo").click()
+    assert (await visitor.until(lambda now: now["state"] == "live"))["source"] == "demo"
+
+
+async def test_while_the_browser_asks_about_the_camera_the_keys_stay_where_they_are(
+    inverting: ServerProcess, visit: Visit
+) -> None:
+    visitor = await visit(inverting)
+    await visitor.page.add_init_script(NEVER_ANSWER_ABOUT_A_CAMERA)
+    await visitor.open()
+    button = visitor.page.get_by_test_id("use-camera")
+    await button.focus()
+    await button.press("Enter")
+    await expect(button).to_contain_text("Waiting for your permission")
+    await expect(button).to_have_attribute("aria-disabled", "true")
+    await expect(button).to_be_focused()
+    await button.press("Enter")
+    assert await visitor.page.evaluate("asked") == 1
+    # Another source is still there to choose, with the keys from where they are.
+    await visitor.page.keyboard.press("Tab")
+    await expect(visitor.page.get_by_test_id("use-demo")).to_be_focused()
+    await visitor.page.keyboard.press("Enter")
     assert (await visitor.until(lambda now: now["state"] == "live"))["source"] == "demo"
 
 

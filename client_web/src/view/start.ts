@@ -30,7 +30,10 @@ export class StartView implements SourceChooser {
       event.preventDefault();
     });
     this.trouble = new TroubleBox(byId("start-trouble", HTMLDivElement), actions.remedy);
-    byId("use-camera", HTMLButtonElement).addEventListener("click", () => actions.begin("camera"));
+    const camera = byId("use-camera", HTMLButtonElement);
+    camera.addEventListener("click", () => {
+      if (camera.ariaDisabled !== "true") actions.begin("camera");
+    });
     byId("use-demo", HTMLButtonElement).addEventListener("click", () => actions.begin("demo"));
     byId("use-file", HTMLButtonElement).addEventListener("click", () => actions.chooseFile());
     if (!cameraPossible()) {
@@ -68,7 +71,8 @@ export class StartView implements SourceChooser {
 
   /** While the browser asks about the camera; the other sources stay within reach. */
   busy(words: string | null): void {
-    byId("use-camera", HTMLButtonElement).disabled = words !== null;
+    // Not `disabled`: whoever pressed it with a key would have to find it again.
+    byId("use-camera", HTMLButtonElement).ariaDisabled = String(words !== null);
     const note = cameraPossible() ? "The browser will ask you first" : "Needs https or localhost";
     write(byId("camera-note", HTMLElement), words ?? note);
   }
