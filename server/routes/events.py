@@ -61,24 +61,24 @@ async def listen(
 
 
 async def _stream(session: Session) -> AsyncIterator[str]:
-    events = session.events.listen(*session.now)
-    coming = asyncio.ensure_future(anext(events))
-    try:
-        while True:
-            done, _ = await asyncio.wait({coming}, timeout=KEEP_ALIVE_S)
-            if not done:
-                yield ": still here\n\n"
-                continue
-            try:
-                event = coming.result()
-            except StopAsyncIteration:
-                return
-            yield _written(event)
-            coming = asyncio.ensure_future(anext(events))
-    finally:
-        coming.cancel()
-        await asyncio.gather(coming, return_exceptions=True)
-        await events.aclose()
+    with session.events.listening(*session.now) as events:
+        coming = asyncio.ensure_future(anext(events))
+        try:
+            while True:
+                done, _ = await asyncio.wait({coming}, timeout=KEEP_ALIVE_S)
+                if not done:
+                    yield ": still here\n\n"
+                    continue
+                try:
+                    event = coming.result()
+                except StopAsyncIteration:
+                    return
+                yield _written(event)
+                coming = asyncio.ensure_future(anext(events))
+        finally:
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)
+            await events.aclose()
 
 
 def _written(event: EventMessage) -> str:

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import contextmanager
 
 from server.messages import EditsMessage, ReceiptMessage, RecordingMessage, StateMessage, WarningMessage
 from server.stats import StatsMessage
@@ -37,22 +38,28 @@ class Events:
         for listener in self._listeners:
             listener.wake.set()
 
-    async def listen(self, *first: EventMessage) -> AsyncGenerator[EventMessage, None]:
-        """``first``, and then all that happens until the end."""
+    @contextmanager
+    def listening(self, *first: EventMessage) -> Iterator[AsyncGenerator[EventMessage, None]]:
+        """``first``, and then all that happens until the end; what happens from this call on is heard."""
         listener = _Listener()
         self._listeners.add(listener)
         try:
-            for event in first:
-                yield event
-            while True:
-                while listener.waiting:
-                    yield listener.waiting.popleft()
-                if self._ended:
-                    return
-                await listener.wake.wait()
-                listener.wake.clear()
+            yield self._heard(listener, first)
         finally:
             self._listeners.discard(listener)
+
+    async def _heard(
+        self, listener: "_Listener", first: Sequence[EventMessage]
+    ) -> AsyncGenerator[EventMessage, None]:
+        for event in first:
+            yield event
+        while True:
+            while listener.waiting:
+                yield listener.waiting.popleft()
+            if self._ended:
+                return
+            await listener.wake.wait()
+            listener.wake.clear()
 
 
 class _Listener:
