@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
+from typing import TYPE_CHECKING
 
 import torch
 from rich.console import Console
@@ -29,10 +30,15 @@ from engines.pretrained.needs import gigabytes
 from engines.schedules import load_schedule
 from engines.training.backbone_checks import check_crop, check_memory, check_shared_memory, check_target
 from engines.training.backbone_run import RunOf, claim_run
+from engines.training.backbone_sheet import UNGUIDED, write_sheet
+from engines.training.distillation import Teacher
 from engines.training.loop import TrainingError
-from engines.training.pairs import PairedCrop, PairSampler, find_pairs
+from engines.training.pairs import Pair, PairedCrop, PairSampler, find_pairs
 from engines.training.progress import TrainingProgress, progress_bar
 from engines.unfinished import folder_bytes, remove_abandoned
+
+if TYPE_CHECKING:
+    from engines.training.backbone import BackboneTrainer
 
 DISTILLED_INTO = 1
 """Steps of a student."""
@@ -51,6 +57,47 @@ def train_backbone(options: argparse.Namespace, console: Console) -> None:
     """
     require_libraries()
     pairs = find_pairs(options.pairs)
+    checkpoint, index = _read(options)
+    # Imported here, and so below: accelerate and diffusers take seconds, which a wrong folder need not wait for.
+    from accelerate import PartialState
+    from accelerate.utils import parse_flag_from_env
+
+    process = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
+    run = options.run or Path("runs") / options.out.name
+    if process.is_main_process:
+        _claim(run, options, console)
+    # One GPU for each process: "cuda" alone is the first of them until the trainer is made.
+    trainer = _trainer(options, checkpoint, index, process.device, run)
+    if process.is_main_process:
+        if trainer.step:
+            console.print(f"resuming at step {trainer.step}, from {run}")
+        console.print(
+            f"{len(pairs)} pairs, on {trainer.accelerator.device} x {trainer.accelerator.num_processes}"
+        )
+    steps, guidance = (DISTILLED_INTO, None) if options.distil else (PAPER_STEPS, PAPER_GUIDANCE)
+
+    def write_sample(clip: PairedCrop, step: int) -> None:
+        write_sheet(trainer, clip, steps, guidance or UNGUIDED, run / "samples" / f"{step:06}.jpg")
+
+    _fit(trainer, pairs, options, console, write_sample)
+    if process.is_main_process:
+        written = replace(
+            index,
+            name=options.out.name,
+            version="1",
+            trained_inputs=INPUTS,
+            steps=steps,
+            guidance=guidance,
+        )
+        _write(trainer.averaged_network, checkpoint, written, options.out, _half(process.device))
+        console.print(
+            f"wrote {options.out}, which afterimage serve --model {options.out} runs;"
+            f" {run} ({gigabytes(folder_bytes(run))}) is needed only to train on"
+        )
+
+
+def _read(options: argparse.Namespace) -> tuple[Checkpoint, RfdmIndex]:
+    """What is trained, if it can be and there is room for what comes of it."""
     checkpoint = read_checkpoint(find_model(options.init))
     if checkpoint.kind.name != options.backbone:
         raise TrainingError(
@@ -61,29 +108,28 @@ def train_backbone(options: argparse.Namespace, console: Console) -> None:
     untrained = [name for name in INPUTS if name not in index.trained_inputs]
     if options.distil and untrained:
         raise TrainingError(f"{options.init} cannot teach: it was never trained to use the {untrained[0]}")
-    # Imported here: accelerate and diffusers take seconds, which a wrong folder need not wait for.
-    from accelerate import PartialState
-    from accelerate.utils import parse_flag_from_env
+    return checkpoint, index
 
+
+def _claim(run: Path, options: argparse.Namespace, console: Console) -> None:
+    """Take the run folder, and the place for the model, for this training."""
+    claim_run(run, _run_of(options))
+    freed = remove_abandoned(options.out.parent)
+    if freed:
+        console.print(
+            f"removed {gigabytes(freed)} that an ended program had left unfinished in {options.out.parent}"
+        )
+
+
+def _trainer(
+    options: argparse.Namespace, checkpoint: Checkpoint, index: RfdmIndex, device: torch.device, run: Path
+) -> "BackboneTrainer":
+    """The training as the run folder left it, or a new one; of a student where steps are distilled."""
     from engines.training.backbone import BackboneSettings, BackboneTrainer, FrozenParts
     from engines.training.backbone_forcing import DrawLevels, FirstLevel, Teach, truth
-    from engines.training.backbone_sheet import UNGUIDED, write_sheet
-    from engines.training.distillation import Teacher
 
-    process = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
-    # One GPU for each process: "cuda" alone is the first of them until the trainer is made.
-    device: torch.device = process.device
-    run = options.run or Path("runs") / options.out.name
-    if process.is_main_process:
-        claim_run(run, _run_of(options))
-        freed = remove_abandoned(options.out.parent)
-        if freed:
-            console.print(
-                f"removed {gigabytes(freed)} that an ended program had left unfinished in {options.out.parent}"
-            )
-    workers = options.workers if device.type == "cuda" else 0
-    check_shared_memory(workers, options.batch, options.frames, options.crop)
-    half = torch.bfloat16 if device.type == "cuda" else torch.float32
+    check_shared_memory(_workers(device, options), options.batch, options.frames, options.crop)
+    half = _half(device)
     check_memory(checkpoint, device, half, adapters=bool(options.lora), teacher=bool(options.distil))
     schedule, prediction = load_schedule(checkpoint.folder / "scheduler")
     codec = load_autoencoder(checkpoint.folder / "vae", half, checkpoint.components["vae"].variant)
@@ -93,11 +139,12 @@ def train_backbone(options: argparse.Namespace, console: Console) -> None:
     draw: DrawLevels | None = None
     teach: Teach = truth
     if options.distil:
-        scales = index.guidance or UNGUIDED
         frozen_copy = copy.deepcopy(denoiser).to(device, half).requires_grad_(False).eval()
         silence = frozen.embed("").to(device)
         draw = FirstLevel(schedule)
-        teach = Teacher(frozen_copy, schedule, prediction, options.distil, scales, silence)
+        teach = Teacher(
+            frozen_copy, schedule, prediction, options.distil, index.guidance or UNGUIDED, silence
+        )
     settings = BackboneSettings(
         steps=options.steps,
         learning_rate=options.learning_rate,
@@ -109,19 +156,23 @@ def train_backbone(options: argparse.Namespace, console: Console) -> None:
         mixed_precision="bf16" if device.type == "cuda" else "no",
         seed=options.seed,
     )
-    trainer = BackboneTrainer(denoiser, frozen, settings, run, draw, teach)
-    main = trainer.accelerator.is_main_process
-    if trainer.step and main:
-        console.print(f"resuming at step {trainer.step}, from {run}")
-    if main:
-        console.print(
-            f"{len(pairs)} pairs, on {trainer.accelerator.device} x {trainer.accelerator.num_processes}"
-        )
-    seed = (options.seed * 1009 + trainer.accelerator.process_index) * 1009 + trainer.step
+    return BackboneTrainer(denoiser, frozen, settings, run, draw, teach)
+
+
+def _fit(
+    trainer: "BackboneTrainer",
+    pairs: Sequence[Pair],
+    options: argparse.Namespace,
+    console: Console,
+    write_sample: Callable[[PairedCrop, int], None],
+) -> None:
+    """Train to the end; the main process shows how far it is, and writes samples of a clip with every checkpoint."""
+    accelerator = trainer.accelerator
+    seed = (options.seed * 1009 + accelerator.process_index) * 1009 + trainer.step
     sampler = PairSampler(pairs, options.frames, options.crop, seed=seed)
-    steps, guidance = (DISTILLED_INTO, None) if options.distil else (PAPER_STEPS, PAPER_GUIDANCE)
+    clip = next(iter(PairSampler(pairs, options.frames, options.crop, seed=options.seed)))
     with progress_bar(console) as bar:
-        shown = TrainingProgress(bar, "training") if main else None
+        shown = TrainingProgress(bar, "training") if accelerator.is_main_process else None
         # One step's depends on the noise levels it drew, a hundredfold.
         recent: deque[float] = deque(maxlen=_SHOWN_OVER)
 
@@ -131,25 +182,19 @@ def train_backbone(options: argparse.Namespace, console: Console) -> None:
             recent.append(loss)
             shown.at(step, options.steps, f"loss {fmean(recent):.4f}")
             if step % options.checkpoint_every == 0 or step == options.steps:
-                sheet = run / "samples" / f"{step:06}.jpg"
-                write_sheet(trainer, clip, steps, guidance or UNGUIDED, sheet)
+                write_sample(clip, step)
 
-        clip = next(iter(PairSampler(pairs, options.frames, options.crop, seed=options.seed)))
+        workers = _workers(accelerator.device, options)
         trainer.fit(_batches(sampler, options.batch, workers), after_step)
-    if trainer.accelerator.is_main_process:
-        written = replace(
-            index,
-            name=options.out.name,
-            version="1",
-            trained_inputs=INPUTS,
-            steps=steps,
-            guidance=guidance,
-        )
-        _write(trainer.averaged_network, checkpoint, written, options.out, half)
-        console.print(
-            f"wrote {options.out}, which afterimage serve --model {options.out} runs;"
-            f" {run} ({gigabytes(folder_bytes(run))}) is needed only to train on"
-        )
+
+
+def _workers(device: torch.device, options: argparse.Namespace) -> int:
+    return options.workers if device.type == "cuda" else 0
+
+
+def _half(device: torch.device) -> torch.dtype:
+    """What weights that are not trained are kept in."""
+    return torch.bfloat16 if device.type == "cuda" else torch.float32
 
 
 def _run_of(options: argparse.Namespace) -> RunOf:
