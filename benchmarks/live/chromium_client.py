@@ -6,6 +6,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -24,6 +25,8 @@ LIVE_TIMEOUT_MS = 60_000
 TICK_MS = 250
 PAGE_WINDOW_S = 5.0
 """The page's own percentiles look back this far."""
+LAST_WORD_MS = 700
+"""The page is told of the last frames after them."""
 
 # Keeps the page's connections where getStats can be asked of them; the page itself is untouched.
 KEEP_CONNECTIONS = """
@@ -101,19 +104,76 @@ def _wait_until_edited(page: "Page") -> None:
         raise PageError(f"no live edit after {LIVE_TIMEOUT_MS / 1000:g} s: {json.dumps(shown)}") from None
 
 
+@dataclass(frozen=True)
+class _Counts:
+    """What counts up from the start, at one moment: of the browser's video, and of processors' seconds."""
+
+    video: dict[str, Any]
+    browser_s: dict[str, float]
+    server_s: float
+    machine_s: float
+
+
+@dataclass(frozen=True)
+class _Watched:
+    """What was read of the page once a second, by seconds since the measurement began where not said otherwise."""
+
+    stats: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
+    """By this machine's monotonic clock."""
+    glass: list[tuple[float, dict[str, float]]] = field(default_factory=list)
+    displayed_fps: list[float] = field(default_factory=list)
+    server_bytes: list[Sample] = field(default_factory=list)
+
+
 def _measure(page: "Page", server: psutil.Process, schedule: Schedule) -> Measurement:
-    snapshot: dict[str, Any] = page.evaluate("window.afterimage")
-    _require_live(snapshot, snapshot["reconnects"])
-    video = page.evaluate("window.benchmarkVideo()")
+    first: dict[str, Any] = page.evaluate("window.afterimage")
+    _require_live(first, first["reconnects"])
     browsers = browser_processes()
-    by_process = _spent_s(browsers)
-    cpu = [sum(by_process.values()), busy_s(server.cpu_times()), busy_s(psutil.cpu_times())]
-    began, receipts_before, reconnects = snapshot["stats"], len(snapshot["receipts"]), snapshot["reconnects"]
+    before = _counts(page, browsers, server)
     began_s = time.perf_counter()
-    stats: list[tuple[float, dict[str, Any]]] = []
-    glass: list[tuple[float, dict[str, float]]] = []
-    displayed: list[float] = []
-    server_bytes: list[Sample] = []
+    watched, asked = _watch(page, server, schedule, began_s, first["reconnects"])
+    seconds = time.perf_counter() - began_s
+    after = _counts(page, browsers, server)
+    page.wait_for_timeout(LAST_WORD_MS)
+    last: dict[str, Any] = page.evaluate("window.afterimage")
+    _require_live(last, first["reconnects"])
+    watched.stats.append((time.perf_counter(), last["stats"]))
+
+    began, ended = first["stats"], last["stats"]
+    decoded = _count(after.video, before.video, "received", "framesDecoded")
+    # One page window after the other, none counted twice.
+    starts = {int(at_s // PAGE_WINDOW_S): (at_s, times) for at_s, times in reversed(watched.glass)}
+    usual = [starts[number] for number in sorted(starts)]
+    receipts = last["receipts"][len(first["receipts"]) :]
+    return Measurement(
+        seconds=seconds,
+        arrived=min(decoded, ended["frames"]["edited"] - began["frames"]["edited"]),
+        sent=_count(after.video, before.video, "sent", "framesEncoded"),
+        glass_to_glass=[Sample(at_s, times["p50"]) for at_s, times in usual],
+        glass_to_glass_p95_ms=median([times["p95"] for _, times in usual]),
+        stats=windows(watched.stats, began_s, seconds),
+        began=began,
+        ended=ended,
+        receipts=[Receipt(said["text"], said["frames_waited"], said["elapsed_ms"]) for said in receipts],
+        server_bytes=watched.server_bytes,
+        client_cpu_s=sum(after.browser_s.values()) - sum(before.browser_s.values()),
+        server_cpu_s=after.server_s - before.server_s,
+        machine_cpu_s=after.machine_s - before.machine_s,
+        asked=asked,
+        details={
+            "displayed_fps": median(watched.displayed_fps),
+            "shown_after_ms": [said["shown_after_ms"] for said in receipts],
+            "reconnects": last["reconnects"],
+            **_browser_details(before, after, seconds),
+        },
+    )
+
+
+def _watch(
+    page: "Page", server: psutil.Process, schedule: Schedule, began_s: float, reconnects: int
+) -> tuple[_Watched, int]:
+    """Type the schedule's instructions and read the page until it is over; also how many were typed."""
+    watched = _Watched()
     changes, asked = deque(schedule.changes), 0
     while (now_s := time.perf_counter() - began_s) < schedule.seconds:
         if changes and now_s >= changes[0].at_s:
@@ -121,71 +181,46 @@ def _measure(page: "Page", server: psutil.Process, schedule: Schedule) -> Measur
             box.fill(changes.popleft().text)
             box.press("Enter")
             asked += 1
-        if not server_bytes or now_s - server_bytes[-1].at_s >= 1.0:
+        if not watched.server_bytes or now_s - watched.server_bytes[-1].at_s >= 1.0:
             # Rarely: reading the page takes its time from the video.
             snapshot = page.evaluate("window.afterimage")
             at_s = time.perf_counter()
             _require_live(snapshot, reconnects)
-            stats.append((at_s, snapshot["stats"]))
+            watched.stats.append((at_s, snapshot["stats"]))
             if snapshot["glassToGlass"] is not None:
-                glass.append((at_s - began_s, snapshot["glassToGlass"]))
+                watched.glass.append((at_s - began_s, snapshot["glassToGlass"]))
             if snapshot["displayedFps"] is not None:
-                displayed.append(snapshot["displayedFps"])
-            server_bytes.append(Sample(now_s, float(server.memory_info().rss)))
+                watched.displayed_fps.append(snapshot["displayedFps"])
+            watched.server_bytes.append(Sample(now_s, float(server.memory_info().rss)))
         page.wait_for_timeout(min(TICK_MS, 1000 * (schedule.seconds - now_s)))
-    ended_video = page.evaluate("window.benchmarkVideo()")
-    seconds = time.perf_counter() - began_s
-    by_process_after = _spent_s(browsers)
-    cpu_after = [sum(by_process_after.values()), busy_s(server.cpu_times()), busy_s(psutil.cpu_times())]
-    client_s, server_s, machine_s = (after - before for before, after in zip(cpu, cpu_after, strict=True))
-    page.wait_for_timeout(700)
-    snapshot = page.evaluate("window.afterimage")
-    _require_live(snapshot, reconnects)
-    stats.append((time.perf_counter(), snapshot["stats"]))
-    ended = snapshot["stats"]
+    return watched, asked
 
-    decoded = _count(ended_video, video, "received", "framesDecoded")
-    edited = ended["frames"]["edited"] - began["frames"]["edited"]
-    # One page window after the other, none counted twice.
-    starts = {int(at_s // PAGE_WINDOW_S): (at_s, times) for at_s, times in reversed(glass)}
-    usual = [starts[number] for number in sorted(starts)]
-    return Measurement(
-        seconds=seconds,
-        arrived=min(decoded, edited),
-        sent=_count(ended_video, video, "sent", "framesEncoded"),
-        glass_to_glass=[Sample(at_s, times["p50"]) for at_s, times in usual],
-        glass_to_glass_p95_ms=median([times["p95"] for _, times in usual]),
-        stats=windows(stats, began_s, seconds),
-        began=began,
-        ended=ended,
-        receipts=[
-            Receipt(said["text"], said["frames_waited"], said["elapsed_ms"])
-            for said in snapshot["receipts"][receipts_before:]
-        ],
-        server_bytes=server_bytes,
-        client_cpu_s=client_s,
-        server_cpu_s=server_s,
-        machine_cpu_s=machine_s,
-        asked=asked,
-        details={
-            "codec": _codec(ended_video, "sent"),
-            "codec_of_edits": _codec(ended_video, "received"),
-            "displayed_fps": median(displayed),
-            "frames_dropped_by_browser": _count(ended_video, video, "received", "framesDropped"),
-            "camera_size_sent": _size(ended_video),
-            "quality_limitation": ended_video.get("sent", {}).get("qualityLimitationReason"),
-            "encode_ms_per_frame": _mean_ms(ended_video, video, "sent", "totalEncodeTime", "framesEncoded"),
-            "decode_ms_per_frame": _mean_ms(
-                ended_video, video, "received", "totalDecodeTime", "framesDecoded"
-            ),
-            "cpu_cores": {
-                purpose: round((after - by_process.get(purpose, 0.0)) / seconds, 2)
-                for purpose, after in by_process_after.items()
-            },
-            "shown_after_ms": [said["shown_after_ms"] for said in snapshot["receipts"][receipts_before:]],
-            "reconnects": snapshot["reconnects"],
-        },
+
+def _counts(page: "Page", browsers: Sequence[psutil.Process], server: psutil.Process) -> _Counts:
+    return _Counts(
+        page.evaluate("window.benchmarkVideo()"),
+        _spent_s(browsers),
+        busy_s(server.cpu_times()),
+        busy_s(psutil.cpu_times()),
     )
+
+
+def _browser_details(before: _Counts, after: _Counts, seconds: float) -> dict[str, Any]:
+    """What the browser counted of its video, and what its processes cost."""
+    ended, began = after.video, before.video
+    return {
+        "codec": _codec(ended, "sent"),
+        "codec_of_edits": _codec(ended, "received"),
+        "frames_dropped_by_browser": _count(ended, began, "received", "framesDropped"),
+        "camera_size_sent": _size(ended),
+        "quality_limitation": ended.get("sent", {}).get("qualityLimitationReason"),
+        "encode_ms_per_frame": _mean_ms(ended, began, "sent", "totalEncodeTime", "framesEncoded"),
+        "decode_ms_per_frame": _mean_ms(ended, began, "received", "totalDecodeTime", "framesDecoded"),
+        "cpu_cores": {
+            purpose: round((spent_s - before.browser_s.get(purpose, 0.0)) / seconds, 2)
+            for purpose, spent_s in after.browser_s.items()
+        },
+    }
 
 
 def _require_live(snapshot: dict[str, Any], reconnects: int) -> None:
