@@ -39,7 +39,7 @@ from engines.training.sheets import family_sheet
 from engines.training.tasks import Task
 from engines.training.text import require_packages, train_text
 from engines.training.threads import threads
-from engines.training.validation import Overlap, split
+from engines.training.validation import Overlap, Split, split
 from engines.training.warm_start import warm_start
 from engines.training.weather import Balloons
 
@@ -111,12 +111,12 @@ def _fit(trainer: Trainer, media: Media, options: argparse.Namespace, console: C
         console.print(f"skipped {line}")
     clips = sum(not scene.is_photo for scene in media.scenes)
     console.print(f"{clips} clips, {len(media.scenes) - clips} photos, on {trainer.device}")
-    scenes = split(media.scenes)
+    scenes = split(media.scenes) if options.hold_out else Split(media.scenes, [])
     if scenes.validation:
         console.print(
             f"{len(scenes.validation)} with people are held out from training, which decides by them"
         )
-    else:
+    elif options.hold_out:
         console.print("too few with people to hold some out: all are trained on, and all steps are made")
     sampler = CropSampler(scenes.training, options.batch, options.frames, options.crop, options.crop * 3 // 2)
     if trainer.step == 0:
@@ -293,6 +293,12 @@ def main(arguments: list[str]) -> int:
         help="start from the weights of a model folder; families it lacks start fresh",
     )
     parser.add_argument(
+        "--hold-out",
+        action=argparse.BooleanOptionalAction,
+        help="keep some people from the part for people, to decide by them when it was at its best and how far to go"
+        " (default: with --from)",
+    )
+    parser.add_argument(
         "--steps",
         type=_count,
         default=SCRATCH.steps,
@@ -327,6 +333,8 @@ def main(arguments: list[str]) -> int:
     )
     options = parser.parse_args(arguments)
     options.out = options.out or options.run / MODEL_NAME
+    if options.hold_out is None:
+        options.hold_out = options.start is not None
     console = Console(stderr=True, soft_wrap=True)
     try:
         train(options, console)

@@ -2,6 +2,7 @@ import json
 import re
 import shutil
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +25,10 @@ def media(tmp_path: Path) -> Path:
     write_photo(tmp_path / "media" / "eval" / "b.png")
     (tmp_path / "media" / "train" / "broken.jpg").write_bytes(b"not a photo")
     return tmp_path / "media"
+
+
+HELD_OUT = r"\d with people are held out from training"
+OVERLAP = r"people: the mattes overlap those held out by \d\.\d{3}"
 
 
 @pytest.fixture
@@ -58,7 +63,7 @@ def test_one_line_trains_resumes_and_writes_a_model_folder(
     assert f"resuming at step {first}" in said
     assert "skipped train/broken.jpg" in said
     assert "0 clips, 1 photos" in said
-    assert "too few with people to hold some out" in said
+    assert "held out" not in said
     assert json.loads((tmp_path / "out" / "model_index.json").read_text())["name"] == "out"
     assert load_editor(tmp_path / "out").description.name == "out"
     assert (tmp_path / "out" / "denoiser" / RANGES_FILE).exists()
@@ -100,19 +105,42 @@ def test_without_folders_all_is_trained_into_the_run_folder_and_the_shipped_mode
     assert {path: path.read_bytes() for path in trained.rglob("*") if path.is_file()} == written
 
 
-def test_people_are_held_out_and_the_run_says_how_well_they_are_told(
-    run: list[str], media: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("people", "options", "said"),
+    [
+        (10, (), ()),
+        (10, ("--hold-out",), (HELD_OUT, OVERLAP)),
+        (10, ("--from",), (HELD_OUT, OVERLAP)),
+        (10, ("--from", "--no-hold-out"), ()),
+        (2, ("--hold-out",), ("too few with people to hold some out",)),
+    ],
+)
+def test_people_are_held_out_where_there_is_something_to_decide(
+    run: list[str],
+    media: Path,
+    people: int,
+    options: Sequence[str],
+    said: Sequence[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(training, "calibrate", lambda folder, scenes: None)
     monkeypatch.setattr(validation, "SHARE", 0.7)
-    for who in range(10):
+    for who in range(people):
         write_photo(media / "train" / f"talk_{who}.png")
         write_photo(media / "masks" / "train" / f"talk_{who}.png", mode="L")
-    assert main([*run, "--steps", "0"]) == 0
-    said = capsys.readouterr().err
+    known = list(options)
+    if "--from" in known:
+        assert main([*run[:-4], "--steps", "0", "--run", str(tmp_path / "first"), *run[-2:]]) == 0
+        known.insert(known.index("--from") + 1, str(tmp_path / "out"))
+        capsys.readouterr()
 
-    assert re.search(r"\d with people are held out from training", said)
-    assert re.search(r"people: the mattes overlap those held out by \d\.\d{3}", said)
+    assert main([*run, *known, "--steps", "0"]) == 0
+
+    words = capsys.readouterr().err
+    assert all(re.search(each, words) for each in said), words
+    assert bool(said) == ("held out" in words or "to hold some out" in words)
 
 
 @pytest.mark.parametrize("steps", ["-1", "many"])
