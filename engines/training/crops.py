@@ -55,6 +55,7 @@ class CropSampler:
         clip_share: Share of crops that come from clips, the rest from photos.
         max_lag: Most frames between two frames of a crop.
         backdrop_share: Share of people put before another scene.
+        unmasked_share: Share of those whose backdrop is a photo without mattes.
         together_share: Share of people who are joined by another one.
         varied: Whether people's clothes, colours and framing differ more than cameras make them.
     """
@@ -67,6 +68,7 @@ class CropSampler:
     clip_share: float = 0.5
     max_lag: int = 6
     backdrop_share: float = 0.5
+    unmasked_share: float = 0.6
     together_share: float = 0.2
     varied: bool = False
 
@@ -121,7 +123,7 @@ class CropSampler:
         for _ in range(max(1, self.batch if frames == 1 else self.batch // 2)):
             backdrop = None
             if draw(0, 1, generator) < self.backdrop_share:
-                unmasked = bool(photos) and draw(0, 1, generator) < 0.6
+                unmasked = bool(photos) and draw(0, 1, generator) < self.unmasked_share
                 backdrop = self._pick(photos if unmasked else masked, generator)
             scene = self._pick(masked, generator)
             together = draw(0, 1, generator) < self.together_share

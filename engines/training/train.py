@@ -46,7 +46,7 @@ from engines.training.weather import Balloons
 MODEL_NAME, MODEL_VERSION = "rfdm-tiny", "5"
 KEY_FRAME_INTERVAL = 3
 HALVINGS = 2
-PART_PLANS = (figure.PLAN, defocus.PLAN, hue.PLAN, field.PLAN, eraser.PLAN)
+PART_PLANS = (figure.PLAN, figure.ROOMS, defocus.PLAN, hue.PLAN, field.PLAN, eraser.PLAN)
 SCRATCH = TrainSettings()
 WARM = TrainSettings(
     filter_rate=0.02, learning_rate=4e-4, warmup_steps=100, fall_share=0.75, stills_share=0.0
@@ -165,11 +165,12 @@ def _fit_parts(
             if plan.name not in parts_of(whole) or (plan.needs_people and not sampler.has_people):
                 continue
             known = not any(name.startswith(f"{plan.name}.") for name in untaught)
-            planned = replace(plan.gentle() if known else plan, steps=getattr(options, f"{plan.job}_steps"))
+            gently = plan.gentle() if known and not plan.further else plan
+            planned = replace(gently, steps=getattr(options, f"{plan.job}_steps"))
             draw = partial(planned.batch, larger, options.seed)
             batches = partial(batches_from, draw, _workers(trainer.device, options))
             shown = partial(_after_part_step, TrainingProgress(bar, plan.job), planned.steps)
-            score = overlap if plan is figure.PLAN else None
+            score = overlap if plan.name == figure.PLAN.name else None
             result = train_part(whole.get_submodule(plan.name), planned, options.run, batches, shown, score)
             if result.score is not None:
                 console.print(
@@ -310,7 +311,7 @@ def main(arguments: list[str]) -> int:
             type=_count,
             default=plan.steps,
             metavar="STEPS",
-            help=f"before that, for the part that does {plan.job} (default: %(default)s)",
+            help=f"before that, of the lesson of {plan.job} (default: %(default)s)",
         )
     parser.add_argument("--device", help="cpu or cuda (default: the GPU where there is one)")
     parser.add_argument("--batch", type=int, default=8, help="clips in a step (default: %(default)s)")

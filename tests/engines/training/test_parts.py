@@ -30,7 +30,7 @@ PARTS: dict[str, Callable[[], nn.Module]] = {
     "field": lambda: Field(48, CODE_LENGTH, 16, NormalisedConv2d),
     "eraser": lambda: Eraser(48, WIDTHS, NormalisedConv2d),
 }
-PLANS = {plan.name: plan for plan in PART_PLANS}
+PLANS = {plan.kept_as: plan for plan in PART_PLANS}
 
 
 def sampler() -> CropSampler:
