@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.engine.rows import DIFFUSERS, Row
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _PAPER = {"rfdm1.5": "8 s and 2 GB", "rfdm3.5": "13 s and 6 GB"}
 _PAPER_FRAMES = 16
@@ -94,7 +97,7 @@ def paper_lines(rows: Sequence[Row]) -> list[str]:
 
 
 def draw_chart(rows: Sequence[Row], title: str, path: Path) -> None:
-    """Frames a second by batch and setting, one line a compiler, as PNG."""
+    """Frames a second by batch and setting, one line a compiler, or one bar where there is one batch, as PNG."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -107,26 +110,42 @@ def draw_chart(rows: Sequence[Row], title: str, path: Path) -> None:
         of_panel = [
             row for row in shown if (row.model, row.evaluations, row.codec) == (model, evaluations, codec)
         ]
-        for compiler, resolution in sorted({(row.compiler, row.resolution) for row in of_panel}):
-            line = sorted(
-                (row.batch, row.fps or 0.0)
-                for row in of_panel
-                if (row.compiler, row.resolution) == (compiler, resolution)
-            )
-            style = "--" if compiler == DIFFUSERS else "-"
-            axis.plot(*zip(*line, strict=True), style, marker="o", label=f"{compiler} {resolution}")
-        axis.set_title(
-            f"{model}, {evaluations} evaluation{'s' if evaluations > 1 else ''}, {codec}", fontsize=9
-        )
-        axis.set_xlabel("batch")
-        axis.set_xticks(sorted({row.batch for row in of_panel}))
+        batches = sorted({row.batch for row in of_panel})
+        heading = f"{model}, {evaluations} evaluation{'s' if evaluations > 1 else ''}, {codec}"
+        if len(batches) == 1:
+            _draw_bars(axis, of_panel)
+            heading = f"{heading}, batch {batches[0]}"
+        else:
+            _draw_lines(axis, of_panel)
+            axis.set_xlabel("batch")
+            axis.set_xticks(batches)
+            axis.legend(fontsize=7)
+        axis.set_title(heading, fontsize=9)
         axis.set_ylabel("frames a second")
         axis.set_ylim(bottom=0)
-        axis.legend(fontsize=7)
     figure.suptitle(title, fontsize=8)
     figure.tight_layout()
     figure.savefig(path, dpi=120)
     plt.close(figure)
+
+
+def _draw_bars(axis: "Axes", rows: Sequence[Row]) -> None:
+    ordered = sorted(rows, key=lambda row: (row.resolution, row.fps or 0.0))
+    names = [f"{row.compiler}\n{row.resolution}" for row in ordered]
+    colours = ["tab:gray" if row.compiler == DIFFUSERS else "tab:blue" for row in ordered]
+    bars = axis.bar(names, [row.fps or 0.0 for row in ordered], color=colours, width=0.6)
+    axis.bar_label(bars, fmt="%.1f", fontsize=8)
+
+
+def _draw_lines(axis: "Axes", rows: Sequence[Row]) -> None:
+    for compiler, resolution in sorted({(row.compiler, row.resolution) for row in rows}):
+        line = sorted(
+            (row.batch, row.fps or 0.0)
+            for row in rows
+            if (row.compiler, row.resolution) == (compiler, resolution)
+        )
+        style = "--" if compiler == DIFFUSERS else "-"
+        axis.plot(*zip(*line, strict=True), style, marker="o", label=f"{compiler} {resolution}")
 
 
 def _number(value: float | None, digits: int = 1) -> str:
