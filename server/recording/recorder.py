@@ -145,15 +145,15 @@ class Recorder:
 
     async def stop(self, reason: str) -> None:
         """Write what has been taken and end; further calls wait for the same end."""
-        self._end(reason, self._write_the_rest)
+        self._end(reason, writable=True)
         assert self._ending is not None
         await asyncio.shield(self._ending)
 
-    def _end(self, reason: str, before: Callable[[], Awaitable[None]] | None = None) -> None:
+    def _end(self, reason: str, *, writable: bool = False) -> None:
         if self._ending is None:
-            self._ending = asyncio.ensure_future(self._close(reason, before))
+            self._ending = asyncio.ensure_future(self._close(reason, writable))
 
-    async def _close(self, reason: str, before: Callable[[], Awaitable[None]] | None) -> None:
+    async def _close(self, reason: str, writable: bool) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -163,8 +163,8 @@ class Recorder:
         try:
             if take is not None:
                 try:
-                    if before is not None:
-                        await before()
+                    if writable:
+                        await self._write_the_rest()
                 finally:
                     await self._in_thread(lambda: take.close(reason, self.dropped))
         except (OSError, av.FFmpegError, QuotaExceededError) as error:
