@@ -17,6 +17,7 @@ from engines.backbones.layers import (
     run_blocks,
     unit_linear,
 )
+from engines.backbones.selfie import SELFIE_SIZE, SelfieSegmentation
 
 _FIELD_CONDITION = 64
 
@@ -24,13 +25,38 @@ _FIELD_CONDITION = 64
 class Figure(nn.Module):
     """Tells people from the background by the source alone, in a grid twice as fine as the latent's.
 
-    It has features of its own: shared with fifty edits they were learned ten times slower, since few pictures have
-    mattes. It is trained first, on mattes alone, and then stands still.
+    It begins as MediaPipe's network, goes on with mattes before the rest is trained, and then stands still. All
+    pictures are brought to its one size: it takes larger ones for closer people.
     """
 
-    def __init__(
-        self, channels: int, widths: tuple[int, int, int], conv: Convolution, outputs: int = 4
-    ) -> None:
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = SelfieSegmentation()
+
+    def forward(self, source: Tensor) -> Tensor:
+        """Logits of the person's share of each pixel of half the picture's resolution.
+
+        Args:
+            source: Latent of the source frame, (B, C, h, w).
+
+        Returns:
+            (B, 4, h, w): the 2x2 such pixels of each place of the latent.
+        """
+        squares = F.pixel_shuffle(source, 2)
+        half_size = squares.shape[-2:]
+        pictures = squares.reshape(-1, 3, source.shape[1] // 12, *half_size).mean(2)
+        logits = self.net(_resized((pictures + 1) / 2, SELFIE_SIZE))
+        return F.pixel_unshuffle(_resized(logits, half_size), 2)
+
+
+def _resized(pictures: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
+    return F.interpolate(pictures, size, mode="bilinear", align_corners=False)
+
+
+class _PatchUNet(nn.Module):
+    """A small residual UNet that looks at latents of rearranged pixels, and answers in a grid twice as fine."""
+
+    def __init__(self, channels: int, widths: tuple[int, int, int], conv: Convolution, outputs: int) -> None:
         super().__init__()
         w0, w1, w2 = widths
         self.stem = conv(channels, w0, 3, stride=2)
@@ -46,14 +72,7 @@ class Figure(nn.Module):
         self.out = conv(w0, 4 * outputs, 3)
 
     def forward(self, source: Tensor) -> Tensor:
-        """Logits of the person's share of each pixel of half the picture's resolution.
-
-        Args:
-            source: Latent of the source frame, (B, C, h, w); h and w multiples of 4.
-
-        Returns:
-            (B, 4, h, w): the 2x2 such pixels of each place of the latent.
-        """
+        """(B, C, h, w) to (B, outputs, h, w)."""
         x0 = self.down0(self.stem(source))
         x1 = self.down1(self.reduce0(x0))
         x2 = cropped_like(F.pixel_shuffle(self.enlarge1(self.middle(self.reduce1(x1))), 2), x1)
@@ -67,7 +86,7 @@ class Eraser(nn.Module):
 
     def __init__(self, channels: int, widths: tuple[int, int, int], conv: Convolution) -> None:
         super().__init__()
-        self.net = Figure(channels, widths, conv, outputs=16)
+        self.net = _PatchUNet(channels, widths, conv, outputs=16)
 
     def forward(self, source: Tensor) -> tuple[Tensor, Tensor]:
         """Look at a source.

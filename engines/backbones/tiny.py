@@ -51,8 +51,6 @@ NOBODY = -10.0
 """Logit of a person's share where nobody asks for people."""
 _ASKED = 0.05
 _NARROW = 0.4
-_VERSION_2: dict[str, Any] = {"figure_ramp": (0.6, 0.95), "hue_families": (), "defocus_families": ()}
-"""What a configuration that does not speak of these meant."""
 _SURE = 5.0
 
 
@@ -70,7 +68,6 @@ class TinyConfig:
         decoder_blocks: Residual blocks on the way up at strides 1 and 2.
         condition_width: Width of the embedding of code and noise level.
         detail_width: Channels of the head that works at twice the latent's resolution.
-        figure_widths: Channels at strides 2, 4 and 8 of the part that tells people from the background.
         figure_families: Where in the code the weights of families stand that leave people as they are.
         figure_ramp: Shares of a person at which a pixel begins to be kept, and is kept, by those of them that the
             trunk edits; those of ``defocus_families`` keep just the share.
@@ -93,7 +90,6 @@ class TinyConfig:
     decoder_blocks: tuple[int, int] = (1, 1)
     condition_width: int = 192
     detail_width: int = 64
-    figure_widths: tuple[int, int, int] = (64, 96, 128)
     figure_families: tuple[int, ...] = (43, 44, 45, 46, 47)
     figure_ramp: tuple[float, float] = (0.3, 0.95)
     hue_families: tuple[int, ...] = (41, 42)
@@ -154,7 +150,7 @@ class TinyDenoiser(nn.Module):
         self.stem = conv(3 * channels, w0, 1)
         self.field = Field(channels, config.code_length, config.field_width, conv)
         self.eraser = Eraser(channels, config.eraser_widths, conv)
-        self.figure = Figure(channels, config.figure_widths, conv)
+        self.figure = Figure()
         self.hue = Hue() if config.hue_families else None
         self.defocus = Defocus() if config.defocus_families else None
         self.matte = conv(4, w0, 1)
@@ -388,15 +384,19 @@ def load_denoiser(folder: Path) -> TinyDenoiser:
 
     Raises:
         OSError: A file is missing.
-        ValueError: The configuration names another class or unknown fields.
+        ValueError: The configuration names another class or unknown fields, or is of an older version.
         RuntimeError: The weights do not fit the configuration; torch names each tensor.
     """
     stored = json.loads((folder / "config.json").read_text())
     if stored.pop("_class_name", None) != "TinyDenoiser":
         raise ValueError(f"{folder} does not hold a TinyDenoiser")
     fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in stored.items()}
+    if "figure_widths" in fields:
+        raise ValueError(
+            f"{folder} is of rfdm-tiny 6 or older, which told people by another network; train it again, --from there"
+        )
     try:
-        config = TinyConfig(**{**_VERSION_2, **fields})
+        config = TinyConfig(**fields)
     except TypeError as error:
         raise ValueError(f"{folder / 'config.json'}: {error}") from error
     denoiser = TinyDenoiser(config)

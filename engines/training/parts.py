@@ -51,8 +51,8 @@ class PartPlan:
     """What a part learns, from what and for how long.
 
     Attributes:
-        name: Of the part.
-        job: What it does, or is taught now, in a word, as options and progress call it.
+        name: Of the part; ``<name>.pt`` in the run folder is where it resumes.
+        job: What it does, in a word, as options and progress call it.
         draw: A step's batch, on the CPU, of the sampler's crops, the step's number and all its randomness.
         loss: Of the part on such a batch.
         steps: Optimiser steps.
@@ -61,7 +61,6 @@ class PartPlan:
         learning_rate: AdamW's peak for all else.
         new_share: How far the weights go from the first to the trained ones, in the end; where that is part of the
             way and there is a score, the share that scores best is taken instead.
-        further: Whether the part has been taught before in the same run, at rates that need no gentler ones.
         needs_people: Whether there is nothing to learn where no scene has mattes.
     """
 
@@ -74,13 +73,7 @@ class PartPlan:
     fall_share: float
     learning_rate: float = 1e-3
     new_share: float = 1.0
-    further: bool = False
     needs_people: bool = False
-
-    @property
-    def kept_as(self) -> str:
-        """Its name in the run folder: ``<name>.pt`` there is where it resumes."""
-        return f"{self.name}_{self.job}" if self.further else self.name
 
     def gentle(self) -> "PartPlan":
         """The plan for a part that was trained before: at fresh rates it would first forget.
@@ -147,10 +140,10 @@ def train_part(
             last stays.
     """
     device = next(part.parameters()).device
-    training = _Training(part, plan, run / f"{plan.kept_as}.pt")
+    training = _Training(part, plan, run / f"{plan.name}.pt")
     first = {name: value.clone() for name, value in part.state_dict().items()}
     training.resume()
-    writer = SummaryWriter(str(run / plan.kept_as), purge_step=training.step)
+    writer = SummaryWriter(str(run / plan.name), purge_step=training.step)
     last = saved = time.monotonic()
     batches = batches_from(training.step)
     if score is not None and training.step == 0:

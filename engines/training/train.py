@@ -43,10 +43,10 @@ from engines.training.validation import Overlap, Split, split
 from engines.training.warm_start import warm_start
 from engines.training.weather import Balloons
 
-MODEL_NAME, MODEL_VERSION = "rfdm-tiny", "6"
+MODEL_NAME, MODEL_VERSION = "rfdm-tiny", "7"
 KEY_FRAME_INTERVAL = 3
 HALVINGS = 2
-PART_PLANS = (figure.PLAN, figure.ROOMS, defocus.PLAN, hue.PLAN, field.PLAN, eraser.PLAN)
+PART_PLANS = (figure.PLAN, defocus.PLAN, hue.PLAN, field.PLAN, eraser.PLAN)
 SCRATCH = TrainSettings()
 WARM = TrainSettings(
     filter_rate=0.02, learning_rate=4e-4, warmup_steps=100, fall_share=0.75, stills_share=0.0
@@ -158,6 +158,8 @@ def _fit_parts(
     torch.manual_seed(options.seed)
     whole = TinyDenoiser(trainer.denoiser.config, NormalisedConv2d)
     untaught = warm_start(whole, options.start) if options.start is not None else tuple(whole.state_dict())
+    if any(name.startswith("figure.") for name in untaught):
+        figure.start(whole.figure)
     whole.to(trainer.device)
     larger = replace(sampler, batch=2 * sampler.batch)
     with progress_bar(console) as bar:
@@ -165,8 +167,7 @@ def _fit_parts(
             if plan.name not in parts_of(whole) or (plan.needs_people and not sampler.has_people):
                 continue
             known = not any(name.startswith(f"{plan.name}.") for name in untaught)
-            gently = plan.gentle() if known and not plan.further else plan
-            planned = replace(gently, steps=getattr(options, f"{plan.job}_steps"))
+            planned = replace(plan.gentle() if known else plan, steps=getattr(options, f"{plan.job}_steps"))
             draw = partial(planned.batch, larger, options.seed)
             batches = partial(batches_from, draw, _workers(trainer.device, options))
             shown = partial(_after_part_step, TrainingProgress(bar, plan.job), planned.steps)
@@ -311,7 +312,7 @@ def main(arguments: list[str]) -> int:
             type=_count,
             default=plan.steps,
             metavar="STEPS",
-            help=f"before that, of the lesson of {plan.job} (default: %(default)s)",
+            help=f"before that, of the part for {plan.job} (default: %(default)s)",
         )
     parser.add_argument("--device", help="cpu or cuda (default: the GPU where there is one)")
     parser.add_argument("--batch", type=int, default=8, help="clips in a step (default: %(default)s)")

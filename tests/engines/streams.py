@@ -22,7 +22,6 @@ SMALL = TinyConfig(
     detail_width=8,
     context_width=16,
     context_blocks=1,
-    figure_widths=(16, 16, 16),
     field_width=16,
     eraser_widths=(16, 16, 16),
 )

@@ -134,7 +134,6 @@ def small_denoiser() -> TinyDenoiser:
     small = TinyConfig(
         widths=(8, 8, 8),
         context_width=8,
-        figure_widths=(8, 8, 8),
         figure_ramp=(0.0, 1.0),
         defocus_families=families,
     )

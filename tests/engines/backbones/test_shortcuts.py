@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from engines.backbones.shortcuts import shortcut, shortcuts
-from engines.backbones.tiny import TinyDenoiser
+from engines.backbones.tiny import TinyConfig, TinyDenoiser
 from engines.conditioning import instruction_code
 from engines.families import FAMILIES
 from tests.engines.backbones.test_branches import EVERY_PART, code_of, inputs
@@ -43,7 +43,9 @@ def test_a_shortcut_predicts_what_the_whole_network_does(
 
 
 @torch.inference_mode()
-def test_it_does_a_small_part_of_the_work(denoiser: TinyDenoiser) -> None:
+def test_it_does_a_small_part_of_the_work() -> None:
+    denoiser = TinyDenoiser(TinyConfig())
+
     def operations(module: torch.nn.Module) -> int:
         with FlopCounterMode(display=False) as counter:
             module(*inputs(code_of("background_blur")))

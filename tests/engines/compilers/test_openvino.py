@@ -138,7 +138,7 @@ def test_every_convolution_with_a_range_is_found_in_its_branch(tmp_path: Path) -
     assert len(branches) == 5
     rounded = [node for branch in branches for node in branch.get_function(0).get_ops()]
     assert sum(node.get_type_name() == "FakeQuantize" for node in rounded) == 2 * sum(
-        name.startswith(("eraser", "figure", "field")) for name in ranges
+        name.startswith(("eraser", "field")) for name in ranges
     )
 
 

@@ -18,9 +18,7 @@ SHAPE: dict[str, Any] = {
     "context_width": 16,
     "context_blocks": 1,
 }
-SMALL = TinyConfig(
-    widths=(16, 16, 16), figure_widths=(16, 16, 16), field_width=16, eraser_widths=(16, 16, 16), **SHAPE
-)
+SMALL = TinyConfig(widths=(16, 16, 16), field_width=16, eraser_widths=(16, 16, 16), **SHAPE)
 CPU = torch.device("cpu")
 
 
@@ -65,9 +63,7 @@ def test_a_killed_run_resumes_where_its_checkpoint_was(tmp_path: Path) -> None:
 
 def test_a_checkpoint_of_another_shape_is_refused_with_both_named(tmp_path: Path) -> None:
     trainer(tmp_path).save()
-    other = TinyConfig(
-        widths=(16, 16, 32), figure_widths=(16, 16, 16), field_width=16, eraser_widths=(16, 16, 16), **SHAPE
-    )
+    other = TinyConfig(widths=(16, 16, 32), field_width=16, eraser_widths=(16, 16, 16), **SHAPE)
 
     with pytest.raises(TrainingError, match=r"16, 16, 16.*16, 16, 32"):
         Trainer(other, TrainSettings(), CPU, tmp_path)

@@ -24,13 +24,13 @@ from tests.engines.training.test_people import figure_scene, person_scene
 
 WIDTHS = (16, 16, 16)
 PARTS: dict[str, Callable[[], nn.Module]] = {
-    "figure": lambda: Figure(48, WIDTHS, NormalisedConv2d),
+    "figure": Figure,
     "defocus": Defocus,
     "hue": Hue,
     "field": lambda: Field(48, CODE_LENGTH, 16, NormalisedConv2d),
     "eraser": lambda: Eraser(48, WIDTHS, NormalisedConv2d),
 }
-PLANS = {plan.kept_as: plan for plan in PART_PLANS}
+PLANS = {plan.name: plan for plan in PART_PLANS}
 
 
 def sampler() -> CropSampler:

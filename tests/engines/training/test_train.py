@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from engines.compilers.quantisation import RANGES_FILE
 from engines.editor import load_editor
 from engines.model import SHIPPED_MODELS, load_parts
 from engines.training import text, validation
 from engines.training import train as training
+from engines.training.figure import MEDIAPIPE
 from engines.training.train import PART_PLANS, main
 from tests.engines.training.test_loop import SMALL
 from tests.engines.training.test_media import write_photo
@@ -69,6 +71,18 @@ def test_one_line_trains_resumes_and_writes_a_model_folder(
     assert (tmp_path / "out" / "denoiser" / RANGES_FILE).exists()
     assert list((tmp_path / "run" / "sheets").glob("*.png"))
     assert list((tmp_path / "run").glob("events.out.tfevents.*"))
+
+
+def test_where_nobody_has_mattes_the_part_for_people_stays_mediapipes(
+    run: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "calibrate", lambda folder, scenes: None)
+
+    assert main([*run, "--steps", "1"]) == 0
+
+    trained = load_file(tmp_path / "out" / "denoiser" / "diffusion_pytorch_model.safetensors")
+    for name, value in load_file(MEDIAPIPE).items():
+        assert torch.equal(trained[f"figure.net.{name}"], value)
 
 
 def small_table(width: int) -> text.PieceTable:
