@@ -16,7 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engines.backbones.tiny import NormalisedConv2d, TinyConfig, TinyDenoiser, plain_weights
+from engines.backbones.tiny import NormalisedConv2d, TinyConfig, TinyDenoiser
+from engines.backbones.tiny_folder import plain_weights
 from engines.codecs import PatchCodec
 from engines.training.filming import camera_path, view
 from engines.training.filters import gaussian_blur

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engines.backbones.tiny import load_denoiser
+from engines.backbones.tiny_folder import load_denoiser
 from engines.codecs import Codec, PatchCodec
 from engines.conditioning import InstructionEncoder
 from engines.families import EXAMPLES, FAMILIES, LABELS

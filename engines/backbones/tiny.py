@@ -5,15 +5,11 @@ scale and shift of every block (FiLM; Perez et al. 2018). No normalisation layer
 convolution at these widths, and their statistics tie a pixel's edit to the rest of the picture.
 """
 
-import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from engines.backbones.layers import (
@@ -41,9 +37,6 @@ __all__ = [
     "PlainConv2d",
     "TinyConfig",
     "TinyDenoiser",
-    "load_denoiser",
-    "plain_weights",
-    "save_denoiser",
 ]
 
 
@@ -350,55 +343,3 @@ def total(code: Tensor, indices: Iterable[int]) -> Tensor:
     for index in indices:
         total = total + code[:, index]
     return total
-
-
-def plain_weights(trained: TinyDenoiser, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of a network in training as those of the plain network that does the same.
-
-    Args:
-        trained: A network of normalised convolutions; only its structure is used.
-        weights: Its state, or an average of its states.
-    """
-    plain = dict(weights)
-    for name, module in trained.named_modules():
-        if isinstance(module, NormalisedConv2d):
-            weight, bias = module.effective(plain.pop(f"{name}.filters"))
-            plain[f"{name}.weight"], plain[f"{name}.bias"] = weight, bias
-    return plain
-
-
-def save_denoiser(denoiser: TinyDenoiser, weights: Mapping[str, Tensor], folder: Path) -> None:
-    """Write ``config.json`` and ``diffusion_pytorch_model.safetensors`` (float16) as diffusers lays them out."""
-    folder.mkdir(parents=True, exist_ok=True)
-    config = {"_class_name": "TinyDenoiser", **asdict(denoiser.config)}
-    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-    half = {name: value.detach().to("cpu", torch.float16).contiguous() for name, value in weights.items()}
-    path = folder / "diffusion_pytorch_model.safetensors"
-    save_file(half, path, metadata={"format": "pt"})
-    # safetensors writes for the owner alone; a model is for whoever may read its folder.
-    path.chmod(0o644)
-
-
-def load_denoiser(folder: Path) -> TinyDenoiser:
-    """Read what :func:`save_denoiser` wrote, as float32 in evaluation mode.
-
-    Raises:
-        OSError: A file is missing.
-        ValueError: The configuration names another class or unknown fields, or is of an older version.
-        RuntimeError: The weights do not fit the configuration; torch names each tensor.
-    """
-    stored = json.loads((folder / "config.json").read_text())
-    if stored.pop("_class_name", None) != "TinyDenoiser":
-        raise ValueError(f"{folder} does not hold a TinyDenoiser")
-    fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in stored.items()}
-    if "figure_widths" in fields:
-        raise ValueError(
-            f"{folder} is of rfdm-tiny 6 or older, which told people by another network; train it again, --from there"
-        )
-    try:
-        config = TinyConfig(**fields)
-    except TypeError as error:
-        raise ValueError(f"{folder / 'config.json'}: {error}") from error
-    denoiser = TinyDenoiser(config)
-    denoiser.load_state_dict(load_file(folder / "diffusion_pytorch_model.safetensors"))
-    return denoiser.float().eval()

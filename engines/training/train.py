@@ -18,13 +18,8 @@ import torch
 from rich.console import Console
 
 from engines import flow
-from engines.backbones.tiny import (
-    NormalisedConv2d,
-    TinyConfig,
-    TinyDenoiser,
-    plain_weights,
-    save_denoiser,
-)
+from engines.backbones.tiny import NormalisedConv2d, TinyConfig, TinyDenoiser
+from engines.backbones.tiny_folder import plain_weights, save_denoiser
 from engines.compilers.calibrate import calibrate
 from engines.families import FAMILIES, LABELS
 from engines.model import write_index

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engines.backbones.tiny import TinyConfig, TinyDenoiser, save_denoiser
+from engines.backbones.tiny import TinyConfig, TinyDenoiser
+from engines.backbones.tiny_folder import save_denoiser
 from engines.codecs import PatchCodec
 from engines.conditioning import Conditioning, instruction_code
 from engines.editor import EditRequest

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from engines.backbones.tiny import save_denoiser
+from engines.backbones.tiny_folder import save_denoiser
 from engines.compilers.calibrate import main
 from engines.compilers.cpu import cpu_flags, has_int8
 from engines.compilers.quantisation import RANGES_FILE, denoiser_folder, load_ranges

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from engines.backbones.tiny import TinyDenoiser, save_denoiser
+from engines.backbones.tiny import TinyDenoiser
+from engines.backbones.tiny_folder import save_denoiser
 from engines.compilers.interface import FrameShape
 from engines.compilers.parts import program_inputs
 from engines.compilers.quantisation import (

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 import torch
 
-from engines.backbones.tiny import TinyConfig, plain_weights, save_denoiser
+from engines.backbones.tiny import TinyConfig
+from engines.backbones.tiny_folder import plain_weights, save_denoiser
 from engines.training import loop
 from engines.training.crops import Footage
 from engines.training.loop import Trainer, TrainingError, TrainSettings

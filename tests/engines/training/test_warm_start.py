@@ -6,7 +6,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from engines.backbones.tiny import NormalisedConv2d, TinyConfig, TinyDenoiser, plain_weights, save_denoiser
+from engines.backbones.tiny import NormalisedConv2d, TinyConfig, TinyDenoiser
+from engines.backbones.tiny_folder import plain_weights, save_denoiser
 from engines.conditioning import instruction_code
 from engines.families import FAMILIES
 from engines.training.warm_start import WarmStartError, warm_start
