@@ -37,7 +37,7 @@ export function visitWords({ state, trouble }: Stay): [string, Tone] {
     case "frozen":
       return ["Frozen", "quiet"];
     case "degraded":
-      return ["Editor recovering", "bad"];
+      return ["Recovering…", "bad"];
     case "waiting":
       return trouble?.kind === "server-warming"
         ? ["Warming up…", "quiet"]
