@@ -28,7 +28,7 @@ from engines.training.media import (
     load_media,
     training_files,
 )
-from engines.training.optimisers import make_optimizers, renormalise
+from engines.training.optimisers import Optimisers
 from engines.training.targets import edit
 
 SIZE = 64
@@ -224,7 +224,9 @@ def trainable(plain: TinyDenoiser) -> TinyDenoiser:
             # Trained filters have the norm they are normalised to, so nothing is lost.
             state[f"{name}.filters"] = torch.cat([weight.flatten(1), bias[:, None]], 1)
     denoiser.load_state_dict(state)
-    renormalise(denoiser)
+    for module in denoiser.modules():
+        if isinstance(module, NormalisedConv2d):
+            module.renormalise()
     return denoiser
 
 
@@ -241,20 +243,14 @@ def fit(
     """
     denoiser.train()
     denoiser.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
-    optimizers = make_optimizers(denoiser)
+    optimisers = Optimisers(denoiser, rate * _FILTER_RATE, rate * _RATE)
     averaged = {name: value.clone() for name, value in denoiser.state_dict().items()}
     for step in range(steps):
         schedule = min(1.0, (step + 1) / 50) * min(1.0, (1 - step / steps) / 0.4)
-        for optimizer, rate in zip(optimizers, (_FILTER_RATE, _RATE), strict=True):
-            optimizer.param_groups[0]["lr"] = rate * schedule
         for loss in losses():
             torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(denoiser.parameters(), 1.0)
-        for optimizer in optimizers:
-            optimizer.step()
-        denoiser.zero_grad(set_to_none=True)
-        if step % 10 == 0:
-            renormalise(denoiser)
+        optimisers.step(schedule)
         with torch.no_grad():
             decay = min(_DECAY, (1 + step) / (10 + step))
             for name, value in denoiser.state_dict().items():

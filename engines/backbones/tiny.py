@@ -213,6 +213,8 @@ class TinyDenoiser(nn.Module):
 
     def cleared(self, source: Tensor, code: Tensor) -> Tensor:
         """The source without balloons where they are to go, before all else that is asked."""
+        if not self.config.eraser_families:
+            return source
         asked = total(code, self.config.eraser_families).clamp(0, 1)[:, None, None, None]
         found, behind = self.eraser(source)
         # Shares are made in float32 and used in the type of all else.
@@ -222,6 +224,8 @@ class TinyDenoiser(nn.Module):
 
     def people(self, source: Tensor, code: Tensor) -> Tensor:
         """Logits of the person's share, (B, 4, h, w); of nobody where no edit asks for people."""
+        if not self.config.figure_families:
+            return torch.full_like(source[:, :4], NOBODY)
         asked = total(code, self.config.figure_families)[:, None, None, None] > _ASKED
         figure: Tensor = self.figure(source)
         return torch.where(asked, figure, torch.full_like(figure, NOBODY))
@@ -301,6 +305,8 @@ class TinyDenoiser(nn.Module):
 
     def fallen(self, edited: Tensor, noise: Tensor, falling: Tensor, code: Tensor) -> Tensor:
         """The edit behind what falls and rises; as it is where ``falling`` is 0."""
+        if not self.config.field_families:
+            return edited
         cover, colour = self.field(noise, code)
         shown: Tensor = edited + falling[:, None, None, None] * cover * (colour - edited)
         return shown

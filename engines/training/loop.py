@@ -21,12 +21,12 @@ from engines.backbones.tiny import NormalisedConv2d, TinyConfig, TinyDenoiser
 from engines.codecs import PatchCodec
 from engines.conditioning import CODE_LENGTH
 from engines.training.crops import Footage
+from engines.training.optimisers import Optimisers
 from engines.training.tasks import Task, draw_task
 from engines.training.warm_start import warm_start
 
 CHECKPOINT_VERSION = 3
 _PARTS = ("figure", "field", "eraser", "hue", "defocus")
-_RENORMALISE_EVERY = 10
 _AVERAGE_EVERY = 4
 
 
@@ -99,22 +99,7 @@ class Trainer:
         # Most edits ask for none of the parts that stand still.
         self._predict = BranchingDenoiser(self.denoiser, row_branch)
         self.averaged = {name: value.clone() for name, value in self.denoiser.state_dict().items()}
-        self._normalised = [
-            module
-            for module in self.denoiser.modules()
-            if isinstance(module, NormalisedConv2d) and module.filters.requires_grad
-        ]
-        filters = [module.filters for module in self._normalised]
-        among_filters = {id(rows) for rows in filters}
-        others = [
-            weight
-            for weight in self.denoiser.parameters()
-            if weight.requires_grad and id(weight) not in among_filters
-        ]
-        self.optimizers: tuple[torch.optim.Optimizer, ...] = (
-            torch.optim.Muon(filters, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"),
-            torch.optim.AdamW(others, betas=(0.9, 0.99), weight_decay=0.0, fused=True),
-        )
+        self._optimisers = Optimisers(self.denoiser, settings.filter_rate, settings.learning_rate)
         self.codec = PatchCodec(2)
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.step, self.elapsed_s = 0, 0.0
@@ -173,9 +158,6 @@ class Trainer:
 
     def train_step(self, footage: Footage) -> float:
         """One optimiser step on the K ordered frames of a batch; returns the mean loss."""
-        rates = (self.settings.filter_rate, self.settings.learning_rate)
-        for optimizer, rate in zip(self.optimizers, rates, strict=True):
-            optimizer.param_groups[0]["lr"] = rate * self.schedule()
         frames, batch = footage.pictures.shape[:2]
         task = draw_task(footage, self.generator)
         looseness = 0.1 * torch.rand(batch, generator=self.generator) * self._chance(batch, 0.5)
@@ -187,8 +169,8 @@ class Trainer:
             sources = task.sources(pictures, index * footage.lag).to(self.device)
             x = self.codec.encode(sources * 2 - 1)
             eps = torch.randn(x.shape, generator=self.generator).to(self.device)
-            pictures, mattes = pictures.to(self.device), mattes.clamp(min=0).to(self.device)
-            targets = task.targets(pictures, sources, mattes, self.codec.decode(eps))
+            whole, people = pictures.to(self.device), mattes.clamp(min=0).to(self.device)
+            targets = task.targets(whole, sources, people, self.codec.decode(eps))
             y = self.codec.encode(targets * 2 - 1)
             y_hat = torch.zeros_like(y) if memory is None else self._disturb(memory)
             loss, memory, errors = self._frame_loss(x, y, y_hat, eps, code)
@@ -196,13 +178,7 @@ class Trainer:
             total += float(loss.detach()) / frames
             self._note(task, errors)
         torch.nn.utils.clip_grad_norm_(self.denoiser.parameters(), 1.0)
-        for optimizer in self.optimizers:
-            optimizer.step()
-        if self.step % _RENORMALISE_EVERY == 0:
-            for module in self._normalised:
-                module.renormalise()
-        for optimizer in self.optimizers:
-            optimizer.zero_grad(set_to_none=True)
+        self._optimisers.step(self.schedule())
         self.step += 1
         if self.step % _AVERAGE_EVERY == 0:
             self._average()
@@ -254,7 +230,7 @@ class Trainer:
             "config": self.denoiser.config,
             "denoiser": self.denoiser.state_dict(),
             "averaged": self.averaged,
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "optimizers": self._optimisers.state(),
             "generator": self.generator.get_state(),
             "step": self.step,
             "elapsed_s": self.elapsed_s,
@@ -274,8 +250,7 @@ class Trainer:
             raise TrainingError(f"{path} holds {state['config']}, asked for is {self.denoiser.config}")
         self.denoiser.load_state_dict(state["denoiser"])
         self.averaged = state["averaged"]
-        for optimizer, stored in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(stored)
+        self._optimisers.load(state["optimizers"], state["step"])
         self.generator.set_state(state["generator"].cpu())
         self.step, self.elapsed_s = state["step"], state["elapsed_s"]
         self.family_psnr = state["family_psnr"]

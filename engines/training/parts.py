@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
-from engines.backbones.tiny import NormalisedConv2d
 from engines.training.batches import generator_at
 from engines.training.crops import CropSampler
 from engines.training.loop import TrainingError
+from engines.training.optimisers import Optimisers
 
 PART_VERSION = 2
 _AVERAGE = 0.995
@@ -223,36 +223,19 @@ class _Training:
 
     def __init__(self, part: nn.Module, plan: PartPlan, kept: Path) -> None:
         self._part, self._plan, self._kept = part, plan, kept
-        self._convolutions = [module for module in part.modules() if isinstance(module, NormalisedConv2d)]
-        filters = [module.filters for module in self._convolutions]
-        among_filters = {id(rows) for rows in filters}
-        others = [weight for weight in part.parameters() if id(weight) not in among_filters]
-        self._optimizers: list[tuple[torch.optim.Optimizer, float]] = []
-        if filters:
-            muon = torch.optim.Muon(filters, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
-            self._optimizers.append((muon, plan.filter_rate))
-        if others:
-            adamw = torch.optim.AdamW(others, betas=(0.9, 0.99), weight_decay=0.0)
-            self._optimizers.append((adamw, plan.learning_rate))
+        self._optimisers = Optimisers(part, plan.filter_rate, plan.learning_rate)
         self.averaged = {name: value.clone() for name, value in part.state_dict().items()}
         self.best: _Best | None = None
         self.step, self.elapsed_s, self.loss = 0, 0.0, 0.0
 
     def take_step(self, batch: list[Tensor]) -> None:
-        for optimizer, rate in self._optimizers:
-            optimizer.param_groups[0]["lr"] = rate * self._plan.schedule(self.step)
-            optimizer.zero_grad(set_to_none=True)
         loss = self._plan.loss(self._part, *batch)
         torch.autograd.backward(loss)
         latest = float(loss.detach())
         if not math.isfinite(latest):
             kept = f"{self._kept} is the last good one" if self._kept.exists() else "nothing was kept yet"
             raise TrainingError(f"the loss of {self._plan.job} became {latest} at step {self.step}; {kept}")
-        for optimizer, _ in self._optimizers:
-            optimizer.step()
-        if self.step % 10 == 0:
-            for module in self._convolutions:
-                module.renormalise()
+        self._optimisers.step(self._plan.schedule(self.step))
         self._average(min(_AVERAGE, (1 + self.step) / (10 + self.step)))
         self.loss = latest if self.step == 0 else self.loss + 0.02 * (latest - self.loss)
         self.step += 1
@@ -277,7 +260,7 @@ class _Training:
             "weights": self._part.state_dict(),
             "averaged": self.averaged,
             "best": None if self.best is None else vars(self.best),
-            "optimizers": [optimizer.state_dict() for optimizer, _ in self._optimizers],
+            "optimizers": self._optimisers.state(),
             "step": self.step,
             "elapsed_s": self.elapsed_s,
             "loss": self.loss,
@@ -296,8 +279,7 @@ class _Training:
                 f"{self._kept} is of version {state['version']}, this code reads {PART_VERSION}"
             )
         self._part.load_state_dict(state["weights"])
-        for (optimizer, _), stored in zip(self._optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(stored)
+        self._optimisers.load(state["optimizers"], state["step"])
         self.averaged, self.step = state["averaged"], state["step"]
         self.best = None if state["best"] is None else _Best(**state["best"])
         self.elapsed_s, self.loss = state["elapsed_s"], state["loss"]

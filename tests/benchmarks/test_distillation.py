@@ -1,11 +1,13 @@
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
 from benchmarks.distillation import main
-from benchmarks.small_scale import CONFIG, Recipe, load_photos, train, trainable
+from benchmarks.small_scale import CONFIG, Recipe, fit, load_photos, train, trainable
+from engines.backbones.tiny import TinyDenoiser
 
 
 def test_the_curve_goes_from_24_evaluations_to_1_in_a_fresh_clone(
@@ -30,6 +32,23 @@ def test_a_student_begins_as_its_teacher() -> None:
         outputs = [each(x, x, x, torch.ones(2), code) for each in (teacher, student)]
 
     torch.testing.assert_close(outputs[0], outputs[1], atol=2e-3, rtol=2e-3)
+
+
+def test_a_student_learns_at_the_rate_it_is_told() -> None:
+    def moved(rate: float) -> float:
+        torch.manual_seed(0)
+        start = TinyDenoiser(CONFIG)
+        student = trainable(start)
+
+        def losses() -> Iterator[torch.Tensor]:
+            yield student(x, x, x, torch.ones(2), code).square().mean()
+
+        last = fit(student, losses, 1, rate).state_dict()
+        return float((last["bypass.bias"] - start.state_dict()["bypass.bias"]).abs().mean())
+
+    x, code = torch.randn(2, 48, 8, 8), torch.eye(CONFIG.code_length)[:2]
+
+    assert moved(0.3) == pytest.approx(0.3 * moved(1.0), rel=1e-3)
 
 
 def test_a_folder_without_photographs_is_one_clear_line(
