@@ -156,9 +156,9 @@ def with_bitrate(answer: str, start_bps: int, max_bps: int) -> str:
     hint = f"x-google-start-bitrate={start_bps // 1000};x-google-max-bitrate={max_bps // 1000}"
     lines: list[str] = []
     for line in answer.splitlines():
-        if (kept := _VIDEO_PARAMETERS.match(line)) and kept["type"] in _video_types(answer):
-            line = f"{line};{hint}"
-        lines.append(line)
+        kept = _VIDEO_PARAMETERS.match(line)
+        is_video = kept is not None and kept["type"] in _video_types(answer)
+        lines.append(f"{line};{hint}" if is_video else line)
         named = _VIDEO_CODEC.match(line)
         if named and f"a=fmtp:{named['type']} " not in answer:
             lines.append(f"a=fmtp:{named['type']} {hint}")
