@@ -4,7 +4,7 @@ import type { TimedReceipt } from "./visit/instructions";
 import type { Stay, VisitState } from "./visit/stay";
 
 /** What `window.afterimage` shows to benchmarks and tests. A copy: writing to it changes nothing. */
-export interface Snapshot {
+interface Snapshot {
   readonly state: "start" | VisitState;
   readonly sessionId: string | null;
   readonly source: "camera" | "demo" | "file" | null;

@@ -2,14 +2,7 @@
 
 import { type Fields, fields, finite, listed, parseJson, text, texts } from "./json";
 
-export const SESSION_STATES = [
-  "new",
-  "connecting",
-  "live",
-  "frozen",
-  "degraded",
-  "closed",
-] as const;
+const SESSION_STATES = ["new", "connecting", "live", "frozen", "degraded", "closed"] as const;
 export type SessionState = (typeof SESSION_STATES)[number];
 
 /** A new instruction takes the place of all others, or is applied to what they made of the picture. */
@@ -52,7 +45,7 @@ export interface Ack {
   readonly nearest: readonly string[];
 }
 
-export interface Refusal {
+interface Refusal {
   readonly type: "error";
   readonly id: string | null;
   readonly code: string;

@@ -65,7 +65,7 @@ export interface Build {
   readonly failure: string | null;
 }
 
-export interface Encoder {
+interface Encoder {
   readonly codec: string;
   /** FFmpeg's, as libx264 or h264_nvenc. */
   readonly name: string;
@@ -74,7 +74,7 @@ export interface Encoder {
 }
 
 /** Width and height. */
-export type Size = readonly [number, number];
+type Size = readonly [number, number];
 
 function percentiles(value: unknown): Percentiles | null {
   const p50 = finite(fields(value)?.["p50"]);

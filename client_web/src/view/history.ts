@@ -12,7 +12,7 @@ const STATUS: Readonly<Record<Entry["status"], string>> = {
 };
 
 /** What one line of the history says beside the instruction. */
-export function entryWords(entry: Entry): string {
+function entryWords(entry: Entry): string {
   if (isUnknown(entry)) return "not known";
   if (entry.status === "refused") return entry.problem ?? STATUS.refused;
   if (entry.status !== "applied" || entry.receipt === null) return STATUS[entry.status];

@@ -53,7 +53,7 @@ export class StackView {
 }
 
 /** @param kept what waits for a connection */
-export function emptyWords(kept: readonly KeptLayer[]): string {
+function emptyWords(kept: readonly KeptLayer[]): string {
   if (kept.length === 0) {
     return "Nothing is applied. What you add on top is listed here, each with its switch.";
   }

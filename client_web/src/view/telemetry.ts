@@ -106,7 +106,7 @@ function summaryWords(stats: Stats | null, measured: Measured | null): string {
   return `${rate(stats?.fps.out ?? null)} fps · ${glass} ms`;
 }
 
-export function overlayWords(stats: Stats | null, measured: Measured | null): string {
+function overlayWords(stats: Stats | null, measured: Measured | null): string {
   const glass = measured?.glassToGlass ?? null;
   return [
     `${rate(stats?.fps.out ?? null)} fps`,
