@@ -57,7 +57,8 @@ def load_denoiser(folder: Path) -> TinyDenoiser:
     fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in stored.items()}
     if "figure_widths" in fields:
         raise ValueError(
-            f"{folder} is of rfdm-tiny 6 or older, which told people by another network; train it again, --from there"
+            f"{folder} is of rfdm-tiny 6 or older, which told people by another network;"
+            f" `afterimage train --media DIR --from {folder}` makes one of this version of it"
         )
     try:
         config = TinyConfig(**fields)

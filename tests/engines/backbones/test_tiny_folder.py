@@ -16,7 +16,9 @@ def test_a_denoiser_of_before_version_7_is_refused_with_what_to_do(tmp_path: Pat
     stored = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**stored, "figure_widths": [64, 96, 128]}))
 
-    with pytest.raises(ValueError, match=r"rfdm-tiny 6 or older.*train it again, --from there"):
+    with pytest.raises(
+        ValueError, match=r"rfdm-tiny 6 or older.*`afterimage train --media DIR --from .*` makes one"
+    ):
         load_denoiser(tmp_path)
 
 
