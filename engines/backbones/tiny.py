@@ -276,24 +276,22 @@ class TinyDenoiser(nn.Module):
         """
         wall = (2 * code[:, -6:-3] - 1).to(source.dtype)
         wall = wall.repeat_interleave(self.config.latent_channels // 3, 1)[:, :, None, None]
-        odds = figure.float().clamp(max=_SURE).exp().to(source.dtype)
-        odds = odds.repeat(1, self.config.latent_channels // 4, 1, 1)
+        share = _of_pixels(torch.sigmoid(figure.float().clamp(max=_SURE)))
+        odds = (share / (1 - share)).to(source.dtype)
         rest = torch.minimum(torch.maximum(source - behind, -odds * (source + 1)), odds * (1 - source))
         return wall + rest
 
     def spared(self, edited: Tensor, source: Tensor, figure: Tensor, code: Tensor) -> Tensor:
         """The edit, and the source where a pixel is person and the edit is for what is behind."""
         low, high = self.config.figure_ramp
-        share = torch.sigmoid(figure.float())
+        share = _of_pixels(torch.sigmoid(figure.float()))
         surely = ((share - low) / (high - low)).clamp(0, 1)
         alone = self._alone(code, self.config.figure_families)
         # The trunk has the rim of its own edits.
         inside = (surely + self._alone(code, self.config.defocus_families) * (share - surely)).to(
             figure.dtype
         )
-        # Every value is that of 2x2 pixels, in each of the three colours.
-        kept = (alone * inside).repeat(1, self.config.latent_channels // 4, 1, 1)
-        spared: Tensor = edited + kept * (source - edited)
+        spared: Tensor = edited + alone * inside * (source - edited)
         return spared
 
     def falling(self, sigma: Tensor, code: Tensor) -> Tensor:
@@ -336,6 +334,13 @@ class TinyDenoiser(nn.Module):
             mixed = mixed + matrix[:, :, index] * pixels[:, index : index + 1]
         colours: Tensor = mixed.reshape(batch, channels, height, width)
         return colours
+
+
+def _of_pixels(shares: Tensor) -> Tensor:
+    """Shares of all numbers of a latent, (B, 48, h, w), by those of 2x2 pixels; repeated, they would make steps."""
+    squares = F.pixel_shuffle(shares, 2)
+    pixels = F.interpolate(squares, scale_factor=2.0, mode="bilinear", align_corners=False)
+    return F.pixel_unshuffle(F.pixel_unshuffle(pixels, 2), 2).repeat(1, 3, 1, 1)
 
 
 def _instead(edited: Tensor, other: Tensor, share: Tensor) -> Tensor:

@@ -124,8 +124,8 @@ def test_before_a_wall_the_rim_of_a_person_keeps_nothing_of_what_was_behind() ->
 
     torch.testing.assert_close(shown[0, ..., 36:-8], expected[..., 36:-8], atol=0.01, rtol=0)
     torch.testing.assert_close(shown[0, :, 8:-8, 8:30], expected[:, 8:-8, 8:30], atol=0.01, rtol=0)
-    # Green is in neither of the two.
-    assert float(shown[0, 1, 8:-8, 28:38].max()) < 0.3
+    # Green is in neither of the two; where exactly within 2x2 pixels the person ends, their share does not say.
+    assert float(shown[0, 1, 8:-8, 28:38].max()) < 0.35
 
 
 def small_denoiser() -> TinyDenoiser:
