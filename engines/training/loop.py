@@ -25,7 +25,7 @@ from engines.training.optimisers import Optimisers
 from engines.training.tasks import Task, draw_task
 from engines.training.warm_start import warm_start
 
-CHECKPOINT_VERSION = 3
+CHECKPOINT_VERSION = 4
 _PARTS = ("figure", "field", "eraser", "hue", "defocus")
 _AVERAGE_EVERY = 4
 

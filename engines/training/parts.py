@@ -16,7 +16,7 @@ from engines.training.crops import CropSampler
 from engines.training.loop import TrainingError
 from engines.training.optimisers import Optimisers
 
-PART_VERSION = 2
+PART_VERSION = 3
 _AVERAGE = 0.995
 _WARMUP_STEPS = 50
 _SAVE_EVERY_S = 60.0

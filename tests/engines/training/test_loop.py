@@ -76,7 +76,7 @@ def test_a_checkpoint_of_another_version_is_refused_with_both_named(
     trainer(tmp_path).save()
     monkeypatch.setattr(loop, "CHECKPOINT_VERSION", 99)
 
-    with pytest.raises(TrainingError, match=r"version 3.*99"):
+    with pytest.raises(TrainingError, match=r"version 4.*99"):
         trainer(tmp_path)
 
 

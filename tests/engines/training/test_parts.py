@@ -214,7 +214,7 @@ def test_a_part_in_another_version_is_refused_with_both_named(
     trained(plan, tmp_path, nothing)
     monkeypatch.setattr(parts, "PART_VERSION", 99)
 
-    with pytest.raises(TrainingError, match=r"hue\.pt is of version 2, this code reads 99"):
+    with pytest.raises(TrainingError, match=r"hue\.pt is of version 3, this code reads 99"):
         trained(plan, tmp_path, nothing)
 
 
