@@ -10,18 +10,6 @@ from tests.engines.backbones.test_tiny import inputs
 from tests.engines.streams import SMALL
 
 
-def test_a_denoiser_of_before_version_7_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    denoiser = TinyDenoiser(SMALL)
-    save_denoiser(denoiser, denoiser.state_dict(), tmp_path)
-    stored = json.loads((tmp_path / "config.json").read_text())
-    (tmp_path / "config.json").write_text(json.dumps({**stored, "figure_widths": [64, 96, 128]}))
-
-    with pytest.raises(
-        ValueError, match=r"rfdm-tiny 6 or older.*`afterimage train --media DIR --from .*` makes one"
-    ):
-        load_denoiser(tmp_path)
-
-
 def test_a_saved_denoiser_comes_back_to_half_precision(tmp_path: Path) -> None:
     denoiser = TinyDenoiser(SMALL).eval()
     save_denoiser(denoiser, denoiser.state_dict(), tmp_path)
@@ -31,32 +19,29 @@ def test_a_saved_denoiser_comes_back_to_half_precision(tmp_path: Path) -> None:
     torch.testing.assert_close(loaded(*inputs()), denoiser(*inputs()), atol=2e-2, rtol=2e-2)
 
 
-def test_another_class_is_refused(tmp_path: Path) -> None:
-    denoiser = TinyDenoiser(SMALL)
-    save_denoiser(denoiser, denoiser.state_dict(), tmp_path)
-    (tmp_path / "config.json").write_text(json.dumps({"_class_name": "UNet2DConditionModel"}))
-
-    with pytest.raises(ValueError, match="does not hold a TinyDenoiser"):
-        load_denoiser(tmp_path)
-
-
-def test_an_unknown_field_is_refused_by_name(tmp_path: Path) -> None:
-    denoiser = TinyDenoiser(SMALL)
-    save_denoiser(denoiser, denoiser.state_dict(), tmp_path)
-    config = json.loads((tmp_path / "config.json").read_text())
-    (tmp_path / "config.json").write_text(json.dumps({**config, "attention": True}))
-
-    with pytest.raises(ValueError, match="attention"):
-        load_denoiser(tmp_path)
-
-
-def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("field", "value", "error", "said"),
+    [
+        ("_class_name", "UNet2DConditionModel", ValueError, "does not hold a TinyDenoiser"),
+        ("attention", True, ValueError, "attention"),
+        ("widths", [16, 16, 32], RuntimeError, "size mismatch"),
+        (
+            "figure_widths",
+            [64, 96, 128],
+            ValueError,
+            r"rfdm-tiny 6 or older.*`afterimage train --media DIR --from .*` makes one",
+        ),
+    ],
+)
+def test_another_networks_configuration_is_refused(
+    field: str, value: object, error: type[Exception], said: str, tmp_path: Path
+) -> None:
     denoiser = TinyDenoiser(SMALL)
     save_denoiser(denoiser, denoiser.state_dict(), tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
-    (tmp_path / "config.json").write_text(json.dumps({**config, "widths": [16, 16, 32]}))
+    (tmp_path / "config.json").write_text(json.dumps({**config, field: value}))
 
-    with pytest.raises(RuntimeError, match="size mismatch"):
+    with pytest.raises(error, match=said):
         load_denoiser(tmp_path)
 
 
