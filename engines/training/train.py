@@ -152,9 +152,8 @@ def _fit_parts(
     """
     torch.manual_seed(options.seed)
     whole = TinyDenoiser(trainer.denoiser.config, NormalisedConv2d)
+    figure.start(whole.figure)
     untaught = warm_start(whole, options.start) if options.start is not None else tuple(whole.state_dict())
-    if any(name.startswith("figure.") for name in untaught):
-        figure.start(whole.figure)
     whole.to(trainer.device)
     larger = replace(sampler, batch=2 * sampler.batch)
     with progress_bar(console) as bar:
