@@ -18,7 +18,7 @@ Activation = Callable[[Tensor], Tensor]
 
 
 class SelfieSegmentation(nn.Module):
-    """Logits of a person for each pixel; :data:`SELFIE_SIZE` whatever the picture's shape, as MediaPipe does it."""
+    """Logits of a person for each pixel; MediaPipe brings every picture to :data:`SELFIE_SIZE`."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -39,7 +39,7 @@ KEPT_EXACT = (
 )
 """Layers next to the picture: rounding there shows in it, and they are a small part of the work."""
 _KEPT_PART = "figure."
-"""Its squeezed channels and thin filters lose people in eight bits, and it is a small part of the work too."""
+"""MediaPipe's thin filters and squeezed channels have most to lose by rounding, and are little of the work too."""
 
 
 @dataclass(frozen=True)
