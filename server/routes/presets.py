@@ -23,7 +23,7 @@ FIELDS = {
     "name": "Noir",
     "layers": [
         {"text": "make it black and white", "strength": 1.0, "enabled": True},
-        {"text": "add film grain", "strength": 0.6, "enabled": True},
+        {"text": "more contrast", "strength": 0.6, "enabled": True},
     ],
 }
 PRESET = FIELDS | {
