@@ -38,10 +38,12 @@ class Interval(EditState):
 class NoCuts(EditState):
     """Never notices a cut."""
 
-    def arrive(self, picture: NDArray[np.uint8], text: str, latent_shape: tuple[int, int, int]) -> None:
+    def arrive(
+        self, camera: NDArray[np.uint8], asked: tuple[str, ...], latent_shape: tuple[int, int, int]
+    ) -> None:
         """As the base, without the frame before."""
         self.previous = None
-        super().arrive(picture, text, latent_shape)
+        super().arrive(camera, asked, latent_shape)
 
 
 @dataclass(eq=False)
@@ -53,9 +55,11 @@ class Reanchored(EditState):
     anchored_now: bool = field(default=False, init=False)
     _key: Tensor | None = field(default=None, init=False)
 
-    def arrive(self, picture: NDArray[np.uint8], text: str, latent_shape: tuple[int, int, int]) -> None:
+    def arrive(
+        self, camera: NDArray[np.uint8], asked: tuple[str, ...], latent_shape: tuple[int, int, int]
+    ) -> None:
         """As the base; then the memory is what is left of it."""
-        super().arrive(picture, text, latent_shape)
+        super().arrive(camera, asked, latent_shape)
         left = self.every - self.frames_since_anchor
         self.anchored_now = left <= 0
         if self.anchored_now:
@@ -89,10 +93,12 @@ class Compensated(EditState):
     _key_luma: Tensor | None = field(default=None, init=False)
     _now: Tensor | None = field(default=None, init=False)
 
-    def arrive(self, picture: NDArray[np.uint8], text: str, latent_shape: tuple[int, int, int]) -> None:
+    def arrive(
+        self, camera: NDArray[np.uint8], asked: tuple[str, ...], latent_shape: tuple[int, int, int]
+    ) -> None:
         """As the base; then the key frame as it would look from here."""
-        super().arrive(picture, text, latent_shape)
-        self._now = coarse_luma(picture)
+        super().arrive(camera, asked, latent_shape)
+        self._now = coarse_luma(camera)
         if self.memory is None:
             self._key = None
         elif self._key is not None and self._key_luma is not None:

@@ -34,12 +34,21 @@ class EditRequest:
         conditioning: The encoded instruction.
         state: The stream's memory, brought up to date by the step.
         strength: 0 shows the source, 1 the edit.
+        camera: What ``picture`` was before it was edited, same shape; None where it was not.
+        done: The instructions it has been through since.
     """
 
     picture: NDArray[np.uint8]
     conditioning: Conditioning
     state: EditState
     strength: float = 1.0
+    camera: NDArray[np.uint8] | None = None
+    done: tuple[str, ...] = ()
+
+    def passed(self, edited: NDArray[np.uint8]) -> "EditRequest":
+        """The same asked of what the first of two joined edits has made of it."""
+        camera = self.picture if self.camera is None else self.camera
+        return replace(self, picture=edited, camera=camera)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +92,9 @@ class Editor:
         self._codec, self._interval = parts.codec, parts.key_frame_interval
         self._largest_batch = compiler.batches[-1]
         self._codes = DeviceCodes(torch.device(device))
-        self._programs = Programs(compiler, lambda: eager_compiler(program, torch.device(device)))
+        self._programs = Programs(
+            compiler, lambda: eager_compiler(program, torch.device(device), stands_in=True)
+        )
 
     @property
     def build(self) -> Build | None:
@@ -136,11 +147,15 @@ class Editor:
         results = self._pass(requests, 0)
         joined = [index for index, request in enumerate(requests) if len(request.conditioning.passes) > 1]
         if joined:
-            between = [replace(requests[index], picture=results[index].picture) for index in joined]
+            between = [requests[index].passed(results[index].picture) for index in joined]
             for index, last in zip(joined, self._pass(between, 1), strict=True):
-                shown = _mixed(requests[index], last.picture)
-                evaluations = results[index].evaluations + last.evaluations
-                results[index] = replace(last, picture=shown, evaluations=evaluations)
+                first = results[index]
+                results[index] = replace(
+                    last,
+                    picture=_mixed(requests[index], last.picture),
+                    evaluations=first.evaluations + last.evaluations,
+                    drift=furthest(first.drift, last.drift),
+                )
         return results
 
     def _pass(self, requests: Sequence[EditRequest], number: int) -> list[EditResult]:
@@ -174,8 +189,11 @@ class Editor:
         scale = self._codec.downscale
         latent_shape = (self._codec.channels, height // scale, width // scale)
         for request in requests:
-            request.state.arrive(request.picture, request.conditioning.text, latent_shape)
-            drift = request.conditioning.drift
+            asked = request.conditioning
+            camera = request.picture if request.camera is None else request.camera
+            # The families too: of joined edits, each pass has the same text, and so has a transition to both.
+            request.state.arrive(camera, (*request.done, asked.text, *asked.families), latent_shape)
+            drift = asked.drift
             if drift is not None and isinstance(self._codec, PatchCodec):
                 request.state.move_noise(drift, self._codec)
         states = [request.state for request in requests]
@@ -208,6 +226,11 @@ _NO_NUMBERS = (
     "the model answers with no numbers (NaN or infinity) to a picture alone: its weights are broken, or their values"
     " do not fit into float16, and --precision bfloat16 or float32 (AFTERIMAGE_PRECISION) helps"
 )
+
+
+def furthest(*drifts: float | None) -> float | None:
+    """The largest of the drifts that are known; None where none is."""
+    return max((drift for drift in drifts if drift is not None), default=None)
 
 
 def _mixed(request: EditRequest, edited: NDArray[np.uint8]) -> NDArray[np.uint8]:

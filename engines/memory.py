@@ -65,9 +65,9 @@ class EditState:
         noise: ε, (C, h, w). Drawn once for each size and kept: with the same noise in every frame the sampler's
             randomness cannot flicker. It moves, as :mod:`engines.noise_drift` says, while an edit needs it to.
         moves: How often it has moved; with the seed, all that the fresh noise at its edges comes from.
-        text: The instruction the memory belongs to.
+        asked: The instructions that the memory belongs to: those its source has been through, and its own.
         frames_since_anchor: Frames edited since the memory was last emptied.
-        previous: Sample of the last source frame, for scene cuts.
+        previous: Sample of the last frame, for scene cuts.
         drift: How far the edit has wandered since the memory was last emptied.
         second: Memory of the second of two joined edits, whose source is what the first made.
     """
@@ -76,11 +76,17 @@ class EditState:
     memory: Tensor | None = None
     noise: Tensor | None = None
     moves: int = 0
-    text: str | None = None
+    asked: tuple[str, ...] = ()
     frames_since_anchor: int = 0
     previous: NDArray[np.int16] | None = None
     drift: DriftMeter = field(default_factory=DriftMeter)
     second: "EditState | None" = None
+
+    @property
+    def held_bytes(self) -> int:
+        """Of latents and samples, wherever they lie, those of a joined edit's memory included."""
+        own = sum(0 if value is None else value.nbytes for value in (self.memory, self.noise, self.previous))
+        return own + (0 if self.second is None else self.second.held_bytes)
 
     def of_pass(self, index: int) -> "EditState":
         """The memory of the first edit (0) or of one joined to it (1)."""
@@ -96,23 +102,25 @@ class EditState:
         self.frames_since_anchor = 0
         self.drift.reset()
 
-    def arrive(self, picture: NDArray[np.uint8], text: str, latent_shape: tuple[int, int, int]) -> None:
-        """Prepare for a source frame: re-anchor where instruction, size or scene changed.
+    def arrive(
+        self, camera: NDArray[np.uint8], asked: tuple[str, ...], latent_shape: tuple[int, int, int]
+    ) -> None:
+        """Prepare for a source frame: re-anchor where instructions, size or scene changed.
 
         Args:
-            picture: The source frame, (H, W, 3).
-            text: The instruction it is edited by.
+            camera: The camera's frame, (H, W, 3), by which a cut is told: after an edit, two scenes may look alike.
+            asked: The instructions that its source has been through, and the one it is edited by.
             latent_shape: (C, h, w) of its latent.
         """
-        now = sample(picture)
+        now = sample(camera)
         resized = self.noise is None or tuple(self.noise.shape) != latent_shape
         if resized:
             generator = torch.Generator().manual_seed(self.seed)
             self.noise = torch.randn(latent_shape, generator=generator)
         cut = not resized and self.previous is not None and is_scene_cut(self.previous, now)
-        if resized or cut or text != self.text:
+        if resized or cut or asked != self.asked:
             self.anchor()
-        self.previous, self.text = now, text
+        self.previous, self.asked = now, asked
 
     def move_noise(self, drift: Drift, codec: PatchCodec) -> None:
         """Move the noise on by one frame."""

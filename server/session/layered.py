@@ -35,8 +35,7 @@ class Seat:
     @property
     def held_bytes(self) -> int:
         """Of latents and the like that the streams' memories hold, wherever they lie."""
-        values = (value for state in self._states.values() for value in vars(state).values())
-        return sum(getattr(value, "nbytes", 0) for value in values)
+        return sum(state.held_bytes for state in self._states.values())
 
     def forget(self) -> None:
         """Begin all streams anew at the next frame."""
@@ -87,12 +86,12 @@ def edit_layers(editor: LayerEditor, edits: Sequence[LayeredEdit]) -> list[Layer
     Raises:
         RuntimeError: The editor gave back another number or size of pictures.
     """
-    from engines.editor import EditRequest
+    from engines.editor import EditRequest, furthest
     from engines.upsampling import takes_detail
 
     pictures = [edit.picture for edit in edits]
     evaluations = [0] * len(edits)
-    drifts: list[list[float]] = [[] for _ in edits]
+    drifts: list[float | None] = [None] * len(edits)
     compilers: list[str | None] = [None] * len(edits)
     states = [edit.seat.states(editor, edit.picture.shape, edit.layers) for edit in edits]
     for depth in range(max((len(edit.layers) for edit in edits), default=0)):
@@ -104,6 +103,8 @@ def edit_layers(editor: LayerEditor, edits: Sequence[LayeredEdit]) -> list[Layer
                     edits[number].layers[depth].conditioning,
                     states[number][depth],
                     edits[number].layers[depth].strength,
+                    camera=edits[number].picture,
+                    done=tuple(layer.conditioning.text for layer in edits[number].layers[:depth]),
                 )
                 for number in deep
             ]
@@ -116,13 +117,12 @@ def edit_layers(editor: LayerEditor, edits: Sequence[LayeredEdit]) -> list[Layer
             pictures[number] = result.picture
             evaluations[number] += result.evaluations
             compilers[number] = result.compiler
-            if result.drift is not None:
-                drifts[number].append(result.drift)
+            drifts[number] = furthest(drifts[number], result.drift)
     return [
         LayeredResult(
             picture,
             spent,
-            max(drift, default=None),
+            drift,
             compiler,
             guided=all(takes_detail(layer.conditioning.families) for layer in edit.layers),
         )

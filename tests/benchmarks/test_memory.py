@@ -64,7 +64,7 @@ def test_a_memory_without_motion_is_left_alone() -> None:
     state = Compensated(seed=0, flow=block_flow)
     latent = torch.rand(48, 24, 24) * 2 - 1
     for _ in range(2):
-        state.arrive(textured(), "sketch", (48, 24, 24))
+        state.arrive(textured(), ("sketch",), (48, 24, 24))
         state.remember(latent, 3)
     assert state.memory is not None
 
@@ -74,7 +74,7 @@ def test_a_memory_without_motion_is_left_alone() -> None:
 def memories(state: Reanchored | Interval, frames: int) -> list[float | None]:
     seen: list[float | None] = []
     for index in range(frames):
-        state.arrive(np.full((64, 64, 3), 100, np.uint8), "sketch", LATENT)
+        state.arrive(np.full((64, 64, 3), 100, np.uint8), ("sketch",), LATENT)
         seen.append(None if state.memory is None else round(float(state.memory[0, 0, 0]), 3))
         state.remember(torch.full(LATENT, 1.0 + index), 3)
     return seen
@@ -95,9 +95,9 @@ def test_other_intervals_are_kept_whatever_the_model_says() -> None:
 
 def test_without_the_gate_a_cut_is_not_noticed() -> None:
     state = NoCuts(seed=0)
-    state.arrive(np.full((64, 64, 3), 10, np.uint8), "sketch", LATENT)
+    state.arrive(np.full((64, 64, 3), 10, np.uint8), ("sketch",), LATENT)
     state.remember(torch.ones(LATENT), 3)
-    state.arrive(np.full((64, 64, 3), 240, np.uint8), "sketch", LATENT)
+    state.arrive(np.full((64, 64, 3), 240, np.uint8), ("sketch",), LATENT)
 
     assert state.memory is not None
 

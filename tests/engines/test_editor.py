@@ -4,13 +4,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from engines.codecs import PatchCodec
 from engines.compilers.eager import EagerCompiler
-from engines.conditioning import Conditioning, instruction_code
+from engines.conditioning import CODE_LENGTH, Conditioning, instruction_code
 from engines.drift import LEARN_FRAMES
 from engines.edit_size import USUAL_CAMERAS
-from engines.editor import Editor, EditRequest, choose_device, load_editor, served_sizes
+from engines.editor import Editor, EditRequest, choose_device, furthest, load_editor, served_sizes
 from engines.families import FAMILIES, NOISE_DRIFT
 from engines.flow import flow_levels
 from engines.model import ModelError, ModelParts
@@ -249,6 +251,68 @@ def test_joined_and_single_edits_of_several_streams_are_made_in_one_step() -> No
 
     assert [result.evaluations for result in both] == [2, 1]
     assert np.array_equal(both[1].picture, alone.picture)
+
+
+class Grey(nn.Module):
+    """Whatever it is shown, it answers with one grey."""
+
+    code_length = CODE_LENGTH
+
+    def forward(
+        self, noisy: Tensor, source: Tensor, memory: Tensor, timestep: Tensor, code: Tensor
+    ) -> Tensor:
+        return torch.zeros_like(source)
+
+
+def flat(level: int) -> NDArray[np.uint8]:
+    return np.full((64, 96, 3), level, np.uint8)
+
+
+def test_a_cut_that_the_first_of_two_joined_edits_hides_begins_both_anew() -> None:
+    live = editor(replace(small_parts(), denoiser=Grey()))
+    state, both = live.open(), joined("night", "crt")
+    for _ in range(4):
+        result = live.step([EditRequest(flat(30), both, state)])[0]
+    cut = live.step([EditRequest(flat(200), both, state)])[0]
+
+    assert np.array_equal(result.picture, cut.picture)
+    assert [state.of_pass(index).frames_since_anchor for index in (0, 1)] == [1, 1]
+
+
+def test_a_picture_that_was_edited_before_is_cut_where_the_cameras_is() -> None:
+    live = editor()
+    state, shown = live.open(), picture(0)
+    for camera in (flat(30), flat(30), flat(200)):
+        live.step([replace(request(shown, state), camera=camera)])
+
+    assert state.frames_since_anchor == 1
+
+
+def test_what_a_picture_has_been_through_is_part_of_what_a_memory_belongs_to() -> None:
+    live = editor()
+    state, shown = live.open(), picture(0)
+    for done in (("sepia",), ("sepia",), ("night",)):
+        live.step([replace(request(shown, state, "crt"), done=done)])
+
+    assert state.frames_since_anchor == 1
+
+
+def test_the_end_of_a_transition_to_two_joined_edits_begins_anew() -> None:
+    """Until then both are made in one pass, and its memory is of a picture with both edits in it."""
+    live, shown, both = editor(), picture(0), joined("night", "crt")
+    state = live.open()
+    for share in (0.5, 0.9):
+        live.step([EditRequest(shown, joined("night").towards(both, share), state)])
+    assert state.frames_since_anchor == 2
+
+    live.step([EditRequest(shown, both, state)])
+    assert state.frames_since_anchor == 1
+
+
+def test_joined_edits_have_drifted_as_far_as_the_further_of_them() -> None:
+    assert furthest(None, None) is None
+    assert furthest(0.1, None) == 0.1
+    assert furthest(0.1, 0.3) == furthest(0.3, 0.1) == 0.3
 
 
 def test_the_sizes_of_usual_cameras_are_those_a_server_edits_at() -> None:

@@ -28,7 +28,7 @@ def test_a_negative_interval_is_refused() -> None:
 def test_frames_between_key_frames_see_the_same_memory() -> None:
     state, seen = EditState(seed=0), []
     for index in range(7):
-        state.arrive(picture(100), "sketch", LATENT)
+        state.arrive(picture(100), ("sketch",), LATENT)
         seen.append(None if state.memory is None else int(state.memory[0, 0, 0]))
         state.remember(torch.full(LATENT, float(index)), interval=3)
 
@@ -51,9 +51,9 @@ def test_a_memory_that_runs_away_is_forgotten(value: float) -> None:
 
 def test_a_new_instruction_empties_the_memory() -> None:
     state = EditState(seed=0)
-    state.arrive(picture(100), "sketch", LATENT)
+    state.arrive(picture(100), ("sketch",), LATENT)
     state.remember(torch.ones(LATENT), interval=3)
-    state.arrive(picture(100), "night", LATENT)
+    state.arrive(picture(100), ("night",), LATENT)
 
     assert state.memory is None
     assert state.frames_since_anchor == 0
@@ -61,20 +61,20 @@ def test_a_new_instruction_empties_the_memory() -> None:
 
 def test_a_scene_cut_empties_the_memory_and_a_small_change_does_not() -> None:
     state = EditState(seed=0)
-    state.arrive(picture(40), "sketch", LATENT)
+    state.arrive(picture(40), ("sketch",), LATENT)
     state.remember(torch.ones(LATENT), interval=3)
-    state.arrive(picture(60), "sketch", LATENT)
+    state.arrive(picture(60), ("sketch",), LATENT)
     assert state.memory is not None
 
-    state.arrive(picture(200), "sketch", LATENT)
+    state.arrive(picture(200), ("sketch",), LATENT)
     assert state.memory is None
 
 
 def test_a_new_size_empties_the_memory_and_draws_new_noise() -> None:
     state = EditState(seed=0)
-    state.arrive(picture(40), "sketch", LATENT)
+    state.arrive(picture(40), ("sketch",), LATENT)
     state.remember(torch.ones(LATENT), interval=3)
-    state.arrive(picture(40, size=128), "sketch", (48, 32, 32))
+    state.arrive(picture(40, size=128), ("sketch",), (48, 32, 32))
 
     assert state.memory is None
     assert state.noise is not None
@@ -84,13 +84,26 @@ def test_a_new_size_empties_the_memory_and_draws_new_noise() -> None:
 def test_the_noise_of_a_stream_stays_and_follows_its_seed() -> None:
     first, again, other = EditState(seed=1), EditState(seed=1), EditState(seed=2)
     for state in (first, again, other):
-        state.arrive(picture(40), "sketch", LATENT)
+        state.arrive(picture(40), ("sketch",), LATENT)
     assert first.noise is not None
     assert again.noise is not None
     assert other.noise is not None
     kept = first.noise
-    first.arrive(picture(42), "night", LATENT)
+    first.arrive(picture(42), ("night",), LATENT)
 
     assert first.noise is kept
     assert torch.equal(first.noise, again.noise)
     assert not torch.equal(first.noise, other.noise)
+
+
+def test_what_a_memory_holds_is_told_with_that_of_a_joined_edit() -> None:
+    state = EditState(seed=0)
+    assert state.held_bytes == 0
+    state.arrive(picture(40), ("sketch",), LATENT)
+    alone = state.held_bytes
+    assert state.noise is not None
+    assert state.previous is not None
+    assert alone == state.noise.nbytes + state.previous.nbytes
+
+    state.of_pass(1).arrive(picture(40), ("sketch",), LATENT)
+    assert state.held_bytes == 2 * alone
