@@ -17,6 +17,7 @@ from engines.conditioning import Conditioning, InstructionError
 from engines.instructions import MAX_CHARACTERS
 from engines.pretrained.checkpoint import Component
 from engines.pretrained.weights import load_whole
+from engines.visiting import visit
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -59,10 +60,12 @@ class TextTower:
     ) -> None:
         self.tokenizer, self.length, self._device = tokenizer, length, device
         self.model = model.eval().requires_grad_(False)
+        self._stream = None
         if device.type != "cpu":
-            from accelerate import cpu_offload
-
-            cpu_offload(self.model, execution_device=device, offload_buffers=True)
+            visit(self.model, device)
+        if device.type == "cuda":
+            # Frames wait for whatever the default stream was given.
+            self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
     def stay(self, device: torch.device) -> None:
         """Keep the weights on a device, for whoever encodes all the time; only for a tower made for the CPU."""
@@ -80,10 +83,13 @@ class TextTower:
             raise InstructionError(
                 f"an instruction has at most {self.length} tokens for this model, this one has {count}"
             )
-        if getattr(self.model.config, "use_attention_mask", False):
-            options["attention_mask"] = ids.attention_mask.to(self._device)
-        with torch.inference_mode():
-            return self.model(ids.input_ids.to(self._device), **options)
+        with torch.inference_mode(), torch.cuda.stream(self._stream):
+            if getattr(self.model.config, "use_attention_mask", False):
+                options["attention_mask"] = ids.attention_mask.to(self._device)
+            output = self.model(ids.input_ids.to(self._device), **options)
+        if self._stream is not None:
+            self._stream.synchronize()
+        return output
 
 
 class ClipEmbedder:
@@ -162,15 +168,17 @@ class FreeInstructionEncoder:
 
     def silence(self) -> Tensor:
         """The code of the empty text, (code_length,): what guidance compares with."""
-        with self._lock:
-            return self._embedder.embed("")
+        return self._code("")
 
     def _encode(self, text: str) -> Conditioning:
+        code = self._code(text)
+        return Conditioning(text=text, code=code, family="", confidence=1.0, known=True, nearest=())
+
+    def _code(self, text: str) -> Tensor:
         # One at a time: the towers' weights visit the device in turn.
         with self._lock:
             # In main memory: hundreds of them are kept, and one of SD 3.5 has 2.7 MB.
-            code = self._embedder.embed(text).cpu()
-        return Conditioning(text=text, code=code, family="", confidence=1.0, known=True, nearest=())
+            return self._embedder.embed(text).cpu()
 
 
 def load_clip(encoder: Component, tokenizer: Path, dtype: torch.dtype, device: torch.device) -> TextTower:

@@ -103,17 +103,6 @@ def test_the_code_of_sd35_is_pooled_text_then_tokens(sd35: ModelParts) -> None:
     assert tokens[TOKENS:].any(1).all()
 
 
-def test_an_encoder_that_only_visits_its_device_encodes_the_same() -> None:
-    from accelerate import cpu_offload
-
-    resident, visiting = tower(), tower()
-    cpu_offload(visiting.model, execution_device=torch.device("cpu"), offload_buffers=True)
-
-    assert all(weight.is_meta for weight in visiting.model.parameters())
-    torch.testing.assert_close(ClipEmbedder(visiting).embed("snow"), ClipEmbedder(resident).embed("snow"))
-    assert all(weight.is_meta for weight in visiting.model.parameters())
-
-
 def test_the_files_that_the_hub_has_are_read(tmp_path: Path) -> None:
     """Checkpoints of 2022 hold `text_model.` names and vocab.json with merges.txt."""
     from safetensors.torch import load_file, save_file
