@@ -1,6 +1,5 @@
 """Times encoder, prediction and decoder apart."""
 
-import copy
 import tempfile
 import time
 from collections.abc import Callable
@@ -81,23 +80,9 @@ def _inputs(
 def _inputs_within(
     frame: Partwise, program: FrameProgram, shape: FrameShape, device: torch.device
 ) -> list[tuple[Tensor, ...]]:
-    """What a whole frame gives to each part; torch.compile would compile anew for tensors of another making."""
-    seen: dict[str, tuple[Tensor, ...]] = {}
-    spied = copy.copy(frame)
-
-    def spy(name: str, run: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        def called(*inputs: Tensor) -> Tensor:
-            seen.setdefault(name, inputs)
-            return run(*inputs)
-
-        return called
-
-    spied.encoder, spied.denoiser, spied.decoder = (
-        spy(name, getattr(frame, name)) for name in ("encoder", "denoiser", "decoder")
-    )
     pictures, *others = program_inputs(program, shape, torch.Generator().manual_seed(0))
-    spied(pictures.to(device), *(value.to(device, frame.dtype) for value in others))
-    return [seen[name] for name in ("encoder", "denoiser", "decoder")]
+    seen = frame.inputs_within(pictures.to(device), *(value.to(device, frame.dtype) for value in others))
+    return [seen[part.name] for part in parts_of(program, torch.float32)]
 
 
 @torch.inference_mode()

@@ -93,7 +93,9 @@ def _length(parts: list[Tensor]) -> Tensor:
 
 def _split_colour(rgb: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Luma (B, 1, 1, 1), chroma (B, 3, 1, 1, 1) and its length (B, 1, 1, 1) of colours (B, 3)."""
-    grey = (rgb * rgb.new_tensor(_LUMA)).sum(1, keepdim=True)
+    # By columns: weights made as a tensor here would be copied to a GPU, which no recording of a frame may hold.
+    red, green, blue = rgb[:, :1], rgb[:, 1:2], rgb[:, 2:3]
+    grey = _luma((red, green, blue))
     chroma = rgb - grey
     length = (chroma.square().sum(1, keepdim=True) + 1e-6).sqrt()
     return grey[:, :, None, None], chroma[:, :, None, None, None], length[:, :, None, None]

@@ -147,9 +147,9 @@ def usual_compiler(device: torch.device) -> CompilerName:
     return "eager" if missing_toolchain(device) else "inductor"
 
 
-def eager_compiler(program: FrameProgram, device: torch.device) -> EagerCompiler:
+def eager_compiler(program: FrameProgram, device: torch.device, *, stands_in: bool = False) -> EagerCompiler:
     """PyTorch in bfloat16 where the device multiplies it, else in float16 on a GPU and in float32 on a CPU."""
-    return EagerCompiler(program, device, _native_dtype(device))
+    return EagerCompiler(program, device, _native_dtype(device), stands_in=stands_in)
 
 
 def _native_dtype(device: torch.device) -> torch.dtype:

@@ -22,6 +22,7 @@ from engines.compilers.store import EngineStore, default_folder
 from engines.compilers.tensorrt import TensorRtCompiler, engine_target
 from engines.compilers.tensorrt_library import FLAVOURS, TensorRtLibrary, present_target
 from engines.compilers.verify import (
+    BFLOAT16_LIMIT,
     LIMIT,
     Check,
     parts_within,
@@ -111,7 +112,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--verify",
         action="store_true",
-        help=f"compare with PyTorch on random inputs and refuse a relative error above {LIMIT:g}",
+        help="compare with PyTorch on random inputs and refuse a relative error above"
+        f" {LIMIT:g}, in bfloat16 {BFLOAT16_LIMIT:g}",
     )
     return parser
 
@@ -261,7 +263,7 @@ def _reference(plan: _Plan) -> FrameProgram:
 
 def _passed(checks: Sequence[Check]) -> bool:
     for check in checks:
-        verdict = "" if check.passed else f"  above {LIMIT:g}: refused"
+        verdict = "" if check.passed else f"  above {check.limit:g}: refused"
         print(f"{check.what:32} {check.ran_by:14} relative error {check.relative_error:.2e}{verdict}")
     return all(check.passed for check in checks)
 

@@ -19,18 +19,28 @@ from engines.program import FrameProgram
 
 
 class EagerCompiler:
-    """Runs the program by PyTorch, in one floating-point type throughout."""
+    """Runs the program by PyTorch, in one floating-point type throughout.
+
+    Args:
+        program: As :func:`placed` takes it.
+        device: Where it runs.
+        dtype: The type.
+        stands_in: Whether it only stands in for another compiler, which counts the weights that both use.
+    """
 
     name: CompilerName = "eager"
     patience_s = 60.0
 
-    def __init__(self, program: FrameProgram, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self, program: FrameProgram, device: torch.device, dtype: torch.dtype, *, stands_in: bool = False
+    ) -> None:
         self.precision = cast(Precision, str(dtype).removeprefix("torch."))
         # Two cores edit two frames together no faster than one after the other.
         self.batches: tuple[int, ...] = (1,) if device.type == "cpu" else (1, 2, 4, 8, 16)
         self.dtype, self._device = dtype, device
         self.program = placed(program, device, dtype)
-        self._weights_bytes = weights_bytes(self.program)
+        shared = stands_in and self.program is program
+        self._weights_bytes = 0 if shared else weights_bytes(self.program)
 
     def compile(self, shape: FrameShape, report: Report = unreported) -> CompiledProgram:
         """Nothing to do: one program runs every shape."""
@@ -41,7 +51,7 @@ class EagerCompiler:
         return 0.0
 
     def footprint(self) -> Footprint:
-        """Its copy of the weights; activations come and go."""
+        """Its own weights; activations come and go."""
         return Footprint(weights_bytes=self._weights_bytes)
 
     @torch.inference_mode()

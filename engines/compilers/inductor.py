@@ -82,7 +82,8 @@ class InductorCompiler:
 
         folder = self._store.obtain(self.manifest(shape), build)
         artifacts = (folder / _ARTIFACTS).read_bytes()
-        self._artifact_bytes += len(artifacts)
+        # What PyTorch saves of one shape holds all that it has compiled before.
+        self._artifact_bytes = max(self._artifact_bytes, len(artifacts))
         if not compiled:
             if artifacts:
                 torch.compiler.load_cache_artifacts(artifacts)

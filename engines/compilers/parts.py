@@ -4,6 +4,7 @@ The sampler's steps stay outside: an engine of the denoiser serves any number of
 does not hold its network 24 times.
 """
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -158,6 +159,9 @@ def part_inputs(
     return tuple(known[name] for name in part.inputs)
 
 
+_PARTS: tuple[EnginePart, ...] = ("encoder", "denoiser", "decoder")
+
+
 class Partwise:
     """A frame program whose three parts are compiled, with the sampler between them.
 
@@ -197,6 +201,31 @@ class Partwise:
         x = self.encoder(shown)
         y = self._program.sample(self._predict, x, memory, noise, code)
         return self.decoder(y, shown, strength).to(torch.uint8), y
+
+    def inputs_within(self, *inputs: Tensor) -> dict[str, tuple[Tensor, ...]]:
+        """What each of its parts is given, by the part's name, at the first of a frame's evaluations.
+
+        Tensors as the frame itself makes them: torch.compile compiles anew for tensors of another making.
+
+        Args:
+            *inputs: Of the whole frame, on its device and in its type.
+        """
+        seen: dict[str, tuple[Tensor, ...]] = {}
+
+        def watched(name: str) -> Callable[..., Tensor]:
+            run: Callable[..., Tensor] = getattr(self, name)
+
+            def called(*given: Tensor) -> Tensor:
+                seen.setdefault(name, given)
+                return run(*given)
+
+            return called
+
+        watching = copy.copy(self)
+        for name in _PARTS:
+            setattr(watching, name, watched(name))
+        watching(*inputs)
+        return seen
 
     def _predict(
         self, noisy: Tensor, source: Tensor, memory: Tensor, timestep: Tensor, code: Tensor

@@ -68,6 +68,19 @@ def test_what_a_recording_holds_is_counted() -> None:
     assert latents < graphed.workspace_bytes < 2**30
 
 
+def test_weights_that_a_stand_in_shares_are_counted_once() -> None:
+    program = copy_in(subject("sd15"), GPU, torch.bfloat16)
+    alone, beside = (
+        EagerCompiler(program, GPU, torch.bfloat16, stands_in=stands_in).footprint().weights_bytes
+        for stands_in in (False, True)
+    )
+    other = EagerCompiler(program, GPU, torch.float32, stands_in=True)
+
+    assert alone > 0
+    assert beside == 0
+    assert other.footprint().weights_bytes > alone
+
+
 @pytest.mark.parametrize("backbone", BACKBONES)
 @pytest.mark.parametrize("name", get_args(CompilerName))
 def test_every_compiler_that_runs_here_agrees_with_pytorch(
@@ -132,7 +145,7 @@ def test_text_encoders_only_visit_the_gpu() -> None:
 
     assert code.device.type == "cpu"
     assert relative_error(code, stays) < LIMIT
-    assert all(weight.is_meta for weight in visiting.model.parameters())
+    assert {weight.device.type for weight in visiting.model.parameters()} == {"cpu"}
 
 
 @pytest.mark.parametrize("backbone", [sd15, sd35])
