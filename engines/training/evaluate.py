@@ -26,7 +26,7 @@ from engines.model import ModelError
 from engines.training import evaluate_text
 from engines.training.card import check_card, write_card
 from engines.training.evaluation import Evaluation, TrialResult
-from engines.training.held_back import Phrasing, held_back
+from engines.training.held_back import Phrasing, held_back, is_read_right
 from engines.training.media import Scene, evaluation_files, load_media
 from engines.training.sheets import family_sheet, time_sheet
 from engines.training.trials import (
@@ -76,12 +76,6 @@ def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 
-def is_read_right(editor: Editor, phrasing: Phrasing) -> bool:
-    """Whether a phrasing is read as the families it asks for, no more and no less."""
-    read = editor.encode(phrasing.text)
-    return read.known and {family for family, _ in read.edits} == {family for family, _ in phrasing.edits}
-
-
 def evaluate(
     editor: Editor,
     scenes: Sequence[Scene],
@@ -105,7 +99,7 @@ def evaluate(
     }
     told = {names: result for names, result in results.items() if result is not None}
     families = {names[0]: result for names, result in told.items() if len(names) == 1}
-    read = [is_read_right(editor, phrasing) for phrasing in phrasings]
+    read = [is_read_right(phrasing, editor.encode(phrasing.text)) for phrasing in phrasings]
     scores = [result.psnr_db for result in families.values()]
     ious = [result.iou for name, result in families.items() if name in PEOPLE and result.iou is not None]
     described = asdict(editor.description)

@@ -8,7 +8,7 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-from engines.conditioning import MOST_EDITS
+from engines.conditioning import MOST_EDITS, Conditioning
 from engines.families import FAMILIES
 
 HELD_BACK_PATH = Path(__file__).with_name("held_back_phrasings.tsv")
@@ -44,6 +44,14 @@ class Phrasing:
             return ()
         first = (self.family, self.amount)
         return (first,) if self.joined is None else (first, self.joined)
+
+
+def is_read_right(phrasing: Phrasing, read: Conditioning) -> bool:
+    """Whether a phrasing is understood as the families it asks for, no more and no less.
+
+    One that is called unknown, as a whole or in part, is not.
+    """
+    return read.known and dict(read.edits).keys() == dict(phrasing.edits).keys()
 
 
 def held_back(path: Path = HELD_BACK_PATH) -> tuple[Phrasing, ...]:

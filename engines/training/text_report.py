@@ -17,7 +17,7 @@ from engines.conditioning import (
 )
 from engines.families import FAMILIES
 from engines.named_edits import named_edits
-from engines.training.held_back import HELD_BACK_PATH, Phrasing, held_back
+from engines.training.held_back import HELD_BACK_PATH, Phrasing, held_back, is_read_right
 
 _AMOUNT_WITHIN = 0.25
 NOTHING_READ = "nothing"
@@ -115,8 +115,8 @@ def measure(encoder: InstructionEncoder, phrasings: Sequence[Phrasing]) -> TextR
         strangers=len(strangers),
         joined=len(joined),
         named=sum(bool(named_edits(phrasing.text)) for phrasing, _ in asked),
-        top1=_share([_same_families(*pair) for pair in asked]),
-        joined_top1=_share([_same_families(*pair) for pair in joined]),
+        top1=_share([is_read_right(*pair) for pair in asked]),
+        joined_top1=_share([is_read_right(*pair) for pair in joined]),
         parameters=_share([_is_exact(*pair) for pair in asked]),
         unknown_detected=_share([not answer.known for _, answer in strangers]),
         false_alarms=_share([not answer.known for _, answer in asked]),
@@ -129,12 +129,8 @@ def _share(outcomes: Sequence[bool]) -> float:
     return sum(outcomes) / max(1, len(outcomes))
 
 
-def _same_families(phrasing: Phrasing, answer: Conditioning) -> bool:
-    return dict(answer.edits).keys() == dict(phrasing.edits).keys()
-
-
 def _is_exact(phrasing: Phrasing, answer: Conditioning) -> bool:
-    if not _same_families(phrasing, answer):
+    if not is_read_right(phrasing, answer):
         return False
     amounts = dict(answer.edits)
     rgb, rgb_of = answer.code[RGB_INDEX:RGB_OF_INDEX], answer.code[RGB_OF_INDEX:]

@@ -13,7 +13,7 @@ from engines.flow import flow_levels
 from engines.program import Direct, FrameProgram
 from engines.training import evaluate as evaluation
 from engines.training.card import BEGIN, END
-from engines.training.evaluate import evaluate, is_read_right, main, pick
+from engines.training.evaluate import evaluate, main, pick
 from engines.training.held_back import Phrasing
 from engines.training.media import Scene
 from engines.training.trials import JOINED_TRIALS
@@ -38,13 +38,6 @@ def masked_photo() -> Scene:
     """People in stripes, so that every view has some and not all of them."""
     stripes = (torch.arange(320) // 24 % 2 * 255).to(torch.uint8)
     return Scene("masked", photo().frames, stripes.expand(1, 1, 288, 320).contiguous())
-
-
-def test_a_phrasing_is_read_right_where_it_is_read_as_just_its_families() -> None:
-    assert is_read_right(editor(), Phrasing("sepia", "sepia"))
-    assert not is_read_right(editor(), Phrasing("sepia", "night"))
-    assert not is_read_right(editor(), Phrasing("sepia", "sepia", joined=("blur", 1.0)))
-    assert not is_read_right(editor(), Phrasing("make it old", "sepia"))
 
 
 def test_an_evaluation_covers_every_family_and_its_numbers_agree(monkeypatch: pytest.MonkeyPatch) -> None:

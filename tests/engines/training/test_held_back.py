@@ -1,8 +1,10 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from engines.training.held_back import Phrasing, held_back
+from engines.training.held_back import Phrasing, held_back, is_read_right
+from tests.engines.streams import WordEncoder
 
 HEADER = "text\tedits\tcolour\tcolour_of\n"
 
@@ -38,3 +40,19 @@ def test_a_line_that_cannot_be_asked_for_is_refused(tmp_path: Path, edits: str, 
 
     with pytest.raises(ValueError, match=complaint):
         held_back(path)
+
+
+def test_a_phrasing_is_read_right_where_it_is_read_as_just_its_families() -> None:
+    def read(text: str, family: str, joined: tuple[str, float] | None = None) -> bool:
+        return is_read_right(Phrasing(text, family, joined=joined), WordEncoder().encode(text))
+
+    assert read("sepia", "sepia")
+    assert not read("sepia", "night")
+    assert not read("sepia", "sepia", ("blur", 1.0))
+    assert not read("make it old", "unchanged")
+
+
+def test_a_phrasing_that_is_called_unknown_is_not_read_right() -> None:
+    doubted = replace(WordEncoder().encode("sepia"), known=False)
+
+    assert not is_read_right(Phrasing("sepia", "sepia"), doubted)
