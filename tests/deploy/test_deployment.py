@@ -181,7 +181,8 @@ def test_the_services_name_files_volumes_and_stages_that_there_are() -> None:
 
 
 def test_the_environment_of_the_service_is_read_as_meant() -> None:
-    given = {name: filled_in(str(value)) for name, value in SERVICES["afterimage"]["environment"].items()}
+    said = SERVICES["afterimage"]["environment"]
+    given = {name: filled_in(str(value)) for name, value in said.items() if value is not None}
     images = dict(re.findall(r"(AFTERIMAGE_\w+)=(\S+)", " ".join(values("ENV"))))
     settings = settings_of({**images, **given})
     (turn,) = settings.ice_servers
@@ -190,6 +191,14 @@ def test_the_environment_of_the_service_is_read_as_meant() -> None:
     assert settings.public_address == ("203.0.113.7",)
     assert SERVICES["afterimage"]["ports"] == ["{0}:{0}/udp".format(given["AFTERIMAGE_UDP_PORTS"])]
     assert f"afterimage:{settings.port}" == SERVICES["caddy"]["environment"]["AFTERIMAGE_UPSTREAM"]
+
+
+def test_every_setting_can_be_given_to_the_service() -> None:
+    """But for what the image itself says: where it listens, keeps things, and finds the page."""
+    images = re.findall(r"(AFTERIMAGE_\w+)=", " ".join(values("ENV")))
+    fixed = {*images, "AFTERIMAGE_DATA", "AFTERIMAGE_DEVICE", "AFTERIMAGE_ENGINE_DIR"}
+    settings = {f"AFTERIMAGE_{name.upper()}" for name in Settings.model_fields}
+    assert settings - fixed <= SERVICES["afterimage"]["environment"].keys()
 
 
 def test_every_variable_that_has_to_be_given_stands_in_the_example() -> None:
