@@ -47,19 +47,3 @@ def three_branch(
         + source_scale * (source_only - unconditional)
         + instruction_scale * (conditional - source_only)
     )
-
-
-def residual(first: Tensor, conditional: Tensor, scale: float) -> Tensor:
-    """Residual guidance (StreamDiffusion, Kodaira et al. 2023, Sec. 3.2): one negative branch, evaluated once.
-
-    Args:
-        first: The source-only prediction kept from the first step, (B, C, H, W).
-        conditional: The present step's prediction with the instruction, same shape.
-        scale: 1 leaves ``conditional`` unchanged.
-
-    Raises:
-        ValueError: The shapes differ.
-    """
-    if first.shape != conditional.shape:
-        raise ValueError(f"shapes differ: {tuple(first.shape)} and {tuple(conditional.shape)}")
-    return first + scale * (conditional - first)

@@ -1,7 +1,7 @@
 """Measures of an edited clip: how near it is to its exact target, how steady, and how far it wanders from its start.
 
 The temporal measures are those of the RFDM paper (arXiv 2602.06871), each a mean of one distance d between pictures.
-The paper takes DreamSim for d (:mod:`engines.pretrained_metrics` where its weights are present); without any weights
+The paper takes DreamSim for d (:mod:`engines.learned_metrics` where its weights are present); without any weights
 d is :func:`structural_distance`, and the measure is then called by that name, never by the paper's. A moving scene
 changes by itself, so a temporal measure is only readable beside the target's own: :func:`excess`.
 """

@@ -70,9 +70,9 @@ def gradient(grey: Tensor) -> tuple[Tensor, Tensor]:
 
 def soft_steps(values: Tensor, levels: int, sharpness: float) -> Tensor:
     """Quantise [0, 1] to ``levels`` plateaus joined by steep but smooth steps."""
-    scaled = values.clamp(0, 1) * (levels - 1)
-    low = scaled.floor().clamp(max=levels - 2)
-    share = torch.sigmoid(sharpness * (scaled - low - 0.5))
+    position = values.clamp(0, 1) * (levels - 1)
+    low = position.floor().clamp(max=levels - 2)
+    share = torch.sigmoid(sharpness * (position - low - 0.5))
     floor = 1 / (1 + math.exp(sharpness / 2))
     return (low + (share - floor) / (1 - 2 * floor)) / (levels - 1)
 
@@ -80,8 +80,8 @@ def soft_steps(values: Tensor, levels: int, sharpness: float) -> Tensor:
 def colour_map(values: Tensor, stops: tuple[tuple[float, float, float], ...]) -> Tensor:
     """Piecewise linear colours over [0, 1], evenly spaced stops; (B, 1, H, W) to (B, 3, H, W)."""
     table = values.new_tensor(stops)
-    scaled = values.clamp(0, 1) * (len(stops) - 1)
-    hats = [(1 - (scaled - k).abs()).clamp(min=0) for k in range(len(stops))]
+    position = values.clamp(0, 1) * (len(stops) - 1)
+    hats = [(1 - (position - k).abs()).clamp(min=0) for k in range(len(stops))]
     return sum((hat * table[k].view(1, 3, 1, 1) for k, hat in enumerate(hats)), torch.zeros_like(values))
 
 

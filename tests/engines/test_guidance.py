@@ -27,16 +27,6 @@ def test_the_papers_scales_on_known_numbers() -> None:
     assert guided.item() == pytest.approx(0 + 3.5 * 1 + 1.5 * 2)
 
 
-def test_residual_guidance_of_scale_one_is_the_conditional_prediction() -> None:
-    torch.testing.assert_close(guidance.residual(SOURCE, BOTH, 1.0), BOTH)
-
-
-def test_residual_guidance_moves_away_from_the_first_prediction() -> None:
-    torch.testing.assert_close(guidance.residual(SOURCE, BOTH, 1.5) - SOURCE, 1.5 * (BOTH - SOURCE))
-
-
 def test_predictions_of_different_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match="shapes differ"):
         guidance.three_branch(NOTHING, SOURCE, BOTH[:, :2], 1.0, 1.0)
-    with pytest.raises(ValueError, match="shapes differ"):
-        guidance.residual(SOURCE, BOTH[:, :2], 1.0)
