@@ -56,7 +56,7 @@ async function show({ connection, stream }: Viewing): Promise<void> {
     video.muted = true;
     return video.play().catch(() => {});
   });
-  await untilStill(video, connection, () => {
+  await untilStill(connection, () => {
     document.body.dataset["state"] = "live";
     backoff.reset();
   });

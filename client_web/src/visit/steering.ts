@@ -113,7 +113,7 @@ export class Steering extends Staying {
       },
     );
     this.settleState();
-    await untilStill(this.video, connection, () => this.becomePictured(), this.watchEnd.signal);
+    await untilStill(connection, () => this.becomePictured(), this.watchEnd.signal);
   }
 
   private drop(): void {
