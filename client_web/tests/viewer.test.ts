@@ -1,7 +1,8 @@
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
 import { parseStats } from "../src/messages/stats";
 import { hudWords } from "../src/view/hud";
 import { readViewerAddress, whepEndpoint } from "../src/viewer/address";
+import { startToPlay } from "../src/viewer/playing";
 
 const read = (tail: string) => readViewerAddress(new URL(`http://localhost/${tail}`));
 
@@ -40,3 +41,19 @@ it("shows a dash for what was not measured", () => {
     "30 → 30 fps\n640 × 480 → 336 × 256 → 640 × 480\nserver – ms",
   );
 });
+
+it.each([
+  ["NotAllowedError", true, 2],
+  // Taken away again before its first picture.
+  ["AbortError", false, 1],
+])(
+  "plays without sound only where sound is what the browser refuses: %s",
+  async (name, muted, played) => {
+    const play = vi.fn().mockRejectedValue(new DOMException("no", name));
+    const video = { muted: false, play };
+    startToPlay(video);
+    await vi.waitFor(() => expect(play).toHaveBeenCalledTimes(played));
+    await new Promise((resolve) => setTimeout(resolve));
+    expect(video.muted).toBe(muted);
+  },
+);

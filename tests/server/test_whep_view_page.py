@@ -34,6 +34,27 @@ async def test_it_shows_the_edit_of_one_session(server: RunningServer, page: Pag
             await expect(page.get_by_test_id("hud")).to_contain_text("server ")
 
 
+# What Firefox does: it counts no shown frames of a stream. What every browser may: a stream that never starts.
+NEVER_SAY_THAT_IT_PLAYS = """
+HTMLVideoElement.prototype.getVideoPlaybackQuality = () => ({ totalVideoFrames: 0 });
+const { play } = HTMLVideoElement.prototype;
+HTMLVideoElement.prototype.play = function () {
+  play.call(this);
+  return new Promise(() => {});
+};
+"""
+
+
+async def test_it_asks_the_connection_whether_pictures_come(server: RunningServer, page: Page) -> None:
+    await page.add_init_script(NEVER_SAY_THAT_IT_PLAYS)
+    async with server.http() as http, Publisher(http, "obs") as publisher:
+        assert (await publisher.post("/whip?instruction=invert")).status_code == 201
+        await page.goto(f"{server.url}/view#token=obs")
+        await shows_live(page, CYAN)
+        await publisher.stop()
+        await page.wait_for_selector("body[data-state=waiting]")
+
+
 # As obs-browser's BrowserClient::OnLoadEnd does it.
 OBS_CSS = """(css) => {
   const obsCSS = document.createElement("style");

@@ -9,6 +9,7 @@ import { Unreachable } from "../server/http";
 import { byId, write } from "../view/dom";
 import { hudWords } from "../view/hud";
 import { readViewerAddress, whepEndpoint } from "./address";
+import { startToPlay } from "./playing";
 
 const STATS_TIMEOUT_MS = 2_000;
 
@@ -51,11 +52,7 @@ async function stay(): Promise<never> {
 /** Show it until it ends or stands still. */
 async function show({ connection, stream }: Viewing): Promise<void> {
   video.srcObject = stream;
-  // OBS lets a page play sound unasked, other browsers may not: then the picture is what matters.
-  await video.play().catch(() => {
-    video.muted = true;
-    return video.play().catch(() => {});
-  });
+  startToPlay(video);
   await untilStill(connection, () => {
     document.body.dataset["state"] = "live";
     backoff.reset();
