@@ -27,6 +27,8 @@ export interface Request {
   /** In the place of the server's token. */
   readonly bearer?: string;
   readonly signal?: AbortSignal | undefined;
+  /** Null for none; ten seconds if left out. */
+  readonly timeoutMs?: number | null;
 }
 
 const TIMEOUT_MS = 10_000;
@@ -77,8 +79,9 @@ export class Http {
     public token: string | null,
   ) {}
 
-  /** @throws Problem where the server refuses, Unreachable where it does not answer within ten seconds */
+  /** @throws Problem where the server refuses, Unreachable where it does not answer in time */
   async call(path: string | URL, request: Request = {}): Promise<Response> {
+    request.signal?.throwIfAborted();
     const headers = new Headers();
     if (request.type !== undefined) headers.set("Content-Type", request.type);
     const bearer = request.bearer ?? this.token;
@@ -87,7 +90,8 @@ export class Http {
     const abort = new AbortController();
     const cancel = () => abort.abort();
     request.signal?.addEventListener("abort", cancel);
-    const timer = setTimeout(cancel, TIMEOUT_MS);
+    const { timeoutMs = TIMEOUT_MS } = request;
+    const timer = timeoutMs === null ? undefined : setTimeout(cancel, timeoutMs);
     try {
       const response = await fetch(new URL(path, this.base), {
         method: request.method ?? "GET",

@@ -23,6 +23,7 @@ export class SessionCalls implements Asker {
   /** The instruction applied last, which the strength is for. */
   private top: string | null = null;
   private recording: string | null = null;
+  private readonly closing = new AbortController();
 
   constructor(
     private readonly http: Http,
@@ -43,7 +44,11 @@ export class SessionCalls implements Asker {
     });
   }
 
-  /** One after the other: calls beside each other may overtake. */
+  /**
+   * One after the other: calls beside each other may overtake.
+   *
+   * Answered however late, until `close`, as on the control channel.
+   */
   ask(request: ControlRequest): Promise<Ack> {
     // A slider is dragged faster than a network answers; only where it is now is worth a turn.
     if (request.type === "strength" && this.last?.request.type === "strength") {
@@ -62,8 +67,10 @@ export class SessionCalls implements Asker {
     return last.answered;
   }
 
+  /** The session is watched no longer: what has no answer yet gets none. */
   close(): void {
     this.events.close();
+    this.closing.abort(new Unanswered());
   }
 
   private hear(raw: unknown): void {
@@ -122,6 +129,9 @@ export class SessionCalls implements Asker {
       const response = await this.http.call(ofSession ? this.session.url.href + path : path, {
         method,
         bearer: this.session.token,
+        // A model that is still being loaded answers later than any limit; a connection that is gone closes this.
+        timeoutMs: null,
+        signal: this.closing.signal,
         ...(body === undefined ? {} : { type: "application/json", body: JSON.stringify(body) }),
       });
       return parseAck(fields(response.status === 204 ? null : await json(response)), "");

@@ -139,12 +139,14 @@ export class Composer {
         return `${this.understood(entry)}${awaitedWords(picture)}`;
       case "applied": {
         const { receipt, shownAfterMs } = entry;
-        const frame = receipt?.frame_index == null ? "" : `, frame ${count(receipt.frame_index)}`;
+        // Taken, and its first frame shown, while nothing was heard.
+        if (receipt === null) return `${this.understood(entry)}Applied.`;
+        const frame = receipt.frame_index === null ? "" : `, frame ${count(receipt.frame_index)}`;
         const shown =
           shownAfterMs === null
             ? ""
             : ` · on your screen ${milliseconds(shownAfterMs)} ms after Enter`;
-        return `${this.understood(entry)}Applied in ${milliseconds(receipt?.elapsed_ms ?? null)} ms${frame}${shown}`;
+        return `${this.understood(entry)}Applied in ${milliseconds(receipt.elapsed_ms)} ms${frame}${shown}`;
       }
       case "refused":
         if (isUnknown(entry)) return "Not known, so nothing changes.";

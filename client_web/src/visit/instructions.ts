@@ -9,10 +9,15 @@ import { sentence } from "./trouble";
 /** One instruction the visitor gave. */
 export interface Entry {
   readonly text: string;
+  /** As it is to be said, or was last. */
+  place: Place;
+  strength: number;
   /** performance.now() when it was last sent. */
   askedAt: number;
   status: "queued" | "sending" | "accepted" | "applied" | "refused" | "replaced";
   ack: Ack | null;
+  /** Whether it was sent and no answer came: the server may have taken it. */
+  unanswered: boolean;
   receipt: Receipt | null;
   /** From Enter to the display, measured on this machine; null where the browser gives no RTP timestamps. */
   shownAfterMs: number | null;
@@ -57,8 +62,13 @@ export class Instructions {
     return this.entries[0] ?? null;
   }
 
+  /** What waits for a connection, the first said first. */
+  get queued(): Entry[] {
+    return this.entries.filter(({ status }) => status === "queued").reverse();
+  }
+
   /** @param place in the place of all instructions, or on top of them */
-  add(text: string, place: Place): Entry {
+  add(text: string, place: Place, strength: number): Entry {
     if (place === "alone") {
       for (const older of this.entries) {
         if (["queued", "sending", "accepted"].includes(older.status)) older.status = "replaced";
@@ -66,7 +76,7 @@ export class Instructions {
     }
     const again = this.entries.findIndex((older) => older.text === text);
     if (again !== -1) this.entries.splice(again, 1);
-    const entry = newEntry(text);
+    const entry = newEntry(text, place, strength);
     this.entries.unshift(entry);
     this.entries.splice(KEPT_ENTRIES);
     return entry;
@@ -74,13 +84,15 @@ export class Instructions {
 
   /** What was said in these words; a new entry, of no list, where they came with a preset. */
   entryOf(text: string): Entry {
-    return this.entries.find((entry) => entry.text === text) ?? newEntry(text);
+    return this.entries.find((entry) => entry.text === text) ?? newEntry(text, "top", 1);
   }
 
   /** @param asker null while there is no connection: the instruction then waits for one */
-  async send(entry: Entry, asker: Asker | null, strength: number, place: Place): Promise<void> {
+  async send(entry: Entry, asker: Asker | null): Promise<void> {
+    const { text, place, strength } = entry;
     entry.askedAt = performance.now();
     entry.ack = null;
+    entry.unanswered = false;
     entry.problem = null;
     entry.nearest = [];
     entry.receipt = null;
@@ -89,7 +101,7 @@ export class Instructions {
     this.onChange();
     if (asker === null) return;
     try {
-      entry.ack = await asker.ask({ type: "instruction", text: entry.text, strength, place });
+      entry.ack = await asker.ask({ type: "instruction", text, strength, place });
       // The receipt may have overtaken the continuation of this await.
       if (entry.status === "sending") entry.status = "accepted";
     } catch (error) {
@@ -98,6 +110,7 @@ export class Instructions {
         entry.problem = sentence(error.detail || error.code);
         entry.nearest = error.nearest;
       } else if (error instanceof Unanswered) {
+        entry.unanswered = true;
         if (entry.status === "sending") entry.status = "queued";
       } else {
         throw error;
@@ -143,12 +156,15 @@ export class Instructions {
   }
 }
 
-function newEntry(text: string): Entry {
+function newEntry(text: string, place: Place, strength: number): Entry {
   return {
     text,
+    place,
+    strength,
     askedAt: performance.now(),
     status: "queued",
     ack: null,
+    unanswered: false,
     receipt: null,
     shownAfterMs: null,
     problem: null,

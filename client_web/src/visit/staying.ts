@@ -52,9 +52,9 @@ export abstract class Staying implements Stay {
   }
 
   apply(text: string, place: Place = "alone"): void {
-    const entry = this.instructions.add(text, place);
     const strength = this.wanted.strengthAt(place);
-    this.wanted.keep(text, place);
+    const entry = this.instructions.add(text, place, strength);
+    this.wanted.keep(text, place, strength);
     this.warning = null;
     this.refusal = null;
     void this.wanted.holdUntil(this.send(entry, place, strength));
@@ -62,12 +62,16 @@ export abstract class Staying implements Stay {
 
   /** Say an instruction, also one that was said before; resolves to the server's name for it. */
   async send(entry: Entry, place: Place, strength: number): Promise<string | null> {
-    await this.instructions.send(entry, this.asker, strength, place);
+    entry.place = place;
+    entry.strength = strength;
+    await this.instructions.send(entry, this.asker);
     return entry.ack?.instruction_id ?? null;
   }
 
   setStrength(strength: number): void {
     this.wanted.setStrength(strength);
+    const top = this.wanted.kept.at(-1);
+    if (top !== undefined) this.instructions.entryOf(top.text).strength = strength;
     void this.tell({ type: "strength", value: strength });
     this.onChange();
   }

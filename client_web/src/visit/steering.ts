@@ -137,12 +137,27 @@ export class Steering extends Staying {
     if (isNew && edits.layers.length === 0) {
       this.wanted.edits = edits;
       void this.wanted.restore(this, (text) => this.instructions.entryOf(text));
-      return;
+    } else {
+      this.wanted.hear(edits);
     }
-    this.wanted.hear(edits);
-    const { current } = this.instructions;
-    // Asked for while nothing came.
-    if (current?.status === "queued") void this.send(current, "alone", this.wanted.strength);
+    this.sendQueued(edits);
+  }
+
+  /** Say what was asked for while nothing came, in its order, but nothing that is on the stack already. */
+  private sendQueued({ layers }: Edits): void {
+    const said: Promise<unknown>[] = [];
+    for (const entry of this.instructions.queued) {
+      const { text, place, strength } = entry;
+      // What is on the stack among others is not yet there alone, if nobody was told so.
+      const isThere = layers.some((layer) => layer.text === text);
+      if (isThere && (place === "top" || entry.unanswered)) {
+        entry.status = "applied";
+        continue;
+      }
+      this.wanted.keep(text, place, strength);
+      said.push(this.send(entry, place, strength));
+    }
+    if (said.length > 0) void this.wanted.holdUntil(Promise.all(said));
   }
 }
 

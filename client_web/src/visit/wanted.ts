@@ -47,8 +47,8 @@ export class Wanted {
   }
 
   /** An instruction is given, with or without a session to tell it to. */
-  keep(text: string, place: Place): void {
-    const layer = { text, strength: this.strengthAt(place), enabled: true };
+  keep(text: string, place: Place, strength: number): void {
+    const layer = { text, strength, enabled: true };
     const below = this.kept.filter((kept) => kept.text !== text);
     this.kept = place === "alone" ? [layer] : [...below, layer];
   }

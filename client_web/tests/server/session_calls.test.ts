@@ -11,6 +11,8 @@ const session = new Api(http).session("a/b", "t&");
 class Events extends EventTarget {
   static address: URL;
 
+  close(): void {}
+
   constructor(address: URL) {
     super();
     Events.address = address;
@@ -34,7 +36,10 @@ beforeEach(() => {
   vi.stubGlobal("EventSource", Events);
   vi.stubGlobal("fetch", (url: URL, request: RequestInit) => {
     asked.push(new Request(url, { ...request, signal: null }));
-    return Promise.resolve(answer());
+    const aborted = new Promise<never>((_, reject) => {
+      request.signal?.addEventListener("abort", () => reject(request.signal?.reason));
+    });
+    return Promise.race([answer(), aborted]);
   });
   calls = new SessionCalls(
     http,
@@ -155,6 +160,24 @@ it("tells a refusal with what is known, and a server that is gone from one that 
 
   answer = () => Promise.reject(new TypeError("no network"));
   await expect(calls.ask({ type: "undo" })).rejects.toBeInstanceOf(Unanswered);
+});
+
+it("waits for an answer for as long as the session is watched, and asks nothing after", async () => {
+  vi.useFakeTimers();
+  answer = () => new Promise(() => {});
+  let gone: unknown = null;
+  const asking = calls.ask({ type: "instruction", text: "night", strength: 1 });
+  asking.catch((error: unknown) => (gone = error));
+  const waiting = calls.ask({ type: "undo" });
+  waiting.catch(() => {});
+  await vi.advanceTimersByTimeAsync(600_000);
+  vi.useRealTimers();
+  expect(gone).toBeNull();
+
+  calls.close();
+  await expect(asking).rejects.toBeInstanceOf(Unanswered);
+  await expect(waiting).rejects.toBeInstanceOf(Unanswered);
+  expect(asked).toHaveLength(1);
 });
 
 it("hears the session's events by its token", () => {

@@ -77,7 +77,7 @@ it("freezes the next session only when it shows a picture, or there would be non
 it("tells what was asked for while there was no session", async () => {
   wanted.hear({ ...NOTHING, layers: [layer("night"), layer("fog")] });
   wanted.lose();
-  wanted.keep("rain", "top");
+  wanted.keep("rain", "top", 1);
   await wanted.restore(session, entryOf);
   expect(session.told).toEqual([
     ["night", "top", 1],
@@ -87,16 +87,16 @@ it("tells what was asked for while there was no session", async () => {
 
   session.told.length = 0;
   wanted.lose();
-  wanted.keep("sepia", "alone");
+  wanted.keep("sepia", "alone", 1);
   wanted.setStrength(0.3);
   await wanted.restore(session, entryOf);
   expect(session.told).toEqual([["sepia", "top", 0.3]]);
 });
 
 it("does not bring back what was undone, nor what was refused", async () => {
-  wanted.keep("night", "alone");
+  wanted.keep("night", "alone", 1);
   wanted.hear({ ...NOTHING, can_redo: true, can_undo: true });
-  wanted.keep("nonsense", "alone");
+  wanted.keep("nonsense", "alone", 1);
   await wanted.holdUntil(Promise.resolve());
   wanted.lose();
   await wanted.restore(session, entryOf);
@@ -108,7 +108,7 @@ it("tells all of the stack before anything that is asked for meanwhile", async (
   wanted.lose();
 
   const told = wanted.restore(session, entryOf);
-  wanted.keep("sepia", "alone");
+  wanted.keep("sepia", "alone", 1);
   await session.send(entryOf("sepia"), "alone", 1);
   await told;
 
@@ -141,7 +141,7 @@ it("follows what the session made of everything once it was told everything", as
 
 it("keeps an instruction that is under way, whatever the session says of itself meanwhile", async () => {
   wanted.hear({ ...NOTHING, layers: [layer("night")] });
-  wanted.keep("sepia", "alone");
+  wanted.keep("sepia", "alone", 1);
   void wanted.holdUntil(new Promise(() => {}));
   wanted.hear({ ...NOTHING, layers: [layer("night")], bypassed: true });
   wanted.lose();
