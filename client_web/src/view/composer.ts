@@ -88,7 +88,7 @@ export class Composer {
     this.receipt.dataset["known"] = String(current?.ack?.known ?? true);
     this.showUnknown(visit);
     for (const button of this.ideas.children) {
-      const inForce = current !== null && button.getAttribute("data-text") === current.text;
+      const inForce = visit.wanted.inForce.includes(button.getAttribute("data-text") ?? "");
       button.setAttribute("aria-pressed", String(inForce));
     }
   }

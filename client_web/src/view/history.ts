@@ -33,16 +33,17 @@ export class HistoryView {
     });
   }
 
-  show(entries: readonly Entry[]): void {
-    const key = entries.map((entry) => `${entry.text}\n${entryWords(entry)}`).join("\n");
+  /** @param top the instruction that is applied last; null where nothing is */
+  show(entries: readonly Entry[], top: string | null): void {
+    const lines = entries.map((entry) => `${entry.text}\n${entryWords(entry)}`);
+    const key = [top, ...lines].join("\n");
     if (key === this.shown) return;
     this.shown = key;
     this.empty.hidden = entries.length > 0;
     const focused = document.activeElement instanceof HTMLElement ? document.activeElement : null;
     const focusedText = this.list.contains(focused) ? focused?.dataset["text"] : undefined;
-    const inForce = entries.findIndex((entry) => entry.status !== "refused");
     this.list.replaceChildren(
-      ...entries.map((entry, index) =>
+      ...entries.map((entry) =>
         create(
           "li",
           { "data-status": entry.status },
@@ -52,7 +53,7 @@ export class HistoryView {
               type: "button",
               "data-text": entry.text,
               "data-testid": "history-entry",
-              ...(index === inForce ? { "aria-current": "true" } : {}),
+              ...(entry.text === top ? { "aria-current": "true" } : {}),
             },
             create("span", {}, entry.text),
             create("small", {}, entryWords(entry)),

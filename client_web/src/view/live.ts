@@ -77,7 +77,7 @@ export class LiveView {
     this.stage.show(visit);
     this.composer.show(visit);
     this.tools.show(visit);
-    this.history.show(visit.instructions.entries);
+    this.history.show(visit.instructions.entries, visit.wanted.inForce.at(-1) ?? null);
     this.stack.show(visit.wanted);
     this.recording.show(visit, performance.now());
     this.elsewhere.show(visit.session);

@@ -1,6 +1,6 @@
 /** What the visitor has said, from Enter to the first picture that shows it. */
 
-import type { Ack, Place, Receipt } from "../messages/control";
+import type { Ack, KeptLayer, Place, Receipt } from "../messages/control";
 import { type Asker, Refused, Unanswered } from "../rtc/control";
 import { atOrAfter } from "../rtc/rtp";
 import type { Shown } from "../rtc/statistics";
@@ -57,7 +57,7 @@ export class Instructions {
 
   constructor(private readonly onChange: () => void) {}
 
-  /** The instruction in force. */
+  /** The instruction said last, in force or not. */
   get current(): Entry | null {
     return this.entries[0] ?? null;
   }
@@ -132,7 +132,7 @@ export class Instructions {
     this.receipts.push({ ...receipt, shown_after_ms: entry?.shownAfterMs ?? null });
   }
 
-  /** A frame is on the screen: it may be the first that shows the instruction in force. */
+  /** A frame is on the screen: it may be the first that shows the instruction said last. */
   see(shown: Shown): void {
     this.shown.push(shown);
     if (this.shown.length > KEPT_SHOWN) this.shown.shift();
@@ -148,11 +148,18 @@ export class Instructions {
     this.onChange();
   }
 
-  /** The connection is gone: its pictures are no longer awaited, and the next session has to be told again. */
-  lose(): void {
+  /**
+   * The connection is gone: its pictures are no longer awaited, and the next session has to be told again.
+   *
+   * @param kept what it is told
+   */
+  lose(kept: readonly KeptLayer[]): void {
     this.shown = [];
-    const { current } = this;
-    if (current !== null && current.status !== "refused") current.status = "queued";
+    for (const entry of this.entries) {
+      if (entry.status === "refused") continue;
+      if (kept.some(({ text }) => text === entry.text)) entry.status = "queued";
+      else if (entry.status !== "applied") entry.status = "replaced";
+    }
   }
 }
 

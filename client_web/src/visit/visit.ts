@@ -172,7 +172,7 @@ export class Visit extends Staying {
     this.pictured = false;
     this.warning = null;
     this.wanted.lose();
-    this.instructions.lose();
+    this.instructions.lose(this.wanted.kept);
   }
 
   private see(shown: Shown): void {

@@ -27,6 +27,11 @@ export class Wanted {
   private unanswered = 0;
   private strengthSetAt = Number.NEGATIVE_INFINITY;
 
+  /** The instructions that show, the one applied last at the end. */
+  get inForce(): readonly string[] {
+    return this.kept.filter(({ enabled }) => enabled).map(({ text }) => text);
+  }
+
   setStrength(strength: number): void {
     this.strength = strength;
     this.strengthSetAt = performance.now();

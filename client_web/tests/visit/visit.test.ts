@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { ControlRequest } from "../../src/messages/control";
 import { Refused } from "../../src/rtc/control";
-import type { Peer } from "../../src/rtc/peer";
+import { ConnectionFailed, type Peer } from "../../src/rtc/peer";
 import type { Api } from "../../src/server/api";
 import type { Source } from "../../src/sources/camera";
 import type { Link } from "../../src/visit/link";
@@ -139,6 +139,30 @@ it("says what became of a request however late the answer comes, as long as ther
   visit.end();
   await vi.advanceTimersByTimeAsync(1_000);
   await Promise.all([stay, unanswered]);
+});
+
+it("keeps nothing that was undone when the connection is lost", async () => {
+  vi.useFakeTimers();
+  const wire = new Wire();
+  const visit = visiting({ play: async () => {} } as HTMLVideoElement);
+  connect.mockResolvedValueOnce(peerWith(wire)).mockRejectedValue(new ConnectionFailed());
+  const stay = visit.run();
+  await vi.advanceTimersByTimeAsync(0);
+  visit.apply("make it night");
+  wire.say({ type: "edits", layers: [{ instruction_id: "i1", text: "make it night" }] });
+  wire.say({ type: "ack", id: wire.sent[0]?.["id"], instruction_id: "i1", known: true });
+  wire.say({ type: "receipt", instruction_id: "i1", text: "make it night", elapsed_ms: 40 });
+  wire.say({ type: "edits", layers: [], can_redo: true });
+  await vi.advanceTimersByTimeAsync(0);
+
+  wire.dispatchEvent(new Event("close"));
+  await vi.advanceTimersByTimeAsync(1_000);
+
+  expect(visit.state).toBe("waiting");
+  expect(visit.instructions.current?.status).toBe("applied");
+  visit.end();
+  await vi.advanceTimersByTimeAsync(1_000);
+  await stay;
 });
 
 it("keeps what was asked for since, where an earlier instruction is refused late", async () => {

@@ -150,3 +150,13 @@ it("keeps an instruction that is under way, whatever the session says of itself 
 
   expect(session.told).toEqual([["sepia", "top", 1]]);
 });
+
+it("has in force what is on the stack and switched on, whatever was said last", () => {
+  wanted.hear({ ...NOTHING, layers: [layer("night"), layer("rain"), layer("fog", 1, false)] });
+  expect(wanted.inForce).toEqual(["night", "rain"]);
+  wanted.keep("sepia", "alone", 1);
+  expect(wanted.inForce).toEqual(["sepia"]);
+  // Undone.
+  wanted.hear({ ...NOTHING, layers: [layer("night")] });
+  expect(wanted.inForce).toEqual(["night"]);
+});
