@@ -14,6 +14,7 @@ from tests.e2e.test_page import is_grey
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
+RENDERED_WITHIN_MS = 500
 GREY, NEGATIVE = "make it black and white", "invert the colours"
 
 
@@ -60,13 +61,20 @@ async def test_a_switch_that_is_refused_goes_back_and_the_page_says_why(
     await visitor.page.add_init_script(ASK_FOR_NO_LAYER_OF_THE_STACK)
     await visitor.go_live(NEGATIVE)
     switch = visitor.page.get_by_test_id("layer").get_by_role("switch")
+    receipt = visitor.page.get_by_test_id("receipt")
+    await visitor.type(" ")
+    await expect(receipt).to_have_text("Type an instruction first.")
 
     await switch.tap()
 
-    receipt = visitor.page.get_by_test_id("receipt")
     await expect(receipt).to_have_text("There is no such instruction on the stack, or not any more.")
     await expect(receipt).to_be_in_viewport()
     await expect(switch).to_be_checked()
+    # Nor does what was refused before hide what is wrong now.
+    await visitor.type(" ")
+    await expect(receipt).to_have_text("Type an instruction first.")
+    await visitor.page.wait_for_timeout(RENDERED_WITHIN_MS)
+    await expect(receipt).to_have_text("Type an instruction first.")
 
 
 async def test_of_a_half_known_instruction_the_half_that_is_done_is_named(

@@ -16,7 +16,9 @@ export class Composer {
   private readonly unknown = byId("unknown", HTMLDivElement);
   private readonly ideas = byId("ideas", HTMLDivElement);
   private families: readonly Family[] = [];
+  /** What is wrong with the words in the box. */
   private objected: string | null = null;
+  private refusalShown: string | null = null;
   private unknownShown = "";
 
   constructor(private readonly apply: (text: string, place: Place) => void) {
@@ -36,6 +38,13 @@ export class Composer {
       },
       { capture: true },
     );
+    for (const type of ["click", "input"]) {
+      // Whatever else is typed or pressed: what comes of it is told in the same line.
+      const drop = () => {
+        this.objected = null;
+      };
+      byId("live", HTMLElement).addEventListener(type, drop, { capture: true });
+    }
     byId("composer", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
       this.box.submit();
@@ -81,6 +90,9 @@ export class Composer {
 
   show(visit: Stay): void {
     const { current } = visit.instructions;
+    // A refusal that is older than the words in the box says nothing of them.
+    if (visit.refusal !== this.refusalShown && visit.refusal !== null) this.objected = null;
+    this.refusalShown = visit.refusal;
     if (this.objected === null) {
       if (visit.refusal !== null) this.sayRefusal(visit.refusal);
       else this.say(current?.status ?? "none", this.words(current, visit.wanted));
