@@ -48,6 +48,23 @@ async def visitor(server: ServerProcess, visit: Visit) -> Visitor:
     return visitor
 
 
+async def test_a_presets_instruction_that_is_not_known_is_told_of_until_another_stack(
+    server: ServerProcess, visit: Visit
+) -> None:
+    visitor = await visit(server)
+    page = visitor.page
+    layers = [{"text": NEGATIVE}, {"text": "gibberish"}]
+    await page.request.post(f"{server.url}/v1/presets", data={"name": "odd", "layers": layers})
+    await visitor.go_live(GREY)
+    await page.get_by_test_id("preset").select_option(label="odd")
+    await page.get_by_test_id("preset-apply").click()
+    unknown = page.get_by_test_id("unknown-instruction")
+    await expect(unknown).to_contain_text("“gibberish” is unlike anything the model was taught")
+    await expect(unknown.get_by_role("button")).to_have_text([NEGATIVE])
+    await page.get_by_test_id("undo").click()
+    await expect(unknown).to_be_hidden()
+
+
 async def test_presets_that_could_not_be_asked_for_come_with_the_connection(
     server: ServerProcess, visit: Visit
 ) -> None:

@@ -1,10 +1,13 @@
-import type { Ack, Place } from "../messages/control";
+import type { Ack, Place, Warning } from "../messages/control";
 import { type Family, tour } from "../server/suggestions";
 import { type Entry, isUnknown, objection } from "../visit/instructions";
 import type { Stay } from "../visit/stay";
+import { sentence } from "../visit/trouble";
 import { byId, create, focusToType, write } from "./dom";
 import { count, milliseconds } from "./format";
 import { InstructionBox } from "./instruction_box";
+
+const HALF_KNOWN = "half_known_instruction";
 
 /** Understanding an instruction takes a fraction of a second. */
 const SLOW_ANSWER_MS = 5_000;
@@ -13,13 +16,13 @@ const SLOW_ANSWER_MS = 5_000;
 export class Composer {
   private readonly box: InstructionBox;
   private readonly receipt = byId("receipt", HTMLParagraphElement);
-  private readonly unknown = byId("unknown", HTMLDivElement);
+  private readonly notice = byId("unknown", HTMLDivElement);
   private readonly ideas = byId("ideas", HTMLDivElement);
   private families: readonly Family[] = [];
   /** What is wrong with the words in the box. */
   private objected: string | null = null;
   private refusalShown: string | null = null;
-  private unknownShown = "";
+  private noticeShown = "";
 
   constructor(private readonly apply: (text: string, place: Place) => void) {
     this.box = new InstructionBox(
@@ -49,7 +52,7 @@ export class Composer {
       event.preventDefault();
       this.box.submit();
     });
-    for (const buttons of [this.ideas, this.unknown]) {
+    for (const buttons of [this.ideas, this.notice]) {
       buttons.addEventListener("click", (event) => {
         const button = event.target instanceof Element ? event.target.closest("button") : null;
         const text = button?.dataset["text"];
@@ -98,7 +101,7 @@ export class Composer {
       else this.say(current?.status ?? "none", this.words(current, visit.wanted));
     }
     this.receipt.dataset["known"] = String(current?.ack?.known ?? true);
-    this.showUnknown(visit);
+    this.showNotice(visit);
     for (const button of this.ideas.children) {
       const inForce = visit.wanted.inForce.includes(button.getAttribute("data-text") ?? "");
       button.setAttribute("aria-pressed", String(inForce));
@@ -109,20 +112,17 @@ export class Composer {
     this.submit(this.box.input.value, "top");
   }
 
-  private showUnknown(visit: Stay): void {
+  private showNotice(visit: Stay): void {
     const { current } = visit.instructions;
-    const halfKnown = current?.ack?.known === false;
-    const warned = visit.warning?.code === "unknown_instruction" ? visit.warning.nearest : [];
-    const refused = current !== null && isUnknown(current) ? current.nearest : warned;
-    const nearest = halfKnown ? (current.ack?.nearest ?? []) : refused;
-    const unknown = halfKnown || nearest.length > 0;
-    const words = unknownWords(current?.ack ?? null, this.families);
-    this.unknown.hidden = !unknown;
-    this.ideas.hidden = unknown;
-    const key = unknown && current ? [current.text, words, ...nearest].join("\n") : "";
-    if (key === this.unknownShown) return;
-    this.unknownShown = key;
-    this.unknown.replaceChildren(
+    const notice = noticeOf(current, visit.warning, visit.wanted.inForce, this.families);
+    this.notice.hidden = notice === null;
+    this.ideas.hidden = notice !== null && notice.nearest.length > 0;
+    const { words, nearest } = notice ?? { words: "", nearest: [] };
+    // The same of another instruction is news.
+    const key = notice === null ? "" : [current?.text, words, ...nearest].join("\n");
+    if (key === this.noticeShown) return;
+    this.noticeShown = key;
+    this.notice.replaceChildren(
       create("p", {}, words),
       ...nearest.map((text) => create("button", { type: "button", "data-text": text }, text)),
     );
@@ -200,6 +200,38 @@ export function doneWords(ack: Ack | null, families: readonly Family[]): string 
     .map((name) => families.find((family) => family.name === name)?.label ?? "")
     .filter((label) => label !== "")
     .join(" and ");
+}
+
+/** What there is to say beside the receipt, and what may be chosen instead. */
+export interface Notice {
+  readonly words: string;
+  readonly nearest: readonly string[];
+}
+
+/**
+ * Of an instruction that is not known as a whole, or what the server warns of; null for nothing.
+ *
+ * @param current the instruction said last
+ * @param warning heard since
+ * @param inForce the instructions that show
+ */
+export function noticeOf(
+  current: Entry | null,
+  warning: Warning | null,
+  inForce: readonly string[],
+  families: readonly Family[],
+): Notice | null {
+  const ack = current !== null && inForce.includes(current.text) ? current.ack : null;
+  // Said twice of one that was typed: by its answer, and by a warning for whoever else listens.
+  const halfKnown = ack?.known === false && (warning?.code ?? HALF_KNOWN) === HALF_KNOWN;
+  if (halfKnown) return { words: unknownWords(ack, families), nearest: ack.nearest };
+  if (warning !== null) {
+    const { nearest } = warning;
+    const known = nearest.length > 0 ? " Nearest:" : "";
+    return { words: `${sentence(warning.detail || warning.code)}${known}`, nearest };
+  }
+  if (current === null || !isUnknown(current)) return null;
+  return { words: unknownWords(null, families), nearest: current.nearest };
 }
 
 /** What to say of an instruction that is not known as a whole. */

@@ -113,11 +113,14 @@ export abstract class Staying implements Stay {
         this.warning = event;
         break;
       case "state":
+        // The editor has recovered from what it was warned of.
+        if (this.serverState === "degraded" && event.state === "live") this.warning = null;
         this.serverState = event.state;
         if (event.state === "closed") this.finish();
         this.settleState();
         break;
       case "edits":
+        if (this.isAnotherStack(event)) this.forgetInstructionWarning();
         this.follow(event);
         this.settleState();
         break;
@@ -126,6 +129,20 @@ export abstract class Staying implements Stay {
         break;
     }
     this.onChange();
+  }
+
+  private isAnotherStack({ layers }: Edits): boolean {
+    const before = this.wanted.edits?.layers;
+    if (before === undefined) return false;
+    return (
+      layers.length !== before.length ||
+      layers.some(({ instruction_id }, index) => instruction_id !== before[index]?.instruction_id)
+    );
+  }
+
+  /** What is warned of about the picture itself is as true of the next stack. */
+  private forgetInstructionWarning(): void {
+    if (this.warning?.code.includes("instruction")) this.warning = null;
   }
 
   protected follow(edits: Edits): void {

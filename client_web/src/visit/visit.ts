@@ -80,6 +80,8 @@ export class Visit extends Staying {
   async replaceSource(source: Source): Promise<void> {
     this.source.close();
     this.source = source;
+    // What the server warned of may have been about the last picture.
+    this.warning = null;
     hintMotion(source.track);
     await this.link?.peer.sender.replaceTrack(source.track);
     this.onChange();

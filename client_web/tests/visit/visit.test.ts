@@ -74,6 +74,36 @@ it("says a refusal only until the next instruction", async () => {
   expect(visit.refusal).toBeNull();
 });
 
+it("forgets a warning about instructions with their stack, and one about the picture with its cause", async () => {
+  vi.useFakeTimers();
+  const wire = new Wire();
+  const visit = visiting({ play: async () => {} } as HTMLVideoElement);
+  connect.mockResolvedValue(peerWith(wire));
+  const stay = visit.run();
+  await vi.advanceTimersByTimeAsync(0);
+  const edits = (id: string) =>
+    wire.say({ type: "edits", layers: [{ instruction_id: id, text: "night" }] });
+  const warn = (code: string) => wire.say({ type: "warning", code, detail: "no" });
+  edits("i1");
+  warn("unknown_instruction");
+  // Frozen or bypassed: the same stack.
+  edits("i1");
+  expect(visit.warning?.code).toBe("unknown_instruction");
+  edits("i2");
+  expect(visit.warning).toBeNull();
+
+  warn("editor_failed");
+  wire.say({ type: "state", state: "degraded" });
+  edits("i3");
+  expect(visit.warning?.code).toBe("editor_failed");
+  wire.say({ type: "state", state: "live" });
+  expect(visit.warning).toBeNull();
+
+  visit.end();
+  await vi.advanceTimersByTimeAsync(1_000);
+  await stay;
+});
+
 it("takes its picture away when it ends", () => {
   const video = { srcObject: {} } as HTMLVideoElement;
   visiting(video).end();
