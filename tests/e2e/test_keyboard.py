@@ -78,6 +78,18 @@ async def test_the_live_page_is_used_by_keys_and_names(inverting: ServerProcess,
     assert await page.evaluate(ENDLESS) == []
 
 
+async def test_shift_and_enter_add_what_is_marked_on_top(inverting: ServerProcess, visit: Visit) -> None:
+    visitor = await visit(inverting)
+    await visitor.go_live("make it night")
+    page = visitor.page
+    await page.get_by_test_id("instruction").focus()
+    await page.keyboard.press("ArrowDown")
+    await page.keyboard.press("Shift+Enter")
+    await expect(page.get_by_test_id("suggestions")).to_be_hidden()
+    now = await visitor.until(lambda now: len(now["edits"]["layers"]) == 2)
+    assert [layer["text"] for layer in now["edits"]["layers"]] == ["make it night", "invert the colours"]
+
+
 async def test_a_trouble_that_is_over_leaves_the_keys_to_the_page(start: Start, visit: Visit) -> None:
     server = start()
     visitor = await visit(server)

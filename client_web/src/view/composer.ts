@@ -28,19 +28,9 @@ export class Composer {
     this.box = new InstructionBox(
       byId("instruction", HTMLInputElement),
       byId("options", HTMLDivElement),
-      (text) => this.submit(text),
+      (text, place) => this.submit(text, place),
     );
-    byId("add", HTMLButtonElement).addEventListener("click", () => this.add());
-    this.box.input.addEventListener(
-      "keydown",
-      (event) => {
-        if (event.key !== "Enter" || !event.shiftKey || event.isComposing) return;
-        event.preventDefault();
-        event.stopImmediatePropagation();
-        this.add();
-      },
-      { capture: true },
-    );
+    byId("add", HTMLButtonElement).addEventListener("click", () => this.box.submit("top"));
     for (const type of ["click", "input"]) {
       // Whatever else is typed or pressed: what comes of it is told in the same line.
       const drop = () => {
@@ -50,7 +40,7 @@ export class Composer {
     }
     byId("composer", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
-      this.box.submit();
+      this.box.submit("alone");
     });
     for (const buttons of [this.ideas, this.notice]) {
       buttons.addEventListener("click", (event) => {
@@ -106,10 +96,6 @@ export class Composer {
       const inForce = visit.wanted.inForce.includes(button.getAttribute("data-text") ?? "");
       button.setAttribute("aria-pressed", String(inForce));
     }
-  }
-
-  private add(): void {
-    this.submit(this.box.input.value, "top");
   }
 
   private showNotice(visit: Stay): void {

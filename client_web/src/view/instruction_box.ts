@@ -1,11 +1,12 @@
+import type { Place } from "../messages/control";
 import { type Family, type Suggestion, suggest, tour } from "../server/suggestions";
 import { create } from "./dom";
 
 /**
  * A text box with suggestions from what the model was taught (the ARIA combobox pattern, list without autocompletion).
  *
- * Down and Up walk through the list, Enter takes what is marked or else what is typed, Escape closes the list and then
- * empties the box.
+ * Down and Up walk through the list, Enter takes what is marked or else what is typed, with Shift to lie on top of what
+ * shows; Escape closes the list and then empties the box.
  */
 export class InstructionBox {
   private families: readonly Family[] = [];
@@ -17,7 +18,7 @@ export class InstructionBox {
   constructor(
     readonly input: HTMLInputElement,
     private readonly list: HTMLElement,
-    private readonly onApply: (text: string) => void,
+    private readonly onApply: (text: string, place: Place) => void,
   ) {
     this.settled = input.value;
     input.setAttribute("role", "combobox");
@@ -35,7 +36,7 @@ export class InstructionBox {
       const option =
         event.target instanceof Element ? event.target.closest<HTMLElement>("[role=option]") : null;
       const suggestion = this.offered[Number(option?.dataset["index"])];
-      if (suggestion !== undefined) this.take(suggestion.text);
+      if (suggestion !== undefined) this.take(suggestion.text, "alone");
     });
   }
 
@@ -45,8 +46,8 @@ export class InstructionBox {
   }
 
   /** Take what is in the box, as Enter does. */
-  submit(): void {
-    this.take(this.input.value);
+  submit(place: Place): void {
+    this.take(this.input.value, place);
   }
 
   set(text: string): void {
@@ -97,7 +98,10 @@ export class InstructionBox {
         return;
       case "Enter":
         event.preventDefault();
-        this.take(this.offered[this.marked]?.text ?? this.input.value);
+        this.take(
+          this.offered[this.marked]?.text ?? this.input.value,
+          event.shiftKey ? "top" : "alone",
+        );
         return;
       case "Escape":
         if (!this.list.hidden) this.close();
@@ -119,9 +123,9 @@ export class InstructionBox {
     if (option) this.input.setAttribute("aria-activedescendant", option.id);
   }
 
-  private take(text: string): void {
+  private take(text: string, place: Place): void {
     this.set(text);
     this.close();
-    this.onApply(text.trim());
+    this.onApply(text.trim(), place);
   }
 }
