@@ -26,6 +26,9 @@ ENDLESS = """
   .map((animation) => animation.animationName)
 """
 
+# Of a slider that was just moved the page heeds no other word so long.
+STRENGTH_SETTLES_MS = 600
+
 OUTLINE = "() => getComputedStyle(document.activeElement).outlineStyle"
 
 
@@ -88,6 +91,21 @@ async def test_shift_and_enter_add_what_is_marked_on_top(inverting: ServerProces
     await expect(page.get_by_test_id("suggestions")).to_be_hidden()
     now = await visitor.until(lambda now: len(now["edits"]["layers"]) == 2)
     assert [layer["text"] for layer in now["edits"]["layers"]] == ["make it night", "invert the colours"]
+
+
+async def test_a_strength_that_is_undone_moves_its_slider_back(
+    inverting: ServerProcess, visit: Visit
+) -> None:
+    visitor = await visit(inverting)
+    await visitor.go_live("invert the colours")
+    slider = visitor.page.get_by_test_id("strength")
+    await slider.press("ArrowLeft")
+    await visitor.until(lambda now: now["edits"]["layers"][0]["strength"] == 0.99)
+    await visitor.page.wait_for_timeout(STRENGTH_SETTLES_MS)
+    await visitor.page.keyboard.press("Control+z")
+    await expect(visitor.page.locator("#strength-value")).to_have_text("100 %")
+    await expect(slider).to_be_focused()
+    await expect(slider).to_have_value("100")
 
 
 async def test_a_trouble_that_is_over_leaves_the_keys_to_the_page(start: Start, visit: Visit) -> None:

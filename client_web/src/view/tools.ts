@@ -43,7 +43,8 @@ export class Tools {
   show({ wanted }: Stay): void {
     this.frozen = wanted.frozen;
     const percent = Math.round(wanted.strength * 100);
-    if (document.activeElement !== this.strength) this.strength.value = String(percent);
+    // Not out of the hand that drags it; with the focus alone it follows as its number does.
+    if (!this.strength.matches(":active")) this.strength.value = String(percent);
     this.strength.style.setProperty("--share", `${percent}%`);
     write(byId("strength-value", HTMLOutputElement), `${percent} %`);
     this.freeze.setAttribute("aria-pressed", String(wanted.frozen));
