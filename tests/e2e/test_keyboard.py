@@ -108,6 +108,19 @@ async def test_a_strength_that_is_undone_moves_its_slider_back(
     await expect(slider).to_have_value("100")
 
 
+async def test_the_nearest_instruction_is_chosen_by_key_and_the_next_can_be_typed(
+    inverting: ServerProcess, visit: Visit
+) -> None:
+    visitor = await visit(inverting)
+    await visitor.go_live("make it night")
+    await visitor.type("gibberish")
+    nearest = visitor.page.get_by_test_id("unknown-instruction").get_by_role("button")
+    await nearest.press("Enter")
+    await visitor.receives("invert the colours")
+    await expect(visitor.page.get_by_test_id("unknown-instruction")).to_be_hidden()
+    await expect(visitor.page.get_by_test_id("instruction")).to_be_focused()
+
+
 async def test_a_trouble_that_is_over_leaves_the_keys_to_the_page(start: Start, visit: Visit) -> None:
     server = start()
     visitor = await visit(server)

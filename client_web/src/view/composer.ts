@@ -100,18 +100,28 @@ export class Composer {
 
   private showNotice(visit: Stay): void {
     const { current } = visit.instructions;
+    const hadFocus = this.offersFocused;
     const notice = noticeOf(current, visit.warning, visit.wanted.inForce, this.families);
     this.notice.hidden = notice === null;
     this.ideas.hidden = notice !== null && notice.nearest.length > 0;
     const { words, nearest } = notice ?? { words: "", nearest: [] };
     // The same of another instruction is news.
     const key = notice === null ? "" : [current?.text, words, ...nearest].join("\n");
-    if (key === this.noticeShown) return;
-    this.noticeShown = key;
-    this.notice.replaceChildren(
-      create("p", {}, words),
-      ...nearest.map((text) => create("button", { type: "button", "data-text": text }, text)),
-    );
+    if (key !== this.noticeShown) {
+      this.noticeShown = key;
+      this.notice.replaceChildren(
+        create("p", {}, words),
+        ...nearest.map((text) => create("button", { type: "button", "data-text": text }, text)),
+      );
+    }
+    // With its button the focus would be gone as well, and the next letter press a button of the page.
+    if (hadFocus && !this.offersFocused) focusToType(this.box.input);
+  }
+
+  /** Whether one of the buttons that give an instruction has the focus, where it can be seen. */
+  private get offersFocused(): boolean {
+    const focused = document.activeElement;
+    return [this.ideas, this.notice].some((offers) => !offers.hidden && offers.contains(focused));
   }
 
   /** What was asked for may be far below this line on a phone: it comes into sight. */
