@@ -57,7 +57,11 @@ const start = new StartView({
   remedy,
 });
 const sources = new Sources(start, { visit: ownVisit, enter, changed: sourceChanged });
-const files = new FileChooser((file) => void sources.begin("file", file));
+// The picture of a steering is another's: a file would end it.
+const files = new FileChooser(
+  (file) => void sources.begin("file", file),
+  () => !(visit instanceof Steering),
+);
 const checkView = new CheckView((onFinding, signal) =>
   checkConnection(api, visit?.source?.kind === "camera", onFinding, signal),
 );
@@ -83,6 +87,7 @@ function enter(source: Source, size: Size): void {
 
 /** Watch and steer what something else sends with this token. */
 function steer(token: string): void {
+  sources.leave();
   history.replaceState(null, "", steeringAddress(new URL(location.href), token));
   const steering = new Steering(http, api, live.edited, token, render);
   begin(steering);

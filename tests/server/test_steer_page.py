@@ -11,6 +11,15 @@ from tests.server.whip_client import CYAN, RED, Publisher
 pytestmark = NEEDS_BUILT_PAGE
 
 
+# Whether the page kept the browser from opening the file.
+DRAG_FILE = """(type) => {
+  const dataTransfer = new DataTransfer();
+  dataTransfer.items.add(new File(["no frames"], "clip.mp4", { type: "video/mp4" }));
+  const event = new DragEvent(type, { dataTransfer, bubbles: true, cancelable: true });
+  return !document.body.dispatchEvent(event);
+}"""
+
+
 async def asks(page: Page, instruction: str) -> None:
     await page.get_by_test_id("instruction").fill(instruction)
     await page.keyboard.press("Enter")
@@ -44,6 +53,10 @@ async def test_what_a_publisher_sends_is_steered_from_the_page(server: RunningSe
         await expect(page.get_by_test_id("receipt")).to_have_text("Type an instruction first.")
         await expect(page.get_by_test_id("fps-out")).to_have_text(re.compile(r"\d"))
 
+        # The picture is the sender's: a file has no place here.
+        assert await page.evaluate(DRAG_FILE, "dragover")
+        await expect(page.get_by_test_id("dropping")).to_be_hidden()
+        assert await page.evaluate(DRAG_FILE, "drop")
         await page.get_by_test_id("record").click()
         await expect(page.get_by_test_id("record")).to_contain_text("Stop")
         await page.get_by_test_id("record").click()
@@ -51,6 +64,7 @@ async def test_what_a_publisher_sends_is_steered_from_the_page(server: RunningSe
 
         await page.get_by_test_id("leave").click()
         await expect(page.get_by_test_id("start")).to_be_visible()
+        await expect(page.get_by_test_id("start-trouble")).to_be_hidden()
         (session,) = server.service.sessions
         assert session.state == "live"
 

@@ -88,10 +88,11 @@ export class Sources {
     this.use.changed(null);
   }
 
-  /** The visit is over: what is being opened for it comes too late. */
+  /** No source is wanted any more: what is being opened comes too late. */
   leave(): void {
     this.asked += 1;
     this.trouble = null;
+    this.start.busy(null);
   }
 
   private async first(kind: Source["kind"], chosen: File | null): Promise<Opened | null> {

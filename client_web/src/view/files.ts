@@ -1,10 +1,11 @@
 import { byId } from "./dom";
 
-/** Video files, chosen or dropped anywhere on the page. */
+/** Video files, chosen or dropped anywhere on the page where that is of use. */
 export class FileChooser {
   private readonly input = byId("file-input", HTMLInputElement);
 
-  constructor(take: (file: File) => void) {
+  /** @param droppable whether a file that is dropped now would be taken */
+  constructor(take: (file: File) => void, droppable: () => boolean) {
     this.input.addEventListener("change", () => {
       const file = this.input.files?.[0];
       if (file !== undefined) take(file);
@@ -14,8 +15,10 @@ export class FileChooser {
     const dropping = byId("dropping", HTMLDivElement);
     window.addEventListener("dragover", (event) => {
       if (!carriesFile(event)) return;
+      // Unhandled, the browser would leave the page for the file.
       event.preventDefault();
-      dropping.hidden = false;
+      if (droppable()) dropping.hidden = false;
+      else if (event.dataTransfer) event.dataTransfer.dropEffect = "none";
     });
     window.addEventListener("dragleave", (event) => {
       if (event.relatedTarget === null) dropping.hidden = true;
@@ -25,7 +28,7 @@ export class FileChooser {
       if (!carriesFile(event)) return;
       event.preventDefault();
       const file = event.dataTransfer?.files[0];
-      if (file !== undefined) take(file);
+      if (file !== undefined && droppable()) take(file);
     });
   }
 

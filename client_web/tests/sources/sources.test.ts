@@ -124,6 +124,7 @@ it("closes a camera that opens after the visit", async () => {
   openCamera.mockReturnValueOnce(opened);
   const asked = sources.begin("camera");
   sources.leave();
+  expect(start.busy).toHaveBeenLastCalledWith(null);
   allow(late);
   await asked;
   expect(late.close).toHaveBeenCalled();
