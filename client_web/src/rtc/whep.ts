@@ -1,6 +1,6 @@
 /** A WHEP player (draft-ietf-wish-whep-03): one offer, one answer, one address to end it at. */
 
-import { Problem, problem, Unreachable } from "../server/http";
+import { authorized, Problem, problem, Unreachable } from "../server/http";
 import { iceServersOf } from "./ice";
 import { ConnectionFailed, gathered, showAtOnce } from "./peer";
 
@@ -21,10 +21,9 @@ export interface Viewing {
  * @throws Unreachable, Problem or ConnectionFailed
  */
 export async function watch(endpoint: URL, token: string | null): Promise<Viewing> {
-  const authorization: Record<string, string> =
-    token === null ? {} : { Authorization: `Bearer ${token}` };
+  const headers = authorized(token);
   // Before the offer: candidates that were gathered without the servers would not be gathered again.
-  const described = await reach(endpoint, { method: "OPTIONS", headers: authorization });
+  const described = await reach(endpoint, { method: "OPTIONS", headers });
   const iceServers = iceServersOf(described.headers.get("Link"));
   const connection = new RTCPeerConnection({ iceServers });
   try {
@@ -39,7 +38,7 @@ export async function watch(endpoint: URL, token: string | null): Promise<Viewin
 
     const response = await reach(endpoint, {
       method: "POST",
-      headers: { "Content-Type": "application/sdp", ...authorization },
+      headers: [["Content-Type", "application/sdp"], ...headers],
       body: connection.localDescription?.sdp ?? "",
     });
     if (response.status !== 201) throw await problem(response);
@@ -49,9 +48,7 @@ export async function watch(endpoint: URL, token: string | null): Promise<Viewin
     const session = related === undefined ? null : new URL(related, endpoint);
     const end = () => {
       connection.close();
-      fetch(resource, { method: "DELETE", headers: authorization, keepalive: true }).catch(
-        () => {},
-      );
+      fetch(resource, { method: "DELETE", headers, keepalive: true }).catch(() => {});
     };
     return { connection, stream, session, end };
   } catch (error) {

@@ -58,9 +58,14 @@ export async function problem(response: Response): Promise<Error> {
   );
 }
 
-function authorize(headers: Headers, bearer: string): void {
+/**
+ * The headers of a request with this token, or with none.
+ *
+ * @throws Problem where the server could only refuse
+ */
+export function authorized(bearer: string | null): Headers {
   try {
-    headers.set("Authorization", `Bearer ${bearer}`);
+    return new Headers(bearer === null ? {} : { Authorization: `Bearer ${bearer}` });
   } catch (error) {
     // What no header can carry (an invisible character that came with a copy) is nobody's token.
     if (error instanceof TypeError) throw new Problem(401, "Unauthorized", "", null);
@@ -82,10 +87,8 @@ export class Http {
   /** @throws Problem where the server refuses, Unreachable where it does not answer in time */
   async call(path: string | URL, request: Request = {}): Promise<Response> {
     request.signal?.throwIfAborted();
-    const headers = new Headers();
+    const headers = authorized(request.bearer ?? this.token);
     if (request.type !== undefined) headers.set("Content-Type", request.type);
-    const bearer = request.bearer ?? this.token;
-    if (bearer !== null) authorize(headers, bearer);
 
     const abort = new AbortController();
     const cancel = () => abort.abort();

@@ -5,7 +5,7 @@ import { ConnectionFailed } from "../rtc/peer";
 import { untilStill } from "../rtc/pictures";
 import { askedToWaitS, type Viewing, watch } from "../rtc/whep";
 import { Backoff } from "../server/backoff";
-import { Unreachable } from "../server/http";
+import { authorized, Unreachable } from "../server/http";
 import { byId, write } from "../view/dom";
 import { hudWords } from "../view/hud";
 import { readViewerAddress, whepEndpoint } from "./address";
@@ -65,9 +65,8 @@ async function tell(): Promise<void> {
 
 async function stats(): Promise<Stats | null> {
   if (viewing?.session == null) return null;
-  const headers: Record<string, string> =
-    wishes.token === null ? {} : { Authorization: `Bearer ${wishes.token}` };
   try {
+    const headers = authorized(wishes.token);
     // Unanswered ones would pile up, and the next try to watch behind them.
     const signal = AbortSignal.timeout(STATS_TIMEOUT_MS);
     const request: RequestInit = { headers, cache: "no-store", signal };

@@ -1,6 +1,6 @@
 import { afterEach, expect, it, vi } from "vitest";
 import { watch } from "../../src/rtc/whep";
-import { Unreachable } from "../../src/server/http";
+import { Problem, Unreachable } from "../../src/server/http";
 
 afterEach(() => {
   vi.unstubAllGlobals();
@@ -19,4 +19,12 @@ it("gives a server up that does not answer in time", async () => {
   });
   await expect(watch(new URL("http://localhost/whep"), null)).rejects.toBeInstanceOf(Unreachable);
   expect(AbortSignal.timeout).toHaveBeenCalledWith(10_000);
+});
+
+it("takes a token that no header can carry for a refused one", async () => {
+  const asked = vi.fn();
+  vi.stubGlobal("fetch", asked);
+  const refused = watch(new URL("http://localhost/whep"), "obs\u200b");
+  await expect(refused).rejects.toEqual(new Problem(401, "Unauthorized", "", null));
+  expect(asked).not.toHaveBeenCalled();
 });
