@@ -200,7 +200,7 @@ def main(arguments: list[str]) -> int:
     """Run the benchmark and print it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.endurance", description=__doc__)
     parser.add_argument(
-        "--media", type=Path, metavar="DIR", help="folder of media (default: scikit-image's photographs)"
+        "--media", type=Path, metavar="DIR", help="folder of media (default: unseen photographs)"
     )
     parser.add_argument("--model", default="rfdm-tiny", help="shipped model or model folder")
     parser.add_argument("--compiler", default="auto", help="what runs it (default: auto)")

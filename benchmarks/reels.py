@@ -1,16 +1,15 @@
-"""Clips with exact targets for benchmarks of the shipped model: unseen media, or scikit-image's photos filmed."""
+"""Clips with exact targets for benchmarks of the shipped model: unseen media, or unseen photographs filmed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import skimage.data
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from benchmarks.photographs import unseen_photographs
 from engines.training.filming import camera_path, view
 from engines.training.media import evaluation_files, load_media
 from engines.training.targets import edit
@@ -35,7 +34,8 @@ def load_reels(media: Path | None, size: int, frames: int) -> list[Reel]:
     """Centred squares of clips, or of photographs under camera motion where there are no clips.
 
     Args:
-        media: A folder of media, of which only what is held out is used; None takes scikit-image's samples.
+        media: A folder of media, of which only what is held out is used; None takes
+            :func:`benchmarks.photographs.unseen_photographs`.
         size: Side of the square, a multiple of 16 up to 256.
         frames: At most so many of each.
 
@@ -46,10 +46,9 @@ def load_reels(media: Path | None, size: int, frames: int) -> list[Reel]:
     if size % 16 or not 16 <= size <= 256:
         raise ValueError(f"a size must be a multiple of 16 up to 256, not {size}")
     if media is None:
-        samples: Any = skimage.data  # without annotations
-        photos = [draw() for draw in (samples.astronaut, samples.coffee, samples.chelsea, samples.rocket)]
         return [
-            _filmed(f"photograph {index}", photo, size, frames, index) for index, photo in enumerate(photos)
+            _filmed(name, photo, size, frames, seed)
+            for seed, (name, photo) in enumerate(unseen_photographs().items())
         ]
     scenes = load_media(media, evaluation_files(media), max_frames=frames).scenes
     clips = [scene for scene in scenes if not scene.is_photo]

@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
-from skimage import data
 
+from benchmarks.photographs import unseen_photographs
 from engines.colours import COLOURS
 from engines.edit_size import edit_size
 from engines.editor import EditRequest, load_editor
@@ -105,11 +105,10 @@ class View:
 def photographs(media: Path | None, count: int) -> list[tuple[Image.Image, Image.Image | None]]:
     """Evaluation photographs of a media folder with their people's mattes, those that have one first.
 
-    Without a folder scikit-image's own, without mattes.
+    Without a folder those of :func:`benchmarks.photographs.unseen_photographs`, without mattes.
     """
     if media is None:
-        names = ("astronaut", "chelsea", "coffee", "rocket")
-        return [(Image.fromarray(getattr(data, name)()), None) for name in names]
+        return [(Image.fromarray(picture), None) for picture in unseen_photographs().values()]
     found = []
     for path in evaluation_files(media):
         if path.suffix.lower() in PHOTO_SUFFIXES:
@@ -228,7 +227,7 @@ def time_detail(camera: av.VideoFrame, frames: int) -> Cost:
 def main(arguments: list[str]) -> int:
     """Measure and print; 0 on success, 2 where the input is wrong."""
     parser = argparse.ArgumentParser(prog="benchmarks.upsampling", description=__doc__.splitlines()[0])
-    parser.add_argument("--media", type=Path, metavar="DIR", help="photographs (default: scikit-image's)")
+    parser.add_argument("--media", type=Path, metavar="DIR", help="photographs (default: unseen ones)")
     parser.add_argument("--photographs", type=int, default=8, help="at most so many (default: 8)")
     parser.add_argument("--model", help="enlarge this model's edits, not the exact targets")
     parser.add_argument("--frames", type=int, default=50, help="frames timed (default: 50)")

@@ -19,6 +19,7 @@ from benchmarks.memory_rules import (
     global_flow,
     moved,
 )
+from benchmarks.photographs import UNSEEN
 from benchmarks.reels import Reel, load_reels, targets
 from engines.codecs import PatchCodec
 from tests.engines.test_editor import editor
@@ -162,7 +163,7 @@ def test_every_minute_is_measured_and_re_anchored() -> None:
 
     assert figures.frames == 72
     assert len(figures.minutes_psnr_db) == 3
-    assert figures.cuts == 11
+    assert figures.cuts == 3 * len(UNSEEN) - 1
     assert figures.reanchored > 0
     assert figures.worst_pop is not None
     assert figures.worst_change_elsewhere > 0
