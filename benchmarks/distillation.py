@@ -228,7 +228,7 @@ def main(arguments: list[str]) -> int:
     torch.set_num_threads(1)
     try:
         photos = load_photos(options.media)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         print(f"benchmarks.distillation: {error}", file=sys.stderr)
         return 2
     evaluations = options.evaluations or evaluations_in(options.minutes, photos)

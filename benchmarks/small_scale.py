@@ -84,8 +84,13 @@ class Clips:
 def load_photos(media: Path | None, limit: int = 400) -> Photos:
     """The photographs of a media folder, or scikit-image's own samples.
 
+    Args:
+        media: What is in folders called ``eval`` below it is measured on, the rest is trained on.
+        limit: At most so many of each.
+
     Raises:
-        FileNotFoundError: The folder has no usable photograph.
+        FileNotFoundError: There is no usable photograph of either kind.
+        ValueError: No folder called ``eval`` sets photographs apart.
     """
     if media is None:
         samples: Any = skimage.data  # without annotations
@@ -93,12 +98,19 @@ def load_photos(media: Path | None, limit: int = 400) -> Photos:
         held_out = (samples.astronaut, samples.immunohistochemistry)
         return Photos(*([_scaled(torch.from_numpy(draw()).permute(2, 0, 1)) for draw in kind]
                         for kind in (train, held_out)))  # fmt: skip
-    return Photos(*(_loaded(media, choose(media), limit) for choose in (training_files, evaluation_files)))
+    train_files, held_out_files = (
+        [path for path in choose(media) if path.suffix.lower() in PHOTO_SUFFIXES][:limit]
+        for choose in (training_files, evaluation_files)
+    )
+    if not set(train_files).isdisjoint(held_out_files):
+        raise ValueError(
+            f"{media} has no folder called eval: what is measured on would be what was trained on"
+        )
+    return Photos(_loaded(media, train_files), _loaded(media, held_out_files))
 
 
-def _loaded(media: Path, files: Sequence[Path], limit: int) -> list[Tensor]:
-    photos = [path for path in files if path.suffix.lower() in PHOTO_SUFFIXES]
-    return [_scaled(scene.frames[0]) for scene in load_media(media, photos[:limit]).scenes]
+def _loaded(media: Path, photos: Sequence[Path]) -> list[Tensor]:
+    return [_scaled(scene.frames[0]) for scene in load_media(media, photos).scenes]
 
 
 def _scaled(photo: Tensor) -> Tensor:
