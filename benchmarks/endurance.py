@@ -20,9 +20,9 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
-from benchmarks.reels import Reel, load_reels, targets
+from benchmarks.reels import EXACT, Reel, asked, load_reels, targets
+from engines.conditioning import Conditioning
 from engines.editor import Editor, EditRequest, load_editor
-from engines.families import EXAMPLES
 from engines.model import ModelError
 
 FRAMES_PER_MINUTE = 1800
@@ -111,20 +111,24 @@ def _bytes(edited: torch.Tensor) -> NDArray[np.uint8]:
 
 
 def endure(
-    editor: Editor, minute: Minute, family: str, minutes: int, reanchor_every: int, console: Console
+    editor: Editor,
+    minute: Minute,
+    instruction: Conditioning,
+    minutes: int,
+    reanchor_every: int,
+    console: Console,
 ) -> Endurance:
     """Edit the minute so many times over as one stream, and as one that is never emptied by force.
 
     Args:
         editor: The model.
         minute: What is edited.
-        family: By what.
+        instruction: Asks for the minute's targets.
         minutes: How often.
         reanchor_every: Frames between two emptyings of the memory in the middle of clips; 0 never empties it.
         console: Told of every minute.
     """
     state, unbroken = editor.open(), editor.open()
-    instruction = editor.encode(EXAMPLES[family][0])
     fidelity: list[list[float]] = []
     drifts: list[float | None] = []
     pops: list[float] = []
@@ -204,7 +208,7 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--model", default="rfdm-tiny", help="shipped model or model folder")
     parser.add_argument("--compiler", default="auto", help="what runs it (default: auto)")
-    parser.add_argument("--family", default="cartoon", choices=sorted(EXAMPLES), help="what it is edited by")
+    parser.add_argument("--family", default="cartoon", choices=sorted(EXACT), help="what it is edited by")
     parser.add_argument("--size", type=int, default=128, help="side of the square, pixels (default: 128)")
     parser.add_argument("--minutes", type=int, default=30, help="of video (default: 30)")
     parser.add_argument(
@@ -226,10 +230,11 @@ def main(arguments: list[str]) -> int:
         reels = load_reels(options.media, options.size, 128)
         minute = minute_of(reels, options.family, options.frames)
         editor = load_editor(options.model, compiler=options.compiler)
-    except (ModelError, OSError, ValueError, KeyError) as error:
+        instruction = asked(editor, options.family)
+    except (ModelError, OSError, ValueError) as error:
         print(f"benchmarks.endurance: {error}", file=sys.stderr)
         return 2
-    figures = asdict(endure(editor, minute, options.family, options.minutes, options.reanchor_every, stderr))
+    figures = asdict(endure(editor, minute, instruction, options.minutes, options.reanchor_every, stderr))
     conditions = {
         "clips": len(reels),
         "size": options.size,

@@ -34,10 +34,9 @@ from benchmarks.memory_rules import (
     global_flow,
     starting_at,
 )
-from benchmarks.reels import FAMILIES, Reel, load_reels, pictures, targets
+from benchmarks.reels import FAMILIES, Reel, asked, load_reels, pictures, targets
 from engines.conditioning import Conditioning
 from engines.editor import Editor, EditRequest, load_editor
-from engines.families import EXAMPLES
 from engines.memory import EditState, is_scene_cut, sample
 from engines.metrics import (
     error_accumulation,
@@ -155,7 +154,7 @@ class Bench:
     def __init__(self, model: str, compiler: str, reels: Sequence[Reel]) -> None:
         self.editor = load_editor(model, compiler=compiler)  # type: ignore[arg-type]  # refused by name
         self.reels, self._model = reels, model
-        self.instructions = {family: self.editor.encode(EXAMPLES[family][0]) for family in FAMILIES}
+        self.instructions = {family: asked(self.editor, family) for family in FAMILIES}
         self.targets = {
             (reel.name, family): targets(family, reel.frames) for reel in reels for family in FAMILIES
         }

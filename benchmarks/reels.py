@@ -10,12 +10,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.photographs import unseen_photographs
+from engines.conditioning import Conditioning
+from engines.editor import Editor
+from engines.families import FAMILIES as TAUGHT
+from engines.families import NOISE_DRIFT, PEOPLE
 from engines.training.filming import camera_path, view
 from engines.training.media import evaluation_files, load_media
-from engines.training.targets import edit
+from engines.training.trials import Take, Trial, target_of
 
 FAMILIES = ("sepia", "night", "pencil_sketch", "cartoon")
 """Two that are a matter of colour and two that are a matter of lines, known to every version of the model."""
+
+NOT_OF_PIXELS = frozenset({*NOISE_DRIFT, "remove_balloons"})
+"""Families whose target is no function of the picture alone."""
+
+EXACT = tuple(family for family in TAUGHT if family not in NOT_OF_PIXELS | PEOPLE)
+"""Families that a reel has targets of; it has no mattes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,9 +82,20 @@ def _centre(frames: Tensor, size: int) -> Tensor:
 
 
 def targets(family: str, frames: Tensor) -> Tensor:
-    """The exact edits of (T, 3, H, W) uint8 frames, in [0, 1]."""
-    count = len(frames)
-    return edit(family, frames.float() / 255, torch.ones(count, 1, 1, 1), torch.zeros(count, 3, 1, 1))
+    """The exact edits of (T, 3, H, W) uint8 frames by a family of :data:`EXACT`, in [0, 1]."""
+    return target_of(Trial((family,)), Take("", frames, frames, None), noise=torch.empty(0))
+
+
+def asked(editor: Editor, family: str) -> Conditioning:
+    """What asks for just those edits, by its exact code: a wording may mean another colour or degree.
+
+    Raises:
+        ValueError: The model was not taught the family.
+    """
+    taught = editor.description
+    if family not in {each.name for each in taught.families}:
+        raise ValueError(f"{taught.name} was not taught {family}, so its edit has no exact target")
+    return Trial((family,)).conditioning()
 
 
 def pictures(edited: Sequence[NDArray[np.uint8]]) -> Tensor:

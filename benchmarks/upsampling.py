@@ -28,12 +28,14 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.photographs import unseen_photographs
-from engines.colours import COLOURS
+from benchmarks.reels import NOT_OF_PIXELS, asked
 from engines.edit_size import edit_size
 from engines.editor import EditRequest, load_editor
-from engines.families import EXAMPLES, FAMILIES, NOISE_DRIFT, PEOPLE
+from engines.families import FAMILIES, PEOPLE
+from engines.model import ModelError
 from engines.training.media import PHOTO_SUFFIXES, evaluation_files
 from engines.training.targets import edit
+from engines.training.trials import Trial
 from engines.upsampling import guided_luma, studio_luma
 from server.files.source import EXACT_COLOURS
 from server.rtc.decoding import EDITED_FROM
@@ -45,8 +47,6 @@ Edit = Callable[[str, Picture, Picture | None], Picture]
 
 SIZES = ((640, 480), (1280, 720))
 SHORT_SIDE = 256
-NOT_OF_PIXELS = frozenset({*NOISE_DRIFT, "remove_balloons"})
-"""Families whose target is no function of the picture alone."""
 
 
 @dataclass(frozen=True)
@@ -135,9 +135,10 @@ def seen(photograph: Image.Image, matte: Image.Image | None, width: int, height:
 
 
 def exact_edit(family: str, picture: Picture, matte: Picture | None = None) -> Picture:
-    """The family's target of an (H, W, 3) picture of any size, said plainly: blue is given, red is meant."""
+    """The family's target of an (H, W, 3) picture of any size, said plainly, in a :class:`Trial`'s colours."""
     pixels = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255
-    rgb, rgb_of = (torch.tensor(COLOURS[name]).view(1, 3, 1, 1) for name in ("blue", "red"))
+    trial = Trial((family,))
+    rgb, rgb_of = (torch.tensor(colour).view(1, 3, 1, 1) for colour in (trial.rgb, trial.rgb_of))
     scale = min(picture.shape[:2]) / SHORT_SIDE
     people = None
     if matte is not None:
@@ -148,12 +149,17 @@ def exact_edit(family: str, picture: Picture, matte: Picture | None = None) -> P
 
 
 def model_edit(model: str) -> Edit:
-    """Edits by a model, each picture as the first of its stream."""
+    """Edits by a model, asked for what :func:`exact_edit` makes, each picture as the first of its stream.
+
+    Raises:
+        ModelError: There is no such model.
+        ValueError: It was not taught the families.
+    """
     editor = load_editor(model)
+    asked_for = {family: asked(editor, family) for family in FAMILIES if family not in NOT_OF_PIXELS}
 
     def by_model(family: str, picture: Picture, matte: Picture | None) -> Picture:
-        conditioning = editor.encode(EXAMPLES[family][0])
-        return editor.step([EditRequest(picture, conditioning, editor.open())])[0].picture
+        return editor.step([EditRequest(picture, asked_for[family], editor.open())])[0].picture
 
     return by_model
 
@@ -235,10 +241,10 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     try:
         pictures = photographs(options.media, options.photographs)
-    except OSError as error:
+        make = exact_edit if options.model is None else model_edit(options.model)
+    except (ModelError, OSError, ValueError) as error:
         print(f"benchmarks.upsampling: {error}", file=sys.stderr)
         return 2
-    make = exact_edit if options.model is None else model_edit(options.model)
     rows: list[Row] = []
     costs: list[Cost] = []
     for size in SIZES:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -20,8 +22,12 @@ from benchmarks.memory_rules import (
     moved,
 )
 from benchmarks.photographs import UNSEEN
-from benchmarks.reels import Reel, load_reels, targets
+from benchmarks.reels import EXACT, Reel, asked, load_reels, targets
 from engines.codecs import PatchCodec
+from engines.colours import COLOURS
+from engines.conditioning import instruction_code
+from engines.training.targets import edit
+from tests.engines.streams import small_parts
 from tests.engines.test_editor import editor
 
 LATENT = (48, 16, 16)
@@ -146,6 +152,25 @@ def test_reels_need_no_media() -> None:
     assert targets("sepia", reels[0].frames).shape == (5, 3, 32, 32)
 
 
+def test_what_is_asked_for_is_what_a_reel_has_targets_of() -> None:
+    subject, grey = editor(), torch.full((2, 3, 16, 16), 128, dtype=torch.uint8)
+    blue = torch.tensor(COLOURS["blue"]).view(1, 3, 1, 1)
+
+    tinted = edit("tint", grey / 255, torch.ones(1, 1, 1, 1), blue)
+    torch.testing.assert_close(targets("tint", grey), tinted)
+    expected = instruction_code({"tint": 1.0}, 1.0, COLOURS["blue"])
+    assert torch.equal(asked(subject, "tint").code, expected)
+    assert all(targets(family, grey).shape == grey.shape for family in EXACT)
+    assert {"snow", "remove_balloons", "background_blur"}.isdisjoint(EXACT)
+
+
+def test_a_model_that_was_not_taught_a_family_has_no_target() -> None:
+    parts = replace(small_parts(), families=())
+
+    with pytest.raises(ValueError, match="small was not taught sepia"):
+        asked(editor(parts), "sepia")
+
+
 def test_a_minute_is_clips_there_and_back_with_cuts_between() -> None:
     reels = [
         Reel(str(c), torch.arange(4).view(4, 1, 1, 1).expand(4, 3, 16, 16).byte() + 10 * c) for c in (0, 1)
@@ -159,7 +184,8 @@ def test_a_minute_is_clips_there_and_back_with_cuts_between() -> None:
 
 def test_every_minute_is_measured_and_re_anchored() -> None:
     minute = minute_of(load_reels(None, 32, 6), "sepia", 24)
-    figures = endure(editor(), minute, "sepia", 3, 10, Console(quiet=True))
+    subject = editor()
+    figures = endure(subject, minute, asked(subject, "sepia"), 3, 10, Console(quiet=True))
 
     assert figures.frames == 72
     assert len(figures.minutes_psnr_db) == 3
@@ -173,9 +199,8 @@ def test_every_minute_is_measured_and_re_anchored() -> None:
 
 
 def test_a_stream_that_is_not_emptied_has_no_pops() -> None:
-    figures = endure(
-        editor(), minute_of(load_reels(None, 32, 6), "sepia", 12), "sepia", 1, 0, Console(quiet=True)
-    )
+    subject, minute = editor(), minute_of(load_reels(None, 32, 6), "sepia", 12)
+    figures = endure(subject, minute, asked(subject, "sepia"), 1, 0, Console(quiet=True))
 
     assert figures.reanchored == 0
     assert figures.worst_pop is figures.worst_pop_against_unbroken is None
