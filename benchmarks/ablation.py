@@ -51,6 +51,9 @@ _USUAL, _USUAL_RULE = Sampler(flow_levels(STEPS)), KeyFrames(3)
 _LAGS = range(1, 7)
 _INTERVALS = (0, 1, 3, 6)
 
+Conditions = dict[str, int | str]
+"""What rows depend on beside their own settings, by the names it is printed under."""
+
 
 @dataclass(frozen=True, eq=False)
 class Use:
@@ -307,12 +310,12 @@ def plot(rows: Sequence[Row], path: Path) -> None:
     pyplot.close(figure)
 
 
-def as_json(conditions: dict[str, int], rows: Sequence[Row]) -> str:
+def as_json(conditions: Conditions, rows: Sequence[Row]) -> str:
     """Everything measured, and on what."""
     return json.dumps({"conditions": conditions, "rows": [asdict(row) for row in rows]}, indent=1)
 
 
-def read_rows(path: Path) -> tuple[dict[str, int], list[Row]]:
+def read_rows(path: Path) -> tuple[Conditions, list[Row]]:
     """What :func:`as_json` wrote."""
     kept = json.loads(path.read_text())
     rows = []
@@ -323,32 +326,38 @@ def read_rows(path: Path) -> tuple[dict[str, int], list[Row]]:
     return kept["conditions"], rows
 
 
-def _measured(options: argparse.Namespace) -> tuple[dict[str, int], list[Row]]:
+def _kept(path: Path | None) -> tuple[Conditions | None, list[Row]]:
+    """What an earlier run left to go on with, if anything."""
+    return (None, []) if path is None or not path.exists() else read_rows(path)
+
+
+def _measured(options: argparse.Namespace) -> tuple[Conditions, list[Row]]:
     torch.set_num_threads(1)
     stderr = Console(stderr=True)
     photos = load_photos(options.media)
-    evaluations = options.evaluations or evaluations_in(options.minutes_per_variant, photos)
-    conditions = {
+    before, kept = _kept(options.rows)
+    # A machine's speed is not measured twice: every network of a table is shown equally many frames.
+    told = options.evaluations or (before and int(before["frames shown"]))
+    evaluations = told or evaluations_in(options.minutes_per_variant, photos)
+    frames = QUICK_FRAMES if options.quick else FRAMES
+    conditions: Conditions = {
         "frames shown": evaluations,
         "photographs": len(photos.train),
         "unseen photographs": len(photos.evaluation),
+        "digest of their names": photos.names,
         "clips of a family": options.clips,
+        "frames of a clip": frames,
     }
     stderr.print(conditions)
+    if before is not None and before != conditions:
+        raise ValueError(f"{options.rows} was measured under other conditions: {before}, not {conditions}")
 
     def note(rows: list[Row], line: str) -> None:
         stderr.print(line)
         if options.rows is not None:
             options.rows.write_text(as_json(conditions, rows))
 
-    kept: list[Row] = []
-    if options.rows is not None and options.rows.exists():
-        before, kept = read_rows(options.rows)
-        if before != conditions:
-            raise ValueError(
-                f"{options.rows} was measured under other conditions: {before}, not {conditions}"
-            )
-    clips = evaluation_clips(photos.evaluation, options.clips, QUICK_FRAMES if options.quick else FRAMES)
+    clips = evaluation_clips(photos.evaluation, options.clips, frames)
     return conditions, run(photos, evaluations, options.seeds, clips, note, kept)
 
 
@@ -369,7 +378,7 @@ def main(arguments: list[str]) -> int:
         "--rows",
         type=Path,
         metavar="FILE",
-        help="keep the rows there after each training, and go on where they end",
+        help="keep the rows there after each training, and go on where they end with as many frames shown",
     )
     parser.add_argument("--show", type=Path, metavar="FILE", help="train nothing, show the rows kept there")
     options = parser.parse_args(arguments)

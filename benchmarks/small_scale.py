@@ -5,6 +5,8 @@ edits do: their texture is drawn anew for each clip and then stays, on the scene
 memory can keep it there; a network without one has to draw another in every frame.
 """
 
+import hashlib
+import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -56,14 +58,23 @@ _SHORT_SIDE = 128
 BATCH = 16
 _RATE, _FILTER_RATE, _DECAY = 2e-3, 0.05, 0.995
 _WARM_UP_S = 6.0
+_SAMPLES = ("coffee", "chelsea", "rocket", "retina", "hubble_deep_field")
+_HELD_OUT_SAMPLES = ("astronaut", "immunohistochemistry")
 
 
 @dataclass(frozen=True, eq=False)
 class Photos:
-    """Photographs to train on and others to measure on, each (3, H, W) in [0, 1]."""
+    """Photographs to train on and others to measure on, each (3, H, W) in [0, 1].
+
+    Attributes:
+        train: Those to train on.
+        evaluation: Those to measure on.
+        names: A digest of all their names, the same only for the same photographs in the same roles.
+    """
 
     train: list[Tensor]
     evaluation: list[Tensor]
+    names: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,10 +105,11 @@ def load_photos(media: Path | None, limit: int = 400) -> Photos:
     """
     if media is None:
         samples: Any = skimage.data  # without annotations
-        train = (samples.coffee, samples.chelsea, samples.rocket, samples.retina, samples.hubble_deep_field)
-        held_out = (samples.astronaut, samples.immunohistochemistry)
-        return Photos(*([_scaled(torch.from_numpy(draw()).permute(2, 0, 1)) for draw in kind]
-                        for kind in (train, held_out)))  # fmt: skip
+        train, held_out = (
+            [_scaled(torch.from_numpy(getattr(samples, name)()).permute(2, 0, 1)) for name in names]
+            for names in (_SAMPLES, _HELD_OUT_SAMPLES)
+        )
+        return Photos(train, held_out, _digest(_SAMPLES, _HELD_OUT_SAMPLES))
     train_files, held_out_files = (
         [path for path in choose(media) if path.suffix.lower() in PHOTO_SUFFIXES][:limit]
         for choose in (training_files, evaluation_files)
@@ -106,11 +118,16 @@ def load_photos(media: Path | None, limit: int = 400) -> Photos:
         raise ValueError(
             f"{media} has no folder called eval: what is measured on would be what was trained on"
         )
-    return Photos(_loaded(media, train_files), _loaded(media, held_out_files))
+    names = ([str(path.relative_to(media)) for path in files] for files in (train_files, held_out_files))
+    return Photos(_loaded(media, train_files), _loaded(media, held_out_files), _digest(*names))
 
 
 def _loaded(media: Path, photos: Sequence[Path]) -> list[Tensor]:
     return [_scaled(scene.frames[0]) for scene in load_media(media, photos).scenes]
+
+
+def _digest(train: Sequence[str], evaluation: Sequence[str]) -> str:
+    return hashlib.sha256(json.dumps([train, evaluation]).encode()).hexdigest()[:12]
 
 
 def _scaled(photo: Tensor) -> Tensor:

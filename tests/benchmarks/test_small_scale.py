@@ -38,3 +38,14 @@ def test_a_folder_that_holds_nothing_back_is_one_clear_line(
     error = capsys.readouterr().err
     assert "has no folder called eval" in error
     assert error.count("\n") == 1
+
+
+def test_other_photographs_have_another_digest(tmp_path: Path) -> None:
+    for folder in ("one", "other"):
+        for name in ("a.png", "eval/b.png"):
+            photograph(tmp_path / folder / name, 100)
+    one, same = load_photos(tmp_path / "one").names, load_photos(tmp_path / "other").names
+    (tmp_path / "other" / "a.png").rename(tmp_path / "other" / "c.png")
+
+    assert one == same
+    assert load_photos(tmp_path / "other").names != one
