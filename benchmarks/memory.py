@@ -57,7 +57,7 @@ class Rule:
 
     Attributes:
         group: What is changed.
-        name: To what; the product's own setting says so.
+        name: To what; empty in the product's own row.
         state: Opens a stream's memory.
         start: Where sampling begins, given the state and how much moved.
         skip: Which frames need no evaluation.
@@ -72,15 +72,15 @@ class Rule:
 
 @dataclass(frozen=True)
 class Figures:
-    """What a rule does, means over clips and families.
+    """What a rule does, means over clips and families but for the pop.
 
     Attributes:
         psnr_db: Fidelity to the target.
         late_psnr_db: Of the last third of the frames.
         tempcon_excess: TempCon with the structural distance, less the target's own.
         erraccu_excess: ErrAccu likewise.
-        pop: Frame-to-frame change at re-anchorings without a cut, as a multiple of the target's own; None where
-            there was none.
+        worst_pop: The largest frame-to-frame change at a re-anchoring without a cut in any clip and family, as a
+            multiple of the target's own; None where there was none.
         evaluations: Network evaluations for a frame.
         cpu_ms: Processor time of a frame in all; None where PyTorch had to run what no compiler was asked to.
     """
@@ -89,7 +89,7 @@ class Figures:
     late_psnr_db: float
     tempcon_excess: float
     erraccu_excess: float
-    pop: float | None
+    worst_pop: float | None
     evaluations: float
     cpu_ms: float | None
 
@@ -112,7 +112,7 @@ class Cuts:
 
 
 def rules() -> list[Rule]:
-    """Every setting that is measured, the product's own first in each group."""
+    """Every setting that is measured; the first is the product's own, each other one differs from it in one rule."""
     own = EditState
     intervals = [
         Rule("key-frame interval", str(n), partial(Interval, seed=0, own_interval=n))
@@ -183,7 +183,9 @@ class Bench:
                 })  # fmt: skip
         means = {name: statistics.fmean(score[name] for score in scores) for name in scores[0]}
         cpu_ms = means.pop("cpu_ms")
-        return Figures(pop=max(pops, default=None), cpu_ms=cpu_ms if rule.start is None else None, **means)
+        return Figures(
+            worst_pop=max(pops, default=None), cpu_ms=cpu_ms if rule.start is None else None, **means
+        )
 
     def _edit(
         self, rule: Rule, reel: Reel, instruction: Conditioning
@@ -259,7 +261,7 @@ def table(measured: Sequence[tuple[Rule, Figures]]) -> Table:
         "last third",
         "TempCon - target",
         "ErrAccu - target",
-        "pop",
+        "worst pop",
         "evaluations",
         "CPU ms",
     )
@@ -273,7 +275,7 @@ def table(measured: Sequence[tuple[Rule, Figures]]) -> Table:
             f"{figures.late_psnr_db:.2f}",
             f"{figures.tempcon_excess:+.4f}",
             f"{figures.erraccu_excess:+.4f}",
-            "" if figures.pop is None else f"{figures.pop:.2f}",
+            "" if figures.worst_pop is None else f"{figures.worst_pop:.2f}",
             f"{figures.evaluations:.2f}",
             "" if figures.cpu_ms is None else f"{figures.cpu_ms:.1f}",
         )

@@ -8,8 +8,8 @@ from rich.console import Console
 
 from benchmarks.endurance import endure, minute_of
 from benchmarks.endurance import main as endurance
+from benchmarks.memory import Figures, pops_at, rules, table
 from benchmarks.memory import main as memory
-from benchmarks.memory import pops_at, rules
 from benchmarks.memory_rules import (
     Compensated,
     Interval,
@@ -138,7 +138,16 @@ def test_a_pop_is_a_change_greater_than_the_targets() -> None:
     assert pops_at(edited, target, [0, 1, 2]) == [pytest.approx(2.0, abs=1e-4), pytest.approx(1.0, abs=1e-4)]
 
 
+def test_the_worst_pop_is_called_so() -> None:
+    figures = Figures(30.0, 30.0, 0.0, 0.0, worst_pop=1.4, evaluations=1.0, cpu_ms=None)
+    shown = table([(rules()[0], figures)])
+
+    cells = {column.header: list(column.cells) for column in shown.columns}
+    assert cells["worst pop"] == ["1.40"]
+
+
 def test_every_rule_of_the_memory_is_measured() -> None:
+    assert rules()[0].group == "as shipped"
     groups = {rule.group for rule in rules()}
 
     assert {"key-frame interval", "re-anchoring", "motion-compensated mean", "start level"} <= groups
