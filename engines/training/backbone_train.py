@@ -10,6 +10,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -31,9 +32,10 @@ from engines.schedules import load_schedule
 from engines.training.backbone_checks import check_crop, check_memory, check_shared_memory, check_target
 from engines.training.backbone_run import RunOf, claim_run
 from engines.training.backbone_sheet import UNGUIDED, write_sheet
+from engines.training.batches import batches_from, generator_at
 from engines.training.distillation import Teacher
 from engines.training.loop import TrainingError
-from engines.training.pairs import Pair, PairedCrop, PairSampler, find_pairs
+from engines.training.pairs import Pair, PairedBatch, PairedCrop, PairSampler, Skips, find_pairs
 from engines.training.progress import TrainingProgress, progress_bar
 from engines.unfinished import folder_bytes, remove_abandoned
 
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
 
 DISTILLED_INTO = 1
 """Steps of a student."""
+_MOST_PROCESSES = 1024
+"""One GPU each; more of them would share batches."""
 _SHOWN_OVER = 100
 """Steps over which the loss is shown."""
 
@@ -168,9 +172,11 @@ def _fit(
 ) -> None:
     """Train to the end; the main process shows how far it is, and writes samples of a clip with every checkpoint."""
     accelerator = trainer.accelerator
-    seed = (options.seed * 1009 + accelerator.process_index) * 1009 + trainer.step
-    sampler = PairSampler(pairs, options.frames, options.crop, seed=seed)
-    clip = next(iter(PairSampler(pairs, options.frames, options.crop, seed=options.seed)))
+    sampler = PairSampler(pairs, options.frames, options.crop)
+    clip = sampler.batch(1, generator_at(options.seed, 0)).crops[0]
+    draw = partial(draw_batch, sampler, options.batch, options.seed, accelerator.process_index)
+    drawn = batches_from(draw, _workers(accelerator.device, options), trainer.step)
+    skips = Skips(partial(console.print, markup=False, highlight=False))
     with progress_bar(console) as bar:
         shown = TrainingProgress(bar, "training") if accelerator.is_main_process else None
         # One step's depends on the noise levels it drew, a hundredfold.
@@ -180,12 +186,28 @@ def _fit(
             if shown is None:
                 return
             recent.append(loss)
-            shown.at(step, options.steps, f"loss {fmean(recent):.4f}")
+            vain = f", {skips.share:.0%} of draws skipped" if skips.pairs else ""
+            shown.at(step, options.steps, f"loss {fmean(recent):.4f}{vain}")
             if step % options.checkpoint_every == 0 or step == options.steps:
                 write_sample(clip, step)
 
-        workers = _workers(accelerator.device, options)
-        trainer.fit(_batches(sampler, options.batch, workers), after_step)
+        def crops() -> Iterator[Sequence[PairedCrop]]:
+            for batch in drawn:
+                # The pairs of all processes are drawn from the same set: one of them tells.
+                if shown is not None:
+                    skips.note(batch)
+                yield batch.crops
+
+        try:
+            trainer.fit(crops(), after_step)
+        finally:
+            if skips.pairs:
+                console.print(skips.summary(), highlight=False)
+
+
+def draw_batch(sampler: PairSampler, size: int, seed: int, process: int, step: int) -> PairedBatch:
+    """What a process sees at a step: of these numbers alone, wherever the run began and whoever draws it."""
+    return sampler.batch(size, generator_at(seed, step * _MOST_PROCESSES + process))
 
 
 def _workers(device: torch.device, options: argparse.Namespace) -> int:
@@ -211,25 +233,6 @@ def _embedder(
     embedder = load_embedder(checkpoint, index, torch.device("cpu"), dtype)
     embedder.stay(device)
     return embedder.embed
-
-
-class Crops(torch.utils.data.IterableDataset[PairedCrop]):
-    """A sampler as PyTorch takes it, also to processes that share nothing with this one.
-
-    Args:
-        sampler: Draws the crops.
-    """
-
-    def __init__(self, sampler: PairSampler) -> None:
-        self._sampler = sampler
-
-    def __iter__(self) -> Iterator[PairedCrop]:
-        """Draw without end."""
-        return iter(self._sampler)
-
-
-def _batches(sampler: PairSampler, size: int, workers: int) -> Iterator[Sequence[PairedCrop]]:
-    return iter(torch.utils.data.DataLoader(Crops(sampler), size, num_workers=workers, collate_fn=list))
 
 
 def _write(
@@ -298,7 +301,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="STEPS",
         help="optimiser steps between two checkpoints, each with a sheet of samples (%(default)s)",
     )
-    made.add_argument("--seed", type=int, default=0)
+    made.add_argument("--seed", type=_whole, default=0)
     return made
 
 

@@ -10,8 +10,8 @@ Three layouts are read, whichever the folder has:
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,9 @@ from engines.training.media import CLIP_SUFFIXES
 
 LONGEST_START = 240
 """Frames into a clip at which a sample may begin; a clip is decoded from its start, so that both sides agree."""
+
+MOST_SKIPPED = 1000
+"""Pairs drawn in vain for one crop that end a training; while a tenth can be used, chance never draws so many."""
 
 
 @dataclass(frozen=True)
@@ -142,41 +145,64 @@ class PairedCrop:
 
 
 @dataclass(frozen=True)
-class PairSampler(Iterable[PairedCrop]):
-    """Endless crops of K ordered frames from random pairs.
+class Skipped:
+    """A pair that was drawn and could not be used, and why."""
+
+    pair: Pair
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class PairedBatch:
+    """The crops of a step, and what was drawn for it in vain."""
+
+    crops: list[PairedCrop]
+    skipped: list[Skipped]
+
+
+@dataclass(frozen=True)
+class PairSampler:
+    """Crops of K ordered frames from random pairs.
 
     Attributes:
         pairs: What to draw from.
         frames: K.
         size: Side of a crop, in pixels.
         max_lag: Most frames between two frames of a crop; the live path's memory is one to six frames old.
-        seed: Of everything random; a worker process adds its own number.
     """
 
     pairs: Sequence[Pair]
     frames: int
     size: int
     max_lag: int = 6
-    seed: int = 0
 
-    def __iter__(self) -> Iterator[PairedCrop]:
-        """Draw without end; a pair that cannot be read is passed over, and all of them failing ends it.
+    def batch(self, count: int, generator: torch.Generator) -> PairedBatch:
+        """So many crops, each of a pair that can be used; others are drawn in the place of those that cannot.
 
         Raises:
-            ValueError: Nothing could be read in a whole round.
+            ValueError: None of :data:`MOST_SKIPPED` pairs, or of all if there are fewer, could be used.
         """
-        worker = torch.utils.data.get_worker_info()
-        generator = torch.Generator().manual_seed(self.seed * 1000 + (worker.id if worker else 0))
-        failures = 0
+        batch = PairedBatch([], [])
+        for _ in range(count):
+            batch.crops.append(self._usable(generator, batch.skipped))
+        return batch
+
+    def _usable(self, generator: torch.Generator, skipped: list[Skipped]) -> PairedCrop:
+        failed: set[int] = set()
         while True:
-            pair = self.pairs[_draw(len(self.pairs), generator)]
+            index = _draw(len(self.pairs), generator)
+            if index in failed:
+                continue
+            pair = self.pairs[index]
             try:
-                yield self._crop(pair, generator)
-                failures = 0
+                return self._crop(pair, generator)
             except (OSError, ValueError, av.error.FFmpegError) as error:
-                failures += 1
-                if failures > len(self.pairs):
-                    raise ValueError(f"no pair could be read, the last was {pair.source}: {error}") from error
+                failed.add(index)
+                skipped.append(Skipped(pair, str(error)))
+                if len(failed) == min(MOST_SKIPPED, len(self.pairs)):
+                    raise ValueError(
+                        f"none of {len(failed)} pairs could be used, the last was {pair.source}: {error}"
+                    ) from error
 
     def _crop(self, pair: Pair, generator: torch.Generator) -> PairedCrop:
         lag = 1 + _draw(self.max_lag, generator)
@@ -185,7 +211,7 @@ class PairSampler(Iterable[PairedCrop]):
         lag = min(lag, max(1, (length - 1) // max(1, self.frames - 1)))
         latest = min(length - (self.frames - 1) * lag, LONGEST_START)
         if latest < 1:
-            raise ValueError(f"{pair.source} has {length} frames, {self.frames} are needed")
+            raise ValueError(f"it has {length} frames, {self.frames} are needed")
         first = _draw(latest, generator)
         wanted = [first + index * lag for index in range(self.frames)]
         both = torch.cat([source.read(wanted), _of_size(target.read(wanted), source.size)])
@@ -194,6 +220,42 @@ class PairSampler(Iterable[PairedCrop]):
             crops = crops.flip(-1)
         text = pair.instructions[_draw(len(pair.instructions), generator)]
         return PairedCrop(crops[: self.frames], crops[self.frames :], text)
+
+
+@dataclass
+class Skips:
+    """Counts what a training could not use and tells of each pair once.
+
+    Attributes:
+        tell: Given a line.
+        used: Crops that were drawn.
+        drawn_in_vain: Draws of pairs that could not be used.
+        pairs: Those pairs.
+    """
+
+    tell: Callable[[str], None]
+    used: int = 0
+    drawn_in_vain: int = 0
+    pairs: set[Pair] = field(default_factory=set)
+
+    def note(self, batch: PairedBatch) -> None:
+        """Count a batch, and tell of the pairs not told of before."""
+        self.used += len(batch.crops)
+        self.drawn_in_vain += len(batch.skipped)
+        for skipped in batch.skipped:
+            if skipped.pair not in self.pairs:
+                self.pairs.add(skipped.pair)
+                self.tell(f"skipped {skipped.pair.source}: {skipped.reason}")
+
+    @property
+    def share(self) -> float:
+        """Of all draws, those in vain: pairs are drawn at random, so it is about the set's own."""
+        return self.drawn_in_vain / max(1, self.used + self.drawn_in_vain)
+
+    def summary(self) -> str:
+        """How many there were, in a line."""
+        draws = self.used + self.drawn_in_vain
+        return f"skipped {len(self.pairs)} pairs, {self.drawn_in_vain} of {draws} draws ({self.share:.0%})"
 
 
 def _draw(count: int, generator: torch.Generator) -> int:

@@ -7,8 +7,9 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
-from itertools import islice
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,6 +17,7 @@ import accelerate
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
 from engines.model import load_parts
 from engines.pretrained.checkpoint import read_checkpoint
@@ -24,9 +26,9 @@ from engines.pretrained.needs import Room
 from engines.training import backbone_checks, backbone_train
 from engines.training.backbone import BackboneTrainer
 from engines.training.backbone_sheet import UNGUIDED, write_sheet
-from engines.training.backbone_train import Crops
+from engines.training.backbone_train import draw_batch
 from engines.training.loop import TrainingError
-from engines.training.pairs import PairedCrop, PairSampler, find_pairs
+from engines.training.pairs import PairedBatch, PairedCrop, PairSampler, find_pairs
 from engines.training.train import main
 from tests.engines.stock import save_instruct_pix2pix, save_sd35
 from tests.engines.training.test_backbone import four_clips, sd35, settings
@@ -172,12 +174,79 @@ def test_two_processes_train_together(tmp_path: Path, stock: Path, pairs: Path) 
     assert index_of(read_checkpoint(tmp_path / "out"), "").trained_inputs == ("noisy", "source", "memory")
 
 
+def drawn(folder: Path, process: int = 0) -> Callable[[int], PairedBatch]:
+    return partial(draw_batch, PairSampler(find_pairs(folder), 2, 16), 2, 0, process)
+
+
 def test_crops_are_drawn_by_processes_that_are_started_anew(pairs: Path) -> None:
     """Python 3.14 starts them so, with what can be pickled."""
-    drawn = Crops(PairSampler(find_pairs(pairs), 2, 16))
-    (one,), (other,) = islice(drawn, 1), islice(pickle.loads(pickle.dumps(drawn)), 1)
+    draw = drawn(pairs)
+    one, other = draw(3), pickle.loads(pickle.dumps(draw))(3)
 
-    assert torch.equal(one.source, other.source)
+    assert torch.equal(one.crops[1].source, other.crops[1].source)
+
+
+def test_no_process_sees_what_another_does(tmp_path: Path) -> None:
+    clip(tmp_path / "a.mp4", 0, frames=24)
+    record = {"source": "a.mp4", "target": "a.mp4", "instruction": "nothing"}
+    (tmp_path / "pairs.jsonl").write_text(json.dumps(record))
+    batches = [drawn(tmp_path, process)(step) for process in (0, 1) for step in (0, 1, 1009)]
+    sources = [torch.stack([crop.source for crop in batch.crops]) for batch in batches]
+
+    assert not any(torch.equal(*two) for two in combinations(sources, 2))
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 2 worker processes")
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_interrupted_training_sees_what_an_unbroken_one_does(
+    workers: int, tmp_path: Path, stock: Path, pairs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Tensor] = []
+    stop_at: int | None = None
+
+    def step(trainer: BackboneTrainer, batch: Sequence[PairedCrop]) -> float:
+        seen.extend(torch.cat([crop.source, crop.target]) for crop in batch)
+        trainer.progress.step += 1
+        if trainer.step == stop_at:
+            signal.raise_signal(signal.SIGTERM)
+        return 0.0
+
+    def options(name: str) -> list[str]:
+        return command(stock, pairs, tmp_path / name / "out", "--steps", "4", "--lora", "2")
+
+    monkeypatch.setattr(BackboneTrainer, "train_step", step)
+    assert main(options("unbroken")) == 0
+    unbroken, seen = seen, []
+    monkeypatch.setattr(backbone_train, "_workers", lambda *_: workers)
+    stop_at = 2
+    assert main(options("broken")) == 130
+    assert main(options("broken")) == 0
+
+    assert len(seen) == len(unbroken) == 4
+    assert all(torch.equal(one, other) for one, other in zip(seen, unbroken, strict=True))
+    assert not torch.equal(seen[0], seen[1])
+
+
+def test_pairs_that_cannot_be_used_are_told(
+    tmp_path: Path, stock: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clip(tmp_path / "a.mp4", 20), clip(tmp_path / "short.mp4", 20, frames=2)
+    records = [
+        {"source": name, "target": "a.mp4", "instruction": "brighter"} for name in ("a.mp4", "short.mp4")
+    ]
+    (tmp_path / "pairs.jsonl").write_text("\n".join(map(json.dumps, records)))
+
+    def step(trainer: BackboneTrainer, _: object) -> float:
+        trainer.progress.step += 1
+        return 0.0
+
+    monkeypatch.setattr(BackboneTrainer, "train_step", step)
+    arguments = command(stock, tmp_path, tmp_path / "out", "--steps", "3", "--batch", "4", "--lora", "2")
+    assert main(arguments) == 0
+    said = capsys.readouterr().err
+
+    assert said.count(f"skipped {tmp_path / 'short.mp4'}: it has 2 frames, 3 are needed") == 1
+    assert "skipped 1 pairs, " in said
 
 
 def test_a_full_gpu_is_one_line(

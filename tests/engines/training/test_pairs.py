@@ -1,5 +1,4 @@
 import json
-from itertools import islice
 from pathlib import Path
 
 import av
@@ -7,7 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from engines.training.pairs import PairSampler, find_pairs
+from engines.training.pairs import (
+    Pair,
+    PairedBatch,
+    PairedCrop,
+    PairSampler,
+    Skipped,
+    Skips,
+    find_pairs,
+)
 
 
 def clip(path: Path, first_grey: int, frames: int = 8, size: tuple[int, int] = (64, 48)) -> Path:
@@ -69,7 +76,9 @@ def test_source_and_target_are_the_same_frames_and_window(tmp_path: Path) -> Non
     (tmp_path / "instruction").mkdir()
     (tmp_path / "instruction" / "a.txt").write_text("brighter")
 
-    for crop in islice(PairSampler(find_pairs(tmp_path), frames=3, size=32), 6):
+    batch = PairSampler(find_pairs(tmp_path), frames=3, size=32).batch(6, torch.Generator().manual_seed(0))
+    assert batch.skipped == []
+    for crop in batch.crops:
         assert crop.source.shape == crop.target.shape == (3, 3, 32, 32)
         difference = (crop.target - crop.source).mean((1, 2, 3)) * 255
         torch.testing.assert_close(difference, torch.full((3,), 100.0), atol=4, rtol=0)
@@ -108,4 +117,47 @@ def test_a_pair_too_short_for_its_frames_is_told(tmp_path: Path) -> None:
     (tmp_path / "pairs.jsonl").write_text(json.dumps(record))
 
     with pytest.raises(ValueError, match="has 2 frames, 3 are needed"):
-        next(iter(PairSampler(find_pairs(tmp_path), frames=3, size=32)))
+        PairSampler(find_pairs(tmp_path), frames=3, size=32).batch(1, torch.Generator())
+
+
+def one_of_ten(folder: Path) -> list[Pair]:
+    """Pairs of which one can be read, one is too short, and eight are no videos."""
+    clip(folder / "whole.mp4", 20), clip(folder / "short.mp4", 20, frames=2)
+    names = ["whole", "short", *(f"broken{index}" for index in range(8))]
+    for name in names[2:]:
+        (folder / f"{name}.mp4").write_text("no video")
+    return [Pair(folder / f"{name}.mp4", folder / "whole.mp4", ("brighter",)) for name in names]
+
+
+def test_a_pair_that_cannot_be_used_is_told_with_the_crops_drawn_instead(tmp_path: Path) -> None:
+    pairs = one_of_ten(tmp_path)
+    batch = PairSampler(pairs, frames=3, size=32).batch(20, torch.Generator().manual_seed(0))
+
+    assert len(batch.crops) == 20, "however few can be used"
+    assert {skipped.pair for skipped in batch.skipped} == set(pairs[1:])
+    (short,) = {skipped.reason for skipped in batch.skipped if skipped.pair == pairs[1]}
+    assert short == "it has 2 frames, 3 are needed"
+
+
+def test_each_skipped_pair_is_told_once_and_all_are_counted() -> None:
+    good, bad, worse = (Pair(Path(name), Path(name), ("",)) for name in ("good", "bad", "worse"))
+    crop = PairedCrop(torch.zeros(0), torch.zeros(0), "")
+    said: list[str] = []
+    skips = Skips(said.append)
+    skips.note(PairedBatch([crop, crop], [Skipped(bad, "torn"), Skipped(bad, "torn")]))
+    skips.note(PairedBatch([crop, crop], [Skipped(worse, "short"), Skipped(bad, "cut")]))
+
+    assert said == ["skipped bad: torn", "skipped worse: short"]
+    assert good not in skips.pairs
+    assert skips.summary() == "skipped 2 pairs, 4 of 8 draws (50%)"
+
+
+def test_a_set_of_which_nothing_can_be_used_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = one_of_ten(tmp_path)[1:]
+    with pytest.raises(ValueError, match="none of 9 pairs could be used"):
+        PairSampler(broken, frames=3, size=32).batch(1, torch.Generator())
+    monkeypatch.setattr("engines.training.pairs.MOST_SKIPPED", 4)
+    with pytest.raises(ValueError, match="none of 4 pairs could be used"):
+        PairSampler(broken, frames=3, size=32).batch(1, torch.Generator())
