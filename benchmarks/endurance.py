@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
+from benchmarks.fidelity import psnr_db
 from benchmarks.reels import EXACT, Reel, asked, load_reels, targets
 from engines.conditioning import Conditioning
 from engines.editor import Editor, EditRequest, load_editor
@@ -150,7 +151,7 @@ def endure(
                 reanchored += 1
             result = editor.step([EditRequest(picture, instruction, state)])[0]
             beside = editor.step([EditRequest(picture, instruction, unbroken)])[0].picture
-            scores.append(_psnr_db(result.picture, target))
+            scores.append(psnr_db(result.picture, target))
             if last is not None:
                 moved = _change(result.picture, last[0])
                 change = moved / max(1.0, _change(target, last[1]))
@@ -188,11 +189,6 @@ def endure(
         cpu_ms=1e3 * cpu_s / number / 2,
         grown_mib=(resident[-1] - resident[min(1, len(resident) - 1)]) / 2**20,
     )
-
-
-def _psnr_db(picture: NDArray[np.uint8], target: NDArray[np.uint8]) -> float:
-    error = float(np.square(picture.astype(np.float32) - target).mean()) / 255**2
-    return min(60.0, -10 * float(np.log10(max(error, 1e-12))))
 
 
 def _change(picture: NDArray[np.uint8], before: NDArray[np.uint8]) -> float:

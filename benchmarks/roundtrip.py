@@ -10,7 +10,6 @@ is edited.
 
 import argparse
 import asyncio
-import math
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +20,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
+from benchmarks.fidelity import psnr_db
 from benchmarks.live import aiortc_client
 from benchmarks.live.aiortc_client import Client, RefusedError
 from benchmarks.live.clip import FRAME_RATE, MEDIA_CLIP, ClipError, astronaut, back_and_forth, read_clip
@@ -32,12 +32,6 @@ from server.rtc.assembly import EncodedPicture
 
 CLIP_FRAMES = 60
 SETTLE_S = 4.0
-
-
-def psnr_db(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
-    """Peak signal-to-noise ratio over RGB."""
-    error = float(np.mean((first.astype(np.float32) - second.astype(np.float32)) ** 2))
-    return 10 * math.log10(255**2 / max(error, 1e-9))
 
 
 class Comparing(Client):
