@@ -17,7 +17,7 @@ from itertools import pairwise
 import av
 
 from benchmarks.live.aiortc_client import Arrival, RefusedError
-from benchmarks.live.clip import FRAME_RATE, astronaut
+from benchmarks.live.clip import ASTRONAUT_SHOWN, FRAME_RATE, astronaut
 from benchmarks.live.impaired_path import FarClient, ImpairedPath, Impairment
 from benchmarks.live.measurement import Sample, percentile
 from benchmarks.live.report import machine, print_rows
@@ -172,7 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "impairment": asdict(impairment),
         "seconds": asdict(phases),
         "seed": options.seed,
-        "clip": "photo",
+        "clip": ASTRONAUT_SHOWN,
         "size": f"{width}x{height}",
         "camera_fps": FRAME_RATE,
         "instruction": INSTRUCTION,

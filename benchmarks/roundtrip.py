@@ -23,7 +23,15 @@ from numpy.typing import NDArray
 from benchmarks.fidelity import psnr_db
 from benchmarks.live import aiortc_client
 from benchmarks.live.aiortc_client import Client, RefusedError
-from benchmarks.live.clip import FRAME_RATE, MEDIA_CLIP, ClipError, astronaut, back_and_forth, read_clip
+from benchmarks.live.clip import (
+    ASTRONAUT_SHOWN,
+    FRAME_RATE,
+    MEDIA_CLIP,
+    ClipError,
+    astronaut,
+    back_and_forth,
+    read_clip,
+)
 from benchmarks.live.measurement import busy_s
 from benchmarks.live.report import machine, print_rows
 from benchmarks.live.server_process import ServerProcess
@@ -143,16 +151,16 @@ async def run(
     )
 
 
-def clip(name: str, width: int, height: int) -> list[NDArray[np.uint8]]:
-    """The named clip: ``photo``, ``media`` or a file.
+def clip(name: str, width: int, height: int) -> tuple[list[NDArray[np.uint8]], str]:
+    """The named clip, ``photo``, ``media`` or a file, and what it shows.
 
     Raises:
         ClipError: It cannot be read.
     """
     if name == "photo":
-        return astronaut(CLIP_FRAMES, width, height)
+        return astronaut(CLIP_FRAMES, width, height), ASTRONAUT_SHOWN
     path = MEDIA_CLIP if name == "media" else Path(name)
-    return back_and_forth(read_clip(path, CLIP_FRAMES, width, height))
+    return back_and_forth(read_clip(path, CLIP_FRAMES, width, height)), path.name
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -163,7 +171,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--codec", choices=("VP8", "H264"), action="append")
     parser.add_argument(
-        "--clip", default="media" if MEDIA_CLIP.exists() else "photo", help="photo, media or a file"
+        "--clip",
+        default="media" if MEDIA_CLIP.exists() else "photo",
+        help="photo, media (a webcam's clip outside the repository, the default where it is at hand) or a file",
     )
     parser.add_argument("--json", action="store_true", help="JSON alone on standard output")
     options = parser.parse_args(arguments)
@@ -171,7 +181,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     bitrate_bps = round(options.mbps * 1e6)
     aiortc_client.BROWSER_BITRATE_BPS = bitrate_bps
     conditions = {
-        "clip": options.clip,
         "size": f"{width}x{height}",
         "fps": FRAME_RATE,
         "mbps_either_way": options.mbps,
@@ -180,13 +189,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         **machine(),
     }
     try:
-        pictures = clip(options.clip, width, height)
+        pictures, shown = clip(options.clip, width, height)
         with ServerProcess(settings={"AFTERIMAGE_MAX_BITRATE_BPS": str(bitrate_bps)}) as server:
             rows = [
                 asdict(asyncio.run(run(server, codec, pictures, options.seconds)))
                 for codec in options.codec or ("VP8", "H264")
             ]
-        print_rows(conditions, rows, json_alone=options.json)
+        print_rows({"clip": shown, **conditions}, rows, json_alone=options.json)
     except ClipError as error:
         print(f"benchmarks.roundtrip: {error}", file=sys.stderr)
         return 2

@@ -95,7 +95,7 @@ def load_clip(path: Path | None, size: tuple[int, int]) -> tuple[list[clip.Pictu
     """
     path = path or (clip.MEDIA_CLIP if clip.MEDIA_CLIP.exists() else None)
     if path is None:
-        return clip.astronaut(2 * CLIP_FRAMES, *size), "the astronaut photograph under a moving window"
+        return clip.astronaut(2 * CLIP_FRAMES, *size), clip.ASTRONAUT_SHOWN
     return clip.back_and_forth(clip.read_clip(path, CLIP_FRAMES, *size)), path.name
 
 

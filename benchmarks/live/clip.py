@@ -18,8 +18,11 @@ ROOT = Path(__file__).parents[2]
 ASTRONAUT = ROOT / "client_web" / "public" / "astronaut.webp"
 """scikit-image's photograph of Eileen Collins, NASA, public domain; the page's demo clip is made of it too."""
 
+ASTRONAUT_SHOWN = "the astronaut photograph under a moving window"
+"""What conditions call :func:`astronaut`."""
+
 MEDIA_CLIP = ROOT.parent / "shared" / "media" / "clips" / "eval" / "eval_webcam_gesture.mp4"
-"""A person before a webcam; not part of the product, used where it is at hand."""
+"""A person before a webcam; not part of the product, used where it is at hand, and named in the conditions then."""
 
 FRAME_RATE = 30
 
