@@ -1,13 +1,13 @@
 """The instructions a session's picture goes through, one after another, and the way back through their changes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Literal
 
 from server.session.layer import Edits, Layer, Transition
 
 MAX_LAYERS = 4
-"""Each costs a run of the editor for every frame."""
+"""Each costs a run of the editor for every frame, and so does each that fades away: as many do at most."""
 
 MAX_UNDO = 100
 
@@ -148,7 +148,7 @@ class Stack:
         self._note()
         fading = gone.moved(self._clock(), transition_s, replace(gone, leaving=True))
         layers = (fading if layer is gone else layer for layer in self._kept())
-        self._show(tuple(layer for layer in layers if not layer.leaving or layer.transition is not None))
+        self._show(_without_oldest_fades(layers))
 
     def undo(self) -> None:
         """Take back the last change.
@@ -209,3 +209,11 @@ class Stack:
             frozen=before.frozen if frozen is None else frozen,
         )
         self._on_change()
+
+
+def _without_oldest_fades(layers: Iterable[Layer]) -> tuple[Layer, ...]:
+    """Of those that fade away only the `MAX_LAYERS` that began last; one that takes no time is gone at once."""
+    layers = [layer for layer in layers if not layer.leaving or layer.transition is not None]
+    began_s = {layer.id: layer.transition.began_s for layer in layers if layer.leaving and layer.transition}
+    fading = set(sorted(began_s, key=began_s.__getitem__)[-MAX_LAYERS:])
+    return tuple(layer for layer in layers if not layer.leaving or layer.id in fading)

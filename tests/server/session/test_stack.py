@@ -103,6 +103,20 @@ def test_a_removed_layer_fades_in_its_place() -> None:
     assert applied(made, clock() + 1.0) == [("a", 1.0), ("c", 1.0)]
 
 
+def test_of_layers_that_fade_away_only_the_newest_are_still_edited() -> None:
+    made, clock = stack()
+    for number in range(20):
+        made.put(layer(str(number)), "top", transition_s=60.0)
+        clock.now_s += 0.1
+        made.remove(str(number), transition_s=60.0)
+    assert [name for name, _ in applied(made, clock())] == ["16", "17", "18", "19"]
+    made.replace([layer(name) for name in "abcd"])
+    for name in "abcd":
+        made.remove(name, transition_s=60.0)
+        made.put(layer(name.upper()), "top")
+    assert len(applied(made, clock())) == 2 * MAX_LAYERS
+
+
 def test_positions_are_counted_without_a_layer_that_fades_away() -> None:
     made, _ = stack(layer("gone"), layer("a"), layer("b"), layer("c"))
     made.remove("gone", transition_s=1.0)
