@@ -49,7 +49,7 @@ def parse_offer(text: str) -> SessionDescription:
         MalformedOfferError: The text is not SDP.
         UnusableOfferError: It offers no video, none in a known codec, or leaves out what WebRTC requires.
     """
-    return _read_with(text, _is_camera, "the offer sends no video: there is nothing to edit")
+    return _read_with(text, is_camera, "the offer sends no video: there is nothing to edit")
 
 
 def parse_publish_offer(text: str) -> SessionDescription:
@@ -84,6 +84,16 @@ def parse_probe_offer(text: str) -> SessionDescription:
         UnusableOfferError: It offers none, or leaves out what WebRTC requires.
     """
     return _read_with(text, _is_data_channel, "the offer has no data channel to send back what comes")
+
+
+def is_camera(media: MediaDescription) -> bool:
+    """Whether a section sends a picture."""
+    return media.kind == "video" and _sends(media)
+
+
+def is_microphone(media: MediaDescription) -> bool:
+    """Whether a section sends sound."""
+    return media.kind == "audio" and _sends(media)
 
 
 def choose_codec(
@@ -282,8 +292,8 @@ def _is_screen(media: MediaDescription) -> bool:
     return media.kind == "video" and media.direction in ("sendrecv", "recvonly") and media.port != 0
 
 
-def _is_camera(media: MediaDescription) -> bool:
-    return media.kind == "video" and media.direction in ("sendrecv", "sendonly") and media.port != 0
+def _sends(media: MediaDescription) -> bool:
+    return media.direction in ("sendrecv", "sendonly") and media.port != 0
 
 
 def _is_data_channel(media: MediaDescription) -> bool:

@@ -19,6 +19,8 @@ from server.rtc.offer import (
     Chosen,
     as_baseline,
     choose_codec,
+    is_camera,
+    is_microphone,
     parse_offer,
     parse_publish_offer,
     with_bitrate,
@@ -109,11 +111,12 @@ class Peer:
         """
         offer_sdp, profiles = as_baseline(offer_sdp)
         offer = parse_publish_offer(offer_sdp) if self._downlink is None else parse_offer(offer_sdp)
-        sending_mids = {media.rtp.muxId for media in offer.media if media.direction != "recvonly"}
+        camera_mid = next(media.rtp.muxId for media in offer.media if is_camera(media))
+        microphone_mid = next((media.rtp.muxId for media in offer.media if is_microphone(media)), None)
 
         def wire(connection: RTCPeerConnection) -> None:
             connection.on("datachannel", self._events.channel)
-            camera = self._wire(connection, sending_mids)
+            camera = self._wire(connection, camera_mid, microphone_mid)
             if self._downlink is not None:
                 chosen = choose_codec(offer, profiles, hooks.codecs_by_payload_type(camera))
                 self._send(camera, self._downlink, chosen)
@@ -145,17 +148,19 @@ class Peer:
         if self._decoder is not None:
             await asyncio.to_thread(self._decoder.join, CLOSE_TIMEOUT_S)
 
-    def _wire(self, connection: RTCPeerConnection, sending_mids: set[str]) -> RTCRtpTransceiver:
-        """Put the first camera and the first microphone to use; what comes by others is ignored. The camera."""
+    def _wire(
+        self, connection: RTCPeerConnection, camera_mid: str, microphone_mid: str | None
+    ) -> RTCRtpTransceiver:
+        """Put the camera and the microphone to use; what comes by others is ignored. The camera."""
         transceivers = connection.getTransceivers()
-        camera = next(item for item in transceivers if item.kind == "video" and item.mid in sending_mids)
+        camera = next(item for item in transceivers if item.mid == camera_mid)
         for other in transceivers:
             if other.kind == "video" and other is not camera:
                 other.direction = "inactive"
         self._receive(camera)
-        sounds = [item for item in transceivers if item.kind == "audio"]
-        for sound in sounds:
-            self._hear(sound, first=sound is sounds[0])
+        for sound in transceivers:
+            if sound.kind == "audio":
+                self._hear(sound, used=sound.mid == microphone_mid)
         return camera
 
     def _receive(self, camera: RTCRtpTransceiver) -> None:
@@ -177,15 +182,15 @@ class Peer:
         hooks.ask_again_with(camera.receiver, MissingPackets())
         hooks.watch_sender_reports(camera.receiver, self.capture_clock.video.add)
 
-    def _hear(self, sound: RTCRtpTransceiver, *, first: bool) -> None:
+    def _hear(self, sound: RTCRtpTransceiver, *, used: bool) -> None:
         # Every one gets a relay: aiortc would decode the sound and queue it without bound.
-        types = hooks.opus_types(sound) if first else frozenset[int]()
+        types = hooks.opus_types(sound) if used else frozenset[int]()
         if self._downlink is None and types:
             hooks.only_opus(sound)
         self.hears |= bool(types)
         relay = SoundRelay(types, self.capture_clock.sound_ms, self._events.sound)
         hooks.assemble_with(sound.receiver, relay)
-        if first:
+        if used:
             hooks.watch_sender_reports(sound.receiver, self.capture_clock.sound.add)
 
     def _send(self, camera: RTCRtpTransceiver, downlink: Downlink, chosen: Chosen) -> None:

@@ -1,4 +1,5 @@
 import asyncio
+import re
 import threading
 
 from server.routes.described_sdp import video_offer
@@ -21,6 +22,31 @@ EVENTS = PeerEvents(
 )
 
 
+TRANSPORT = """c=IN IP4 0.0.0.0
+a=ice-ufrag:F7gI
+a=ice-pwd:x9cml6RyK4XVFzA2vNMGYJZE
+a=fingerprint:sha-256 \
+4A:AD:B9:B1:3F:82:18:3B:54:02:12:DF:3E:5D:49:6B:19:E5:7C:AB:4A:AD:B9:B1:3F:82:18:3B:54:02:12:DF
+a=setup:actpass
+a=rtcp-mux
+"""
+
+
+def offer_of(*sections: tuple[str, str]) -> str:
+    """An offer of these kinds and directions, in this order."""
+    lines = ["v=0", "o=- 3980 1 IN IP4 127.0.0.1", "s=-", "t=0 0"]
+    lines.append(f"a=group:BUNDLE {' '.join(map(str, range(len(sections))))}")
+    for mid, (kind, direction) in enumerate(sections):
+        codec = "VP8/90000" if kind == "video" else "opus/48000/2"
+        lines += [f"m={kind} 9 UDP/TLS/RTP/SAVPF {96 + mid}", *TRANSPORT.splitlines()]
+        lines += [f"a=mid:{mid}", f"a={direction}", f"a=rtpmap:{96 + mid} {codec}"]
+    return "\r\n".join(lines) + "\r\n"
+
+
+def directions(answer: str) -> list[str]:
+    return re.findall(r"^a=(sendrecv|sendonly|recvonly|inactive)\r?$", answer, re.MULTILINE)
+
+
 def decoding() -> int:
     """Threads that decode a camera's pictures."""
     return sum(thread.name == "video-decoder" for thread in threading.enumerate())
@@ -38,3 +64,26 @@ async def test_a_peer_that_is_closed_while_it_answers_leaves_no_thread_behind() 
         # As whoever gets no answer does.
         await peer.close()
         assert decoding() == 0, f"closed after {ticks} turns of the loop"
+
+
+async def test_the_picture_and_the_sound_are_those_of_the_first_sections_that_send_any() -> None:
+    offer = offer_of(
+        ("video", "inactive"), ("audio", "recvonly"), ("video", "sendonly"), ("audio", "sendonly")
+    )
+    peer = Peer(None, EVENTS, lambda *size: size, Network(), SOFTWARE_CODECS)
+    try:
+        assert directions(await peer.answer(offer)) == ["inactive", "inactive", "recvonly", "recvonly"]
+        assert peer.hears
+    finally:
+        await peer.close()
+
+
+async def test_what_only_takes_sound_is_not_heard() -> None:
+    peer = Peer(
+        Downlink(Mailbox[Frame](), 1_000_000), EVENTS, lambda *size: size, Network(), SOFTWARE_CODECS
+    )
+    try:
+        await peer.answer(offer_of(("video", "inactive"), ("video", "sendrecv"), ("audio", "recvonly")))
+        assert (peer.hears, peer.encoder is None) == (False, False)
+    finally:
+        await peer.close()
