@@ -170,7 +170,8 @@ class Worker:
             await asyncio.wait({edit}, timeout=STALLED_PASS_S)
 
     def _take(self) -> Job | None:
-        layers = self.edits.applied(self._clock())
+        # A bypass may have come before the turn: an edit now would leave a memory that is stale when edits show.
+        layers = () if self.edits.bypassed else self.edits.applied(self._clock())
         frame = self._inbox.take_nowait() if layers else None
         if frame is None:
             return None
