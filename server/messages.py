@@ -124,9 +124,12 @@ class ReceiptMessage(Message):
     rtp_timestamp: int | None
     """The one it left with; null with a publisher, whose viewers each have timestamps of their own."""
     frames_waited: int
-    """Frames that left between the instruction's arrival and this one."""
+    """Frames that left between the instruction's arrival and this one; as below."""
     elapsed_ms: float
-    """From the instruction's arrival to the last packet of this frame."""
+    """From the instruction's arrival to the last packet of this frame.
+
+    From when it could show, where that is later: it was switched off, or the original or a held picture showed.
+    """
 
 
 class WarningMessage(Message):

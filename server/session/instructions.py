@@ -48,6 +48,7 @@ class Instructions:
         self._telemetry, self._say, self._clock = telemetry, say, clock
         self._stack = Stack(clock, self._take_change)
         self._order = asyncio.Lock()
+        self._shown: frozenset[str] = frozenset()
 
     @property
     def summary(self) -> EditsSummary:
@@ -201,6 +202,12 @@ class Instructions:
         edits = self._stack.edits
         self._worker.follow(edits)
         self._receipts.keep({layer.id for layer in self._stack.layers})
+        # What is switched off, or behind the original or a held picture, waits for a person and not for the editor.
+        may_show = not (edits.bypassed or edits.frozen)
+        shown = frozenset(layer.id for layer in self._stack.layers if layer.enabled and may_show)
+        for instruction_id in shown - self._shown:
+            self._receipts.count_from(instruction_id, self._clock(), self._telemetry.sent)
+        self._shown = shown
         self._say(EditsMessage(**dict(self.summary)))
 
 

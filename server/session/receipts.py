@@ -1,7 +1,7 @@
 """When an instruction was first seen: a receipt for the first frame that carries it."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from server.messages import ReceiptMessage
 from server.session.frame import Frame
@@ -27,6 +27,13 @@ class Receipts:
     def expect(self, instruction: Awaited) -> None:
         """Wait for this instruction from now on."""
         self._awaited[instruction.instruction_id] = instruction
+
+    def count_from(self, instruction_id: str, arrived_s: float, frames_sent_before: int) -> None:
+        """Count the time to this instruction's first frame from now on, as it could not show before."""
+        if instruction_id in self._awaited:
+            self._awaited[instruction_id] = replace(
+                self._awaited[instruction_id], arrived_s=arrived_s, frames_sent_before=frames_sent_before
+            )
 
     def keep(self, instruction_ids: Collection[str]) -> None:
         """Wait no longer for any but these."""

@@ -79,9 +79,7 @@ async def test_the_picture_and_the_sound_are_those_of_the_first_sections_that_se
 
 
 async def test_what_only_takes_sound_is_not_heard() -> None:
-    peer = Peer(
-        Downlink(Mailbox[Frame](), 1_000_000), EVENTS, lambda *size: size, Network(), SOFTWARE_CODECS
-    )
+    peer = Peer(Downlink(Mailbox[Frame](), 1_000_000), EVENTS, lambda *size: size, Network(), SOFTWARE_CODECS)
     try:
         await peer.answer(offer_of(("video", "inactive"), ("video", "sendrecv"), ("audio", "recvonly")))
         assert (peer.hears, peer.encoder is None) == (False, False)
