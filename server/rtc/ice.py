@@ -231,11 +231,6 @@ class Network:
         expires_unix_s = int(now_unix_s) + self.credential_lifetime_s
         return tuple(grant(server, expires_unix_s) for server in self.ice_servers)
 
-    @property
-    def has_relay(self) -> bool:
-        """Whether there is a TURN server."""
-        return any(server.relays for server in self.ice_servers)
-
 
 def parse_ice_servers(value: object) -> object:
     """Read the JSON of ``AFTERIMAGE_ICE_SERVERS``; raises ValueError for anything but a list."""
