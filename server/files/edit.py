@@ -14,6 +14,7 @@ from server.files.relay import Relay, RelayClosedError
 from server.files.replay import RecordedTake, Score, replayed, take_ticks
 from server.files.sink import whole_or_nothing, write_file
 from server.files.source import FileError, Item, Picture, VideoSource
+from server.half_known import done_and_left_out
 
 if TYPE_CHECKING:
     from engines.conditioning import Conditioning
@@ -161,11 +162,7 @@ def _edited(
 
 def _doubt(conditioning: "Conditioning", model: "ModelDescription") -> str:
     """What of an instruction is not done, and why."""
-    labels = {family.name: family.label for family in model.families}
-    done, left_out = (
-        " and ".join(labels.get(family, family) for family in families)
-        for families in (conditioning.families, conditioning.left_out)
-    )
+    done, left_out = done_and_left_out(conditioning, model)
     text = conditioning.text
     if left_out:
         return f'of "{text}" only this is done: {done}; {left_out} cannot be done beside it'

@@ -2,11 +2,12 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from server.asks import InstructionFields, LayerChangeFields, LayerFields
 from server.engine import EditorUnavailableError, Engine
+from server.half_known import done_and_left_out
 from server.messages import EditsMessage, EditsSummary, InstructionTaken, LayerSummary, WarningMessage
 from server.session.errors import UnknownInstructionError
 from server.session.layer import Layer
@@ -190,13 +191,9 @@ class Instructions:
             if _is_unknown(conditioning):
                 self._say(_warning(UnknownInstructionError(conditioning.text, conditioning.nearest)))
             elif not conditioning.known:
-                self._say(_half_known(conditioning, self._labels))
+                done, left_out = done_and_left_out(conditioning, self._engine.description)
+                self._say(_half_known(conditioning, done, left_out))
         return [_taken(layer) for layer in layers]
-
-    @property
-    def _labels(self) -> dict[str, str]:
-        description = self._engine.description
-        return {} if description is None else {each.name: each.label for each in description.families}
 
     def _take_change(self) -> None:
         edits = self._stack.edits
@@ -233,11 +230,7 @@ def _warning(unknown: UnknownInstructionError) -> WarningMessage:
     return WarningMessage(code="unknown_instruction", detail=f"{unknown}.", nearest=unknown.nearest)
 
 
-def _half_known(conditioning: "Conditioning", labels: Mapping[str, str]) -> WarningMessage:
-    done, left_out = (
-        " and ".join(labels.get(family, family) for family in families)
-        for families in (conditioning.families, conditioning.left_out)
-    )
+def _half_known(conditioning: "Conditioning", done: str, left_out: str) -> WarningMessage:
     rest = f"{left_out} cannot be done beside it." if left_out else "The rest is unlike anything taught."
     return WarningMessage(
         code="half_known_instruction",
