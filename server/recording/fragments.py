@@ -93,13 +93,15 @@ def write_whole(file: IO[bytes], data: bytes) -> None:
 def trim(path: Path) -> None:
     """Cut off what a process that died left after the last whole fragment."""
     with path.open("r+b") as file:
-        whole = _whole(file)
-        if whole < os.fstat(file.fileno()).st_size:
+        # Asked once: what somebody writes meanwhile is not to be cut off.
+        size = os.fstat(file.fileno()).st_size
+        whole = _whole(file, size)
+        if whole < size:
             file.truncate(whole)
 
 
-def _whole(file: BinaryIO) -> int:
-    size, offset, whole = os.fstat(file.fileno()).st_size, 0, 0
+def _whole(file: BinaryIO, size: int) -> int:
+    offset, whole = 0, 0
     while offset + BOX_HEADER <= size:
         file.seek(offset)
         header = file.read(BOX_HEADER)

@@ -31,6 +31,10 @@ NOTE_BYTES = 1024
 """It keeps its size, so that its last version fits even on a full disk."""
 
 
+MAX_CLOCK_STEP_S = 5.0
+"""A process's start is told by the system's clock: set anew, it moves the start of what runs already."""
+
+
 class NoSuchRecordingError(KeyError):
     """There is no recording of this id."""
 
@@ -213,10 +217,8 @@ class Recordings:
             raise NoSuchRecordingError(recording_id) from None
         if note.id != recording_id:
             raise NoSuchRecordingError(recording_id)
-        ours = note.process == _this_process()
-        if note.state == "recording" and not (
-            recording_id in self._running if ours else _is_running(note.process)
-        ):
+        under_way = recording_id in self._running or _runs_elsewhere(note.process)
+        if note.state == "recording" and not under_way:
             return self._recover(note)
         return note
 
@@ -318,8 +320,12 @@ def _this_process() -> tuple[int, float]:
     return os.getpid(), psutil.Process().create_time()
 
 
-def _is_running(process: tuple[int, float]) -> bool:
+def _runs_elsewhere(process: tuple[int, float]) -> bool:
+    """Whether a process other than this one still runs."""
+    pid, started_s = process
+    if pid == os.getpid():
+        return False
     try:
-        return bool(psutil.Process(process[0]).create_time() == process[1])
+        return bool(abs(psutil.Process(pid).create_time() - started_s) < MAX_CLOCK_STEP_S)
     except psutil.Error:
         return False
