@@ -56,7 +56,7 @@ class SessionRecording:
         self._captured_ms, self._say = captured_ms, say
         self._recorder: Recorder | None = None
         self._told: RecordingSummary | None = None
-        self._beginning = asyncio.Lock()
+        self._beginning: asyncio.Task[RecordingSummary] | None = None
 
     @property
     def id(self) -> str | None:
@@ -84,14 +84,12 @@ class SessionRecording:
             OSError: It cannot be written.
             QuotaExceededError: There is no room left for recordings.
         """
-        if self._recorder is not None or self._beginning.locked():
+        if self._recorder is not None or self._is_beginning:
             raise AlreadyRecordingError
         header = partial(self._header, original, edit_size)
-        async with self._beginning:
-            recorder = self._recorder = await self._recordings.begin(header, session_token, hears, self._make)
-        summary = await self._recordings.find(recorder.id)
-        self._tell(summary)
-        return summary
+        # Shielded: a thread makes the files whether or not anybody waits for it, and what is begun has to be ended.
+        self._beginning = asyncio.ensure_future(self._begin(header, session_token, hears))
+        return await asyncio.shield(self._beginning)
 
     async def stop(self, reason: str) -> RecordingSummary:
         """End what is under way.
@@ -107,11 +105,11 @@ class SessionRecording:
 
     async def close(self, reason: str) -> None:
         """End what is under way or is being begun, if anything is."""
-        async with self._beginning:
-            recorder = self._recorder
-        if recorder is not None:
+        if self._beginning is not None:
+            await asyncio.gather(self._beginning, return_exceptions=True)
+        if self._recorder is not None:
             # Not looked up: its files may have been taken away meanwhile.
-            await recorder.stop(reason)
+            await self._recorder.stop(reason)
 
     def put_camera(self, frame: Frame) -> None:
         """A camera picture has come."""
@@ -122,6 +120,18 @@ class SessionRecording:
         """A packet of sound has come."""
         if self._recorder is not None:
             self._recorder.put_sound(packet)
+
+    @property
+    def _is_beginning(self) -> bool:
+        return self._beginning is not None and not self._beginning.done()
+
+    async def _begin(
+        self, header: Callable[[str], TakeLine], session_token: str, hears: bool
+    ) -> RecordingSummary:
+        recorder = self._recorder = await self._recordings.begin(header, session_token, hears, self._make)
+        summary = await self._recordings.find(recorder.id)
+        self._tell(summary)
+        return summary
 
     def _header(self, original: bool, edit_size: tuple[int, int], recording_id: str) -> TakeLine:
         runs, taken = self._engine.description, self._taken

@@ -5,7 +5,7 @@ import contextlib
 import json
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,12 @@ import httpx
 import pytest
 
 from benchmarks.live.server_process import ServerProcess
+from server.engine import Engine
+from server.recording.log import TakeLine
+from server.recording.store import Recordings
 from server.recording.take import Take
+from server.session.outlets import Outlets
+from server.session.recording import SessionRecording, Taken
 from tests.server.client import Visitor
 from tests.server.conftest import RunningServer, StartServer, eventually, until
 from tests.server.disks import small_disk
@@ -226,6 +231,41 @@ async def test_a_recording_that_is_being_begun_as_its_session_ends_ends_with_it(
         recording = await beginning
         assert server.service.recordings.running(recording.id) is None
         assert (await server.service.recordings.find(recording.id)).reason == "ended"
+
+
+async def test_a_recording_whose_asker_is_gone_before_it_has_begun_ends_with_its_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opening, go_on = threading.Event(), threading.Event()
+
+    class SlowTake(Take):
+        def __init__(self, folder: Path, header: TakeLine, hears: bool, spend: Callable[[int], None]) -> None:
+            opening.set()
+            go_on.wait(10)
+            super().__init__(folder, header, hears, spend)
+
+    monkeypatch.setattr("server.recording.store.Take", SlowTake)
+    recordings = Recordings(tmp_path, 1_000_000)
+    told: list[tuple[str, str | None]] = []
+    recording = SessionRecording(
+        recordings,
+        Engine(InvertingEditor, max_batch=1),
+        Taken("session", "inverting", 0),
+        Outlets(lambda _: None),
+        lambda _: None,
+        lambda said: told.append((said.recording.state, said.recording.reason)),
+    )
+    asking = asyncio.create_task(recording.start(False, (320, 240), "token", False))
+    await asyncio.to_thread(opening.wait, 10)
+    asking.cancel()
+    closing = asyncio.create_task(recording.close("ended"))
+    await asyncio.sleep(0.05)
+    go_on.set()
+    await closing
+    assert asking.cancelled()
+    assert told == [("recording", None), ("ended", "ended")]
+    assert [(each.state, each.reason) for each in await recordings.all()] == [("ended", "ended")]
+    await recordings.close()
 
 
 async def test_a_session_whose_recordings_were_taken_away_ends_as_any_other(
