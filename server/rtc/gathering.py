@@ -10,9 +10,11 @@ import errno
 import logging
 import random
 import socket
+import ssl
 import time
 from collections.abc import Sequence
 from ipaddress import ip_address
+from typing import Self
 
 from aioice import Candidate
 from aioice.candidate import candidate_foundation, candidate_priority
@@ -21,6 +23,7 @@ from aioice.stun import TransactionError, TransactionFailed, TransactionTimeout
 from aioice.turn import UDP_SOCKET_BUFFER_SIZE
 
 from server.rtc.ice import GrantedIceServer, IceUrl, Network, PortRange, parse_ice_url
+from server.rtc.names import Names
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +31,10 @@ SERVERS_TIMEOUT_S = 3.0
 """The answer waits for STUN and TURN servers this long at most: they help some peers, and hold up all."""
 ADDRESS_TIMEOUT_S = 1.2
 """One address of a TURN server; then the next is tried, as TCP where UDP does not get out."""
+
+
+NAMES = Names()
+"""The whole program's: there is one resolver."""
 
 
 class NoPortError(RuntimeError):
@@ -39,10 +46,11 @@ class Gathering:
 
     Args:
         network: What is set of it.
+        names: Looks its servers up.
     """
 
-    def __init__(self, network: Network) -> None:
-        self._network = network
+    def __init__(self, network: Network, names: Names = NAMES) -> None:
+        self._network, self._names = network, names
 
     async def __call__(self, ice: Connection, component: int, addresses: Sequence[str]) -> list[Candidate]:
         """All candidates of a component; their sockets are added to the connection.
@@ -84,11 +92,11 @@ class Gathering:
         for server in self._network.grant(time.time()):
             urls = [parse_ice_url(url) for url in server.urls]
             if urls[0].scheme.startswith("turn"):
-                asked.append(asyncio.create_task(_relayed(ice, component, server, urls)))
+                asked.append(asyncio.create_task(self._relayed(ice, component, server, urls)))
             elif urls[0].scheme == "stun" and 4 not in known_families:
                 # aioice asks over IPv4 alone; IPv6 has no address translation worth asking about.
                 asked += [
-                    asyncio.create_task(_reflexive(protocol, urls[0]))
+                    asyncio.create_task(self._reflexive(protocol, urls[0]))
                     for protocol in hosts
                     if _family(protocol.local_candidate.host) == 4
                 ]
@@ -99,6 +107,34 @@ class Gathering:
             task.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
         return [candidate for task in done if (candidate := task.result()) is not None]
+
+    async def _reflexive(self, protocol: StunProtocol, url: IceUrl) -> Candidate | None:
+        """How a STUN server sees one of our ports."""
+        try:
+            address, *_ = await self._names.addresses(url.host, socket.AF_INET)
+            candidate, _ = await server_reflexive_candidate(protocol, (address, url.port))
+        except (OSError, TransactionError) as error:
+            logger.warning("STUN server %s:%d: %s", url.host, url.port, _reason(error))
+            return None
+        return candidate
+
+    async def _relayed(
+        self, ice: Connection, component: int, server: GrantedIceServer, urls: Sequence[IceUrl]
+    ) -> Candidate | None:
+        """A relay at the first of a TURN server's addresses that answers."""
+        for url in urls:
+            try:
+                async with asyncio.timeout(ADDRESS_TIMEOUT_S):
+                    addresses = await self._names.addresses(url.host)
+                    candidate, protocol = await _relay(ice, component, server, url, addresses)
+            except (OSError, TransactionError) as error:
+                logger.warning(
+                    "TURN server %s:%d (%s): %s", url.host, url.port, url.transport, _reason(error)
+                )
+                continue
+            ice._protocols.append(protocol)
+            return candidate
+        return None
 
 
 async def open_port(ice: Connection, address: str, ports: PortRange | None) -> StunProtocol | None:
@@ -126,39 +162,54 @@ async def open_port(ice: Connection, address: str, ports: PortRange | None) -> S
     return None
 
 
-async def _reflexive(protocol: StunProtocol, url: IceUrl) -> Candidate | None:
-    """How a STUN server sees one of our ports."""
-    try:
-        candidate, _ = await server_reflexive_candidate(protocol, (url.host, url.port))
-    except (OSError, TransactionError) as error:
-        logger.warning("STUN server %s:%d: %s", url.host, url.port, _reason(error))
-        return None
-    return candidate
-
-
-async def _relayed(
-    ice: Connection, component: int, server: GrantedIceServer, urls: Sequence[IceUrl]
-) -> Candidate | None:
-    """A relay at the first of a TURN server's addresses that answers."""
-    for url in urls:
+async def _relay(
+    ice: Connection, component: int, server: GrantedIceServer, url: IceUrl, addresses: Sequence[str]
+) -> tuple[Candidate, StunProtocol]:
+    """A relay at the first of a name's IP addresses that can be reached."""
+    failure = OSError("its name has no address")
+    for address in addresses:
         try:
-            async with asyncio.timeout(ADDRESS_TIMEOUT_S):
-                candidate, protocol = await relayed_candidate(
-                    component=component,
-                    hide_related_address=False,
-                    protocol_factory=lambda: StunProtocol(ice),
-                    turn_server=(url.host, url.port),
-                    turn_username=server.username,
-                    turn_password=server.credential,
-                    turn_ssl=url.scheme == "turns",
-                    turn_transport=url.transport,
-                )
-        except (OSError, TransactionError) as error:
-            logger.warning("TURN server %s:%d (%s): %s", url.host, url.port, url.transport, _reason(error))
-            continue
-        ice._protocols.append(protocol)
-        return candidate
-    return None
+            return await relayed_candidate(
+                component=component,
+                hide_related_address=False,
+                protocol_factory=lambda: StunProtocol(ice),
+                turn_server=(address, url.port),
+                turn_username=server.username,
+                turn_password=server.credential,
+                # It says it takes a boolean, and hands it to asyncio, which takes either.
+                turn_ssl=TlsByName(url.host) if url.scheme == "turns" else False,  # type: ignore[arg-type]
+                turn_transport=url.transport,
+            )
+        except OSError as error:
+            failure = error
+    raise failure
+
+
+class TlsByName(ssl.SSLContext):
+    """A client's, for the server of a name: asks for its certificate and checks it, at whatever address.
+
+    Args:
+        name: Of the server.
+    """
+
+    def __new__(cls, name: str) -> Self:
+        """As Python's own default."""
+        return super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self.load_default_certs()
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        """As asyncio calls it, with the address that it connects to."""
+        return super().wrap_bio(incoming, outgoing, server_side, self._name, session)
 
 
 def _candidate(component: int, kind: str, protocol: StunProtocol, public: str | None = None) -> Candidate:

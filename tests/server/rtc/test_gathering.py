@@ -2,16 +2,21 @@
 
 import asyncio
 import logging
+import socket
+import ssl
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from aioice import Candidate
 from aioice.ice import Connection as Ice
 
-from server.rtc import gathering
+from server.rtc import gathering, names
 from server.rtc.gathering import Gathering, NoPortError
 from server.rtc.ice import IceServer, Network, PortRange
+from server.rtc.names import Names
 from tests.server.turn import PASSWORD, RELAY_PORTS, SECRET, USERNAME, Coturn, free_port
 
 LOOPBACK = ["127.0.0.1"]
@@ -129,7 +134,7 @@ async def test_a_relay_that_cannot_be_had_is_said_and_holds_nobody_up(
 
 
 async def test_a_port_seen_as_itself_is_named_once(coturn: Coturn) -> None:
-    network = Network(servers({"urls": f"stun:127.0.0.1:{coturn.port}"}))
+    network = Network(servers({"urls": f"stun:localhost:{coturn.port}"}))
     assert [candidate.type for candidate in await gather(network)] == ["host"]
 
 
@@ -139,3 +144,70 @@ async def test_no_stun_server_is_asked_for_a_public_address_that_is_known(
     network = Network(servers({"urls": f"stun:127.0.0.1:{free_port()}"}), public_addresses=("203.0.113.7",))
     assert [candidate.type for candidate in await gather(network)] == ["host", "srflx"]
     assert not caplog.records
+
+
+async def test_a_resolver_that_does_not_answer_holds_up_nobody_but_its_names(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked: list[str] = []
+    go_on = threading.Event()
+
+    def unanswered(name: str, *_: object) -> NoReturn:
+        asked.append(name)
+        go_on.wait(30)
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    for look_up in ("getaddrinfo", "gethostbyname"):
+        monkeypatch.setattr(socket, look_up, unanswered)
+    monkeypatch.setattr(names, "LOOKUP_TIMEOUT_S", 0.5)
+    network = Network(
+        servers({"urls": "stun:stun.example.org"}, {"urls": "turn:turn.example.org", "secret": SECRET})
+    )
+    finding = Gathering(network, Names())
+    # More than there are threads of asyncio's.
+    peers = [Ice(ice_controlling=False) for _ in range(40)]
+    try:
+        gathered = [asyncio.create_task(finding(ice, 1, LOOPBACK)) for ice in peers]
+        await asyncio.sleep(0.1)
+        async with asyncio.timeout(10):
+            await asyncio.to_thread(lambda: None)
+            for candidates in await asyncio.gather(*gathered):
+                assert [candidate.type for candidate in candidates] == ["host"]
+        assert sorted(asked) == ["stun.example.org", "turn.example.org"]
+        assert "STUN server stun.example.org:3478: its name was not looked up within 0.5 s" in caplog.text
+    finally:
+        go_on.set()
+        for ice in peers:
+            await ice.close()
+        # What the resolver says at last is for nobody, but is told while there is a loop to tell it to.
+        await asyncio.sleep(0.1)
+
+
+async def test_a_named_turn_server_is_tried_at_each_address_and_checked_by_its_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried: list[tuple[object, object]] = []
+
+    async def unreachable(*, turn_server: object, turn_ssl: ssl.SSLContext, **_: object) -> NoReturn:
+        secured = turn_ssl.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="the address")
+        tried.append((turn_server, secured.server_hostname))
+        raise OSError("Network is unreachable")
+
+    class Known(Names):
+        async def addresses(self, name: str, family: int = 0) -> tuple[str, ...]:
+            assert (name, family) == ("turn.example.org", 0)
+            return "2001:db8::7", "203.0.113.7"
+
+    monkeypatch.setattr(gathering, "relayed_candidate", unreachable)
+    network = Network(servers({"urls": "turns:turn.example.org", "secret": SECRET}))
+    ice = Ice(ice_controlling=False)
+    try:
+        assert [candidate.type for candidate in await Gathering(network, Known())(ice, 1, LOOPBACK)] == [
+            "host"
+        ]
+    finally:
+        await ice.close()
+    assert tried == [
+        (("2001:db8::7", 5349), "turn.example.org"),
+        (("203.0.113.7", 5349), "turn.example.org"),
+    ]
