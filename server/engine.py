@@ -12,12 +12,14 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 
 from engines.edit_size import USUAL_CAMERAS, edit_size
+from server.daemon_thread import DaemonThread
 from server.session.detail import Detail
 from server.session.frame import Frame
 from server.session.layer import AppliedLayer
@@ -147,7 +149,8 @@ class Engine:
         self._editor: LiveEditor | None = None
         self._failure: str | None = None
         self._settled = asyncio.Event()
-        self._thread = ThreadPoolExecutor(1, "editor")
+        # The one that loads also edits: what a compiler recorded may belong to it.
+        self._thread = DaemonThread("editor")
         # Understanding an instruction must not wait for a step, nor a step for it.
         self._reader = ThreadPoolExecutor(1, "instructions")
         self._understood: OrderedDict[str, Conditioning] = OrderedDict()
@@ -160,16 +163,21 @@ class Engine:
         self._tasks = [asyncio.create_task(self._warm_up()), asyncio.create_task(self._run())]
 
     async def close(self) -> None:
-        """Stop taking turns; a step under way is left to end by itself."""
+        """Stop taking turns; a load or a step under way is left to end by itself."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for turn in self._turns:
             turn.edited.cancel()
         self._turns.clear()
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._thread.end()
         self._reader.shutdown(wait=False, cancel_futures=True)
         self.detail.close()
+
+    def has_ended(self, timeout_s: float) -> bool:
+        """Whether nothing is being loaded or edited any more, after this time at most; blocks."""
+        self._thread.end()
+        return self._thread.has_ended(timeout_s)
 
     @property
     def ready(self) -> bool:
@@ -244,16 +252,14 @@ class Engine:
         return await turn.edited
 
     async def _warm_up(self) -> None:
-        loop = asyncio.get_running_loop()
         try:
-            self._editor = await loop.run_in_executor(self._thread, self._load)
+            self._editor = await self._thread.run(self._load)
         except Exception as error:
             # Whatever keeps a model from loading (files, a compiler, a device) is for a person to read, in one line;
             # where it happened, and all that was said, is for who asks for more.
             self._failure = _reason(error)
             logger.debug("the model could not be loaded", exc_info=error)
-        finally:
-            self._settled.set()
+        self._settled.set()
 
     async def _run(self) -> None:
         await self._settled.wait()
@@ -269,7 +275,7 @@ class Engine:
         if not turns:
             return
         jobs = [(turn.seat, job) for turn, job in turns]
-        outcomes = await asyncio.get_running_loop().run_in_executor(self._thread, self._step, jobs)
+        outcomes = await self._thread.run(partial(self._step, jobs))
         for (turn, job), failure in zip(turns, outcomes, strict=True):
             if turn.edited.done():
                 continue

@@ -22,6 +22,8 @@ from server.settings import Settings, unknown_variables
 
 USAGE_ERROR = 2
 GRACE_S = 5
+EDITOR_GRACE_S = 2.0
+"""A step under way ends within this time; a load may take minutes, and cannot be broken off."""
 
 
 def main(arguments: list[str]) -> int:
@@ -76,6 +78,12 @@ def serve(settings: Settings, load: Callable[[], LiveEditor] | None) -> int:
         # uvicorn raises the interrupt again once everything has ended; there is nothing left to interrupt.
         with suppress(KeyboardInterrupt):
             server.run(sockets=[listening])
+    if not server.editor_has_ended(EDITOR_GRACE_S):
+        # Not by Python's own way out, which takes PyTorch apart while a thread is still within it.
+        with suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(server.exit_status)
     return server.exit_status
 
 
@@ -129,6 +137,11 @@ class Server(uvicorn.Server):
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._end_sessions, "the server stops")
 
+    def editor_has_ended(self, timeout_s: float) -> bool:
+        """Whether nothing is being loaded or edited any more, after this time at most."""
+        service: Service | None = getattr(self._app.state, "service", None)
+        return service is None or service.engine.has_ended(timeout_s)
+
     def _end_sessions(self, reason: str) -> None:
         for session in self._service.sessions:
             session.end(reason)
@@ -147,6 +160,8 @@ class Server(uvicorn.Server):
         print(f"loading {self._settings.model} …", flush=True)
         engine = self._service.engine
         await engine.settled()
+        if self.should_exit:
+            return
         runs = engine.description
         if runs is None:
             reason = f"the model could not be loaded: {engine.failure}"

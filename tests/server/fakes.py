@@ -29,7 +29,7 @@ class InvertingEditor:
     hold: threading.Event | None = None
     batches: list[int] = field(default_factory=list)
     failing_marks: set[int] = field(default_factory=set)
-    threads: set[str] = field(default_factory=set)
+    threads: set[int] = field(default_factory=set)
 
     size_multiple = 16
     build: ClassVar[Build | None] = None
@@ -66,7 +66,7 @@ class InvertingEditor:
         )
 
     def step(self, requests: Sequence[EditRequest]) -> list[EditResult]:
-        self.threads.add(threading.current_thread().name)
+        self.threads.add(threading.get_ident())
         if self.hold is not None:
             self.hold.wait(10)
         time.sleep(self.step_s)

@@ -19,7 +19,7 @@ from server.session.frame import Frame
 from server.session.layer import AppliedLayer
 from server.session.layered import Seat
 from server.session.mailbox import Mailbox
-from tests.server.fakes import InvertingEditor
+from tests.server.fakes import InvertingEditor, LateEditor
 from tests.server.frames import frame
 
 
@@ -53,7 +53,38 @@ async def engine(editor: InvertingEditor) -> AsyncIterator[Engine]:
     await engine.close()
 
 
-async def test_an_edit_runs_in_the_engines_own_thread(engine: Engine, editor: InvertingEditor) -> None:
+async def test_loading_and_edits_run_in_the_engines_own_thread(editor: InvertingEditor) -> None:
+    def load() -> LiveEditor:
+        loading.append(threading.get_ident())
+        return editor
+
+    loading: list[int] = []
+    engine = Engine(load, None)
+    engine.start()
+    stream = Stream(engine, await engine.encode("invert"))
+    for _ in range(2):
+        stream.inbox.put(frame())
+        await stream.edit()
+    await engine.close()
+    assert editor.threads == set(loading)
+    assert threading.get_ident() not in loading
+    assert engine.has_ended(10)
+
+
+async def test_a_load_is_not_waited_for_at_the_end_and_has_not_failed() -> None:
+    late = LateEditor()
+    engine = Engine(late, None)
+    engine.start()
+    await asyncio.sleep(0.05)
+    await engine.close()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(engine.settled(), 0.05)
+    assert (engine.ready, engine.failure, engine.has_ended(0.05)) == (False, None, False)
+    late.release()
+    assert engine.has_ended(10)
+
+
+async def test_an_edit_is_the_sources_negative(engine: Engine) -> None:
     stream = Stream(engine, await engine.encode("invert"))
     stream.inbox.put(frame(value=100))
     edited = await stream.edit()
@@ -64,7 +95,6 @@ async def test_an_edit_runs_in_the_engines_own_thread(engine: Engine, editor: In
     assert edited.edit_started_s is not None
     assert edited.edited_s is not None
     assert edited.edit_started_s <= edited.edited_s
-    assert editor.threads == {"editor_0"}
 
 
 async def test_waiting_streams_of_one_size_share_a_step(engine: Engine, editor: InvertingEditor) -> None:

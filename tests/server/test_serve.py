@@ -8,6 +8,8 @@ import sys
 import urllib.request
 from pathlib import Path
 
+import pytest
+
 from tests.server.conftest import RunningServer
 
 REFUSED = "afterimage serve: the model could not be loaded: "
@@ -29,6 +31,32 @@ def load():
 
 sys.exit(serve(Settings(port=0, model="failing"), load))
 """
+
+ENDLESS_PROGRAM = """
+import sys, threading
+from server.serve import serve
+from server.settings import Settings
+sys.exit(serve(Settings(port=0, model="endless"), threading.Event().wait))
+"""
+
+
+@pytest.mark.parametrize(("told", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, -signal.SIGTERM)])
+def test_a_server_that_is_told_to_stop_while_its_model_loads_waits_for_no_load_and_blames_no_model(
+    told: signal.Signals, status: int
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", ENDLESS_PROGRAM], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert "http://" in process.stdout.readline()
+        assert process.stdout.readline() == "loading endless …\n"
+        process.send_signal(told)
+        try:
+            assert process.wait(20) == status
+        finally:
+            process.kill()
+        assert process.stderr.read() == ""
 
 
 def test_the_address_is_printed_and_an_interrupt_ends_it_even_while_someone_listens() -> None:
