@@ -42,7 +42,7 @@ let visit: Stay | null = null;
 
 const live = new LiveView({
   apply: (text, place) => visit?.apply(text, place),
-  tell: async (request) => visit?.tell(request),
+  tell: async (request) => (await visit?.tell(request)) ?? false,
   setStrength: (strength) => visit?.setStrength(strength),
   setFrozen: (frozen) => visit?.setFrozen(frozen),
   record: (original) => visit?.toggleRecording(original),

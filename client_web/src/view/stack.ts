@@ -9,16 +9,16 @@ export class StackView {
   private layers: readonly Layer[] = [];
   private shown = "";
 
-  /** @param tell resolves once the server has answered */
-  constructor(tell: (request: ControlRequest) => Promise<void>) {
+  /** @param tell resolves to whether the server has taken it */
+  constructor(tell: (request: ControlRequest) => Promise<boolean>) {
     this.list.addEventListener("change", (event) => {
       const box = event.target;
       const layer = this.layerOf(box);
       if (layer === undefined || !(box instanceof HTMLInputElement)) return;
       const { instruction_id } = layer;
-      void tell({ type: "layer", instruction_id, enabled: box.checked }).then(() => {
-        // Where it was refused, nothing else turns the switch back.
-        box.checked = this.layerOf(box)?.enabled ?? box.checked;
+      void tell({ type: "layer", instruction_id, enabled: box.checked }).then((taken) => {
+        // Where it was refused, nothing else turns the switch back; else the stack may be told later than the answer.
+        if (!taken) box.checked = this.layerOf(box)?.enabled ?? box.checked;
       });
     });
     this.list.addEventListener("click", (event) => {

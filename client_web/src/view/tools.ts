@@ -6,7 +6,7 @@ import { byId, write } from "./dom";
 /** What the tools under the video ask for. */
 export interface ToolActions {
   /** Resolves once the server has answered. */
-  tell(request: ControlRequest): Promise<void>;
+  tell(request: ControlRequest): Promise<boolean>;
   setStrength(strength: number): void;
   setFrozen(frozen: boolean): void;
 }

@@ -48,9 +48,9 @@ export interface Stay {
   /**
    * Ask for anything but an instruction; a refusal is kept for the visitor to read.
    *
-   * Resolves once it is answered, or cannot be any more.
+   * Resolves once it is answered, or cannot be any more, to whether it was taken.
    */
-  tell(request: ControlRequest): Promise<void>;
+  tell(request: ControlRequest): Promise<boolean>;
   retryNow(): void;
   end(): void;
 }

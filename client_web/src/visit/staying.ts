@@ -89,14 +89,16 @@ export abstract class Staying implements Stay {
     );
   }
 
-  async tell(request: ControlRequest): Promise<void> {
+  async tell(request: ControlRequest): Promise<boolean> {
     this.refusal = null;
     try {
       await this.asker?.ask(request);
+      return true;
     } catch (error) {
       if (!(error instanceof Refused || error instanceof Unanswered)) throw error;
       if (error instanceof Refused) this.refusal = sentence(error.detail);
       this.onChange();
+      return false;
     }
   }
 

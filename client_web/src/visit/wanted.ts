@@ -4,7 +4,7 @@ import type { Entry } from "./instructions";
 /** What a new session is told through. */
 export interface Teller {
   /** Resolves once it is answered, or cannot be any more. */
-  tell(request: ControlRequest): Promise<void>;
+  tell(request: ControlRequest): Promise<unknown>;
   /** Resolves to what the server calls the instruction, null where it has not taken it. */
   send(entry: Entry, place: Place, strength: number): Promise<string | null>;
 }
@@ -86,7 +86,7 @@ export class Wanted {
   restore(session: Teller, entryOf: (text: string) => Entry): Promise<void> {
     this.toFreeze = this.frozen;
     // All at once, so that what the visitor asks for meanwhile comes after them.
-    const told = this.kept.map(async ({ text, strength, enabled }) => {
+    const told: Promise<unknown>[] = this.kept.map(async ({ text, strength, enabled }) => {
       const id = await session.send(entryOf(text), "top", strength);
       if (id === null || enabled || !this.isOff(text)) return;
       await session.tell({ type: "layer", instruction_id: id, enabled: false });
