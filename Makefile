@@ -14,7 +14,7 @@ quick = tests/engines tests/server/rtc tests/server/session tests/test_house.py 
 help:
 	@echo "make serve       set up if need be, then serve the page on http://127.0.0.1:8080"
 	@echo "make setup       do all of that but start"
-	@echo "make test        linters, types, unit tests, and the whole path in Chromium"
+	@echo "make test        linters, types, unit tests, and the whole path in real browsers"
 	@echo "make check       linters, types, and the quick tests"
 	@echo "make bench-live  measure the live path on this machine"
 	@echo "make fmt         format and mend what the linters can mend"

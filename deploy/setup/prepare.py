@@ -27,6 +27,7 @@ TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 NODE_AT_LEAST = (20, 19)  # What Vite asks for.
 SYSTEMD = Path("/run/systemd/system")
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
+FIREFOX_NAMES = ("firefox-esr", "firefox")
 
 
 def main(arguments: list[str]) -> int:
@@ -42,6 +43,7 @@ def main(arguments: list[str]) -> int:
         build_client(find_npm())
         if arguments == ["test"]:
             ensure_chromium()
+            offer_firefox()
             offer_coturn()
     except subprocess.CalledProcessError as error:
         command = " ".join(map(str, error.cmd))
@@ -166,6 +168,15 @@ def ensure_chromium() -> None:
     if not any(map(shutil.which, CHROMIUM_NAMES)):
         say(f"The whole-path tests need Chromium: PATH has none of {', '.join(CHROMIUM_NAMES)}")
         run("sh", ROOT / "deploy" / "setup" / "apt.sh", "chromium")
+
+
+def offer_firefox() -> None:
+    """Have Debian's Firefox installed for the tests that run in both browsers, which are skipped without it."""
+    if any(map(shutil.which, FIREFOX_NAMES)):
+        return
+    say("Some tests of the page run in Firefox too")
+    if not runs("sh", ROOT / "deploy" / "setup" / "apt.sh", "firefox-esr"):
+        say("They are skipped. To have them, install Firefox; on Debian: sudo apt-get install firefox-esr")
 
 
 def offer_coturn() -> None:

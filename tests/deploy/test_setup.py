@@ -98,6 +98,14 @@ def find_python(path: Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
+def test_a_missing_firefox_is_said_and_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    prepare["offer_firefox"]()
+    assert "apt-get install firefox-esr" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("systemd", "said"), [(True, "systemctl mask coturn"), (False, "apt-get install coturn")]
 )

@@ -1,8 +1,8 @@
-"""A real server process, a real Chromium, a clip for a camera."""
+"""A real server process, real browsers, a clip for a camera."""
 
 import re
 import sys
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextlib import AsyncExitStack, ExitStack, suppress
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,9 +13,10 @@ from playwright.async_api import Browser, Playwright, async_playwright, expect
 from playwright.async_api import Error as PlaywrightError
 from skimage import data
 
-from benchmarks.live.chromium import QUIET_FLAGS, camera_flags, find_chromium
+from benchmarks.live.chromium import QUIET_FLAGS, camera_flags
 from benchmarks.live.clip import MEDIA_CLIP, Picture, back_and_forth, moving_photograph, read_clip, write_y4m
 from benchmarks.live.server_process import ServerProcess
+from tests.browsers import Preferences, browser_of, start_chromium, start_firefox
 from tests.e2e.offline import OfflineEdits, load_offline
 from tests.e2e.visitor import NOTE_TROUBLES, PATIENCE_S, Visitor
 
@@ -108,20 +109,28 @@ async def playwright() -> AsyncIterator[Playwright]:
         yield running
 
 
-class Launch(Protocol):
-    async def __call__(self, *flags: str) -> Browser: ...
+Launch = Callable[[str, tuple[str, ...], Preferences], Awaitable[Browser]]
+
+
+@pytest.fixture(scope="session")
+def downloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where Firefox saves files."""
+    return tmp_path_factory.mktemp("downloads")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def launch(playwright: Playwright) -> AsyncIterator[Launch]:
-    """Starts a browser, or gives the one that was started with the same flags."""
-    running: dict[tuple[str, ...], Browser] = {}
+async def launch(playwright: Playwright, downloads: Path) -> AsyncIterator[Launch]:
+    """Starts a browser, or gives the one that was started with the same settings."""
+    running: dict[object, Browser] = {}
 
-    async def start(*flags: str) -> Browser:
-        browser = running.get(flags)
+    async def start(name: str, flags: tuple[str, ...], preferences: Preferences) -> Browser:
+        settings = (name, flags, *preferences.items())
+        browser = running.get(settings)
         if browser is None or not browser.is_connected():
-            running[flags] = browser = await playwright.chromium.launch(
-                executable_path=find_chromium(), args=[*QUIET_FLAGS, *flags], headless=True
+            running[settings] = browser = (
+                await start_firefox(playwright, preferences, downloads)
+                if name == "firefox"
+                else await start_chromium(playwright, *QUIET_FLAGS, *flags)
             )
         return browser
 
@@ -137,6 +146,7 @@ class Visit(Protocol):
         server: ServerProcess,
         clip: str | None = "portrait",
         flags: tuple[str, ...] = (),
+        preferences: Preferences | None = None,
         **context: Any,  # noqa: ANN401 - Playwright's own options
     ) -> Visitor: ...
 
@@ -145,7 +155,11 @@ class Visit(Protocol):
 async def visit(
     launch: Launch, clips: Callable[[str], Path], request: pytest.FixtureRequest
 ) -> AsyncIterator[Visit]:
-    """Opens a page in a context of its own, with a clip for a camera or with none."""
+    """Opens a page in a context of its own, with a clip for a camera or with none.
+
+    Firefox takes no clip: its camera is a plain colour that changes. Flags are Chromium's, preferences are Firefox's.
+    """
+    browser_name = browser_of(request)
     visitors: list[Visitor] = []
 
     async with AsyncExitStack() as stack:
@@ -154,9 +168,15 @@ async def visit(
             server: ServerProcess,
             clip: str | None = "portrait",
             flags: tuple[str, ...] = (),
+            preferences: Preferences | None = None,
             **context: Any,  # noqa: ANN401
         ) -> Visitor:
-            browser = await launch(*flags, *(() if clip is None else camera_flags(clips(clip))))
+            if browser_name == "firefox":
+                camera = {"media.navigator.streams.fake": clip is not None}
+                browser = await launch(browser_name, (), {**camera, **(preferences or {})})
+            else:
+                flags = (*flags, *(() if clip is None else camera_flags(clips(clip))))
+                browser = await launch(browser_name, flags, {})
             opened = await browser.new_context(**context)
 
             async def leave() -> None:

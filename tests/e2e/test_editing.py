@@ -8,6 +8,7 @@ import pytest
 from playwright.async_api import expect
 
 from benchmarks.live.server_process import ServerProcess
+from tests.browsers import in_every_browser
 from tests.e2e.conftest import Visit
 from tests.e2e.offline import Picture
 from tests.e2e.test_page import is_grey
@@ -18,6 +19,7 @@ RENDERED_WITHIN_MS = 500
 GREY, NEGATIVE = "make it black and white", "invert the colours"
 
 
+@in_every_browser("visit")
 async def test_edits_are_stacked_switched_and_taken_back(server: ServerProcess, visit: Visit) -> None:
     visitor = await visit(server)
     await visitor.go_live(GREY)
@@ -104,9 +106,10 @@ async def test_a_bypass_shows_the_original(server: ServerProcess, visit: Visit) 
     assert is_grey(await visitor.sees())
 
 
+@in_every_browser("visit")
 async def test_a_recording_is_downloaded(server: ServerProcess, visit: Visit, tmp_path: Path) -> None:
     visitor = await visit(server)
-    await visitor.go_live(GREY)
+    await visitor.go_live(GREY, source="demo")
     record = visitor.page.get_by_test_id("record")
     await record.click()
     await visitor.until(lambda now: now["recording"] and now["recording"]["state"] == "recording")

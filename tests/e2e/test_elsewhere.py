@@ -9,6 +9,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from benchmarks.live.server_process import ServerProcess
+from tests.browsers import in_every_browser
 from tests.e2e.conftest import Visit
 from tests.e2e.offline import Picture
 from tests.e2e.visitor import PATIENCE_S, Visitor
@@ -66,6 +67,7 @@ async def test_the_address_shows_the_edit_and_the_command_makes_it_a_camera(
     await expect(page.get_by_test_id("elsewhere")).to_be_focused()
 
 
+@in_every_browser("visit")
 async def test_after_a_reconnect_the_new_address_shows_and_the_page_says_so(
     inverting: ServerProcess, visit: Visit
 ) -> None:

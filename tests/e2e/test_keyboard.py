@@ -4,6 +4,7 @@ import pytest
 from playwright.async_api import expect
 
 from benchmarks.live.server_process import ServerProcess
+from tests.browsers import in_every_browser
 from tests.e2e.conftest import Start, Visit
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -45,6 +46,7 @@ async def test_the_keys_skip_to_the_video_and_the_address_stays(
     assert page.url == address
 
 
+@in_every_browser("visit")
 async def test_the_live_page_is_used_by_keys_and_names(inverting: ServerProcess, visit: Visit) -> None:
     visitor = await visit(inverting, reduced_motion="reduce")
     await visitor.go_live("invert the colours")

@@ -12,6 +12,7 @@ from skimage import data
 
 from benchmarks.live.clip import moving_photograph, to_video
 from benchmarks.live.server_process import ServerProcess
+from tests.browsers import in_every_browser
 from tests.e2e.conftest import Visit
 from tests.e2e.offline import Picture
 
@@ -67,6 +68,7 @@ def is_number(found: object) -> bool:
     return isinstance(found, int | float) and not isinstance(found, bool)
 
 
+@in_every_browser("visit")
 async def test_telemetry_is_numbers(server: ServerProcess, visit: Visit) -> None:
     visitor = await visit(server)
     await visitor.go_live(GREY)
@@ -86,6 +88,7 @@ async def test_telemetry_is_numbers(server: ServerProcess, visit: Visit) -> None
         assert re.search(r"\d ms$", await visitor.shown(testid)), testid
 
 
+@in_every_browser("visit")
 async def test_the_demo_clip_works_without_a_camera(server: ServerProcess, visit: Visit) -> None:
     visitor = await visit(server, clip=None)
     await visitor.open()
@@ -99,6 +102,7 @@ async def test_the_demo_clip_works_without_a_camera(server: ServerProcess, visit
     assert is_grey(await visitor.sees())
 
 
+@in_every_browser("visit")
 async def test_a_dropped_video_file_takes_the_cameras_place(
     server: ServerProcess, visit: Visit, tmp_path: Path
 ) -> None:
@@ -145,6 +149,7 @@ async def test_an_unknown_instruction_offers_the_nearest_known(server: ServerPro
     await visitor.page.get_by_test_id("unknown-instruction").wait_for(state="hidden")
 
 
+@in_every_browser("visit")
 async def test_freezing_holds_the_picture(server: ServerProcess, visit: Visit) -> None:
     visitor = await visit(server)
     await visitor.go_live(NEGATIVE)

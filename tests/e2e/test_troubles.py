@@ -12,6 +12,7 @@ from playwright.async_api import expect
 
 from benchmarks.live.chromium_client import browser_processes
 from benchmarks.live.server_process import ServerProcess
+from tests.browsers import in_every_browser
 from tests.e2e.conftest import Start, Visit
 from tests.e2e.offline import OfflineEdits
 
@@ -30,6 +31,7 @@ navigator.mediaDevices.getUserMedia = () => {
 """
 
 
+@in_every_browser("visit")
 async def test_closing_the_page_ends_the_session(server: ServerProcess, visit: Visit) -> None:
     visitor = await visit(server)
     await visitor.go_live(GREY)
@@ -75,6 +77,7 @@ async def test_a_killed_server_is_named_and_the_page_comes_back_by_itself(
         assert (await visitor.now())["reconnects"] >= 1
 
 
+@in_every_browser("visit")
 async def test_the_whole_stack_comes_back_with_the_server(start: Start, visit: Visit) -> None:
     server = start()
     visitor = await visit(server)

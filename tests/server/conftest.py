@@ -8,12 +8,13 @@ import pytest
 import uvicorn
 from playwright.async_api import Page, async_playwright
 
-from benchmarks.live.chromium import QUIET_FLAGS, find_chromium
+from benchmarks.live.chromium import QUIET_FLAGS
 from server.app import create_app
 from server.engine import LiveEditor
 from server.serve import listen
 from server.service import Service
 from server.settings import Settings
+from tests.browsers import browser_of, start_chromium, start_firefox
 from tests.server.client import Visitor
 from tests.server.fakes import InvertingEditor
 
@@ -89,10 +90,14 @@ def browser_flags() -> tuple[str, ...]:
 
 
 @pytest.fixture
-async def page(browser_flags: tuple[str, ...]) -> AsyncIterator[Page]:
-    """An empty page of a Chromium of its own."""
+async def page(browser_flags: tuple[str, ...], request: pytest.FixtureRequest) -> AsyncIterator[Page]:
+    """An empty page of a browser of its own."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=find_chromium(), args=list(browser_flags))
+        browser = (
+            await start_firefox(playwright, {})
+            if browser_of(request) == "firefox"
+            else await start_chromium(playwright, *browser_flags)
+        )
         page = await browser.new_page()
         page.set_default_timeout(30_000)
         yield page

@@ -4,6 +4,7 @@ import re
 
 from playwright.async_api import Page, expect
 
+from tests.browsers import in_every_browser
 from tests.server.built_page import NEEDS_BUILT_PAGE, shows
 from tests.server.conftest import RunningServer, StartServer, eventually, until
 from tests.server.whip_client import CYAN, RED, Publisher
@@ -25,6 +26,7 @@ async def asks(page: Page, instruction: str) -> None:
     await page.keyboard.press("Enter")
 
 
+@in_every_browser("page")
 async def test_what_a_publisher_sends_is_steered_from_the_page(server: RunningServer, page: Page) -> None:
     async with server.http() as http, Publisher(http, "obs") as publisher:
         assert (await publisher.post("/whip")).status_code == 201
@@ -69,6 +71,7 @@ async def test_what_a_publisher_sends_is_steered_from_the_page(server: RunningSe
         assert session.state == "live"
 
 
+@in_every_browser("page")
 async def test_the_next_stream_is_told_what_was_asked_of_the_last(
     start_server: StartServer, page: Page
 ) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 from playwright.async_api import Page, expect
 
+from tests.browsers import in_every_browser
 from tests.server.built_page import NEEDS_BUILT_PAGE, shows
 from tests.server.conftest import RunningServer, StartServer
 from tests.server.whip_client import CYAN, Publisher
@@ -20,6 +21,7 @@ async def style(page: Page, selector: str, name: str) -> Any:  # noqa: ANN401
     return await page.eval_on_selector(selector, f"element => getComputedStyle(element).{name}")
 
 
+@in_every_browser("page")
 async def test_it_shows_the_edit_of_one_session(server: RunningServer, page: Page) -> None:
     async with server.http() as http:
         session = (await http.post("/v1/sessions", json={"instruction": "invert"})).json()
@@ -70,6 +72,7 @@ async def test_custom_css_of_obs_is_applied(server: RunningServer, page: Page) -
     assert await style(page, "video", "objectFit") == "cover"
 
 
+@in_every_browser("page")
 async def test_it_comes_back_by_itself_with_the_next_session(start_server: StartServer, page: Page) -> None:
     server = await start_server(token="sesame")
     async with server.http() as http:
