@@ -241,7 +241,7 @@ function listen(): void {
   // An address that only differs behind its hash loads no page anew.
   window.addEventListener("hashchange", () => {
     const token = readAddress(new URL(location.href)).steer;
-    if (token !== null) steer(token);
+    if (token !== null && hasWebRtc()) steer(token);
   });
   // The session ends with the page; a page that comes back from the browser's cache starts anew.
   window.addEventListener("pagehide", () => visit?.end());
@@ -250,6 +250,10 @@ function listen(): void {
   });
   // Countdowns move on although nothing is heard.
   setInterval(render, 250);
+}
+
+function hasWebRtc(): boolean {
+  return typeof RTCPeerConnection !== "undefined";
 }
 
 function arrive(): void {
@@ -263,12 +267,12 @@ function arrive(): void {
   if (matchMedia("(max-width: 700px)").matches) {
     byId("telemetry-panel", HTMLDetailsElement).open = false;
   }
-  if (typeof RTCPeerConnection === "undefined") {
+  void server.check();
+  if (!hasWebRtc()) {
     start.disable();
     start.showTrouble(describe("no-webrtc"));
     return;
   }
-  void server.check();
   if (wanted.steer !== null) steer(wanted.steer);
   else if (wanted.autostart) void sources.begin(wanted.source ?? "demo");
 }

@@ -208,6 +208,17 @@ async def test_a_phone_shows_a_trouble_as_a_whole(inverting: ServerProcess, visi
     assert await visitor.overflow_px() <= 0
 
 
+async def test_a_browser_without_webrtc_is_told_what_it_lacks(inverting: ServerProcess, visit: Visit) -> None:
+    visitor = await visit(inverting)
+    await visitor.page.add_init_script("delete window.RTCPeerConnection")
+    await visitor.page.goto(f"{inverting.url}/?autostart=1#steer=obs")
+    assert await visitor.troubled("no-webrtc") == "This browser cannot send live video"
+    for button in ("use-camera", "use-demo", "use-file", "open-steer"):
+        await expect(visitor.page.get_by_test_id(button)).to_be_disabled()
+    # The server is as well as it is.
+    await expect(visitor.page.get_by_test_id("server-status")).to_have_text("inverting is ready")
+
+
 BREAK_THE_FIRST_CONNECTION = """
 const { addTransceiver } = RTCPeerConnection.prototype;
 RTCPeerConnection.prototype.addTransceiver = () => {

@@ -79,7 +79,7 @@ export class StartView implements SourceChooser {
 
   /** For a browser that can do none of this. */
   disable(): void {
-    for (const id of ["use-camera", "use-demo", "use-file"]) {
+    for (const id of ["use-camera", "use-demo", "use-file", "open-steer"]) {
       byId(id, HTMLButtonElement).disabled = true;
     }
   }
