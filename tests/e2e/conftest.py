@@ -161,6 +161,7 @@ async def visit(
     """
     browser_name = browser_of(request)
     visitors: list[Visitor] = []
+    uncaught: list[PlaywrightError] = []
 
     async with AsyncExitStack() as stack:
 
@@ -186,6 +187,9 @@ async def visit(
             stack.push_async_callback(leave)
             page = await opened.new_page()
             await page.add_init_script(NOTE_TROUBLES)
+            if browser_name == "chromium":
+                # To Firefox what its content security policy keeps out is an error too, as Playwright's own style.
+                page.on("pageerror", lambda error: uncaught.append(error))
             visitors.append(Visitor(opened, page, server.url))
             return visitors[-1]
 
@@ -193,6 +197,7 @@ async def visit(
         report = request.node.stash.get(REPORT, None)
         if report is not None and report.failed:
             await keep_screens(visitors, request.node.name)
+        assert not uncaught, f"the page did not catch {uncaught}"
 
 
 async def keep_screens(visitors: list[Visitor], test: str) -> None:

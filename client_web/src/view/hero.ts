@@ -1,12 +1,17 @@
 import { drawView, loadPhotograph } from "../sources/clips";
+import SCENES from "../stills/scenes.json";
 import { byId, write } from "./dom";
 
-/** A drawing step on the whole canvas. */
-type Effect = (context: CanvasRenderingContext2D, spare: CanvasRenderingContext2D) => void;
+/** What `python -m benchmarks.stills` has made of the demo clip's photograph. */
+const STILLS = import.meta.glob<string>("../stills/*.webp", {
+  eager: true,
+  query: "?url",
+  import: "default",
+});
 
 interface Scene {
   readonly words: string;
-  readonly effect: Effect;
+  readonly edit: HTMLImageElement;
 }
 
 const TYPING_S = 1.5;
@@ -14,83 +19,60 @@ const WIPE_S = 0.9;
 const SCENE_S = 5.5;
 const FRAME_MS = 1000 / 30;
 
-function cover(context: CanvasRenderingContext2D, how: GlobalCompositeOperation, colour: string) {
-  context.globalCompositeOperation = how;
-  context.fillStyle = colour;
-  context.fillRect(0, 0, context.canvas.width, context.canvas.height);
-  context.globalCompositeOperation = "source-over";
-}
-
-/** Grey, dodged by its own soft negative: what stays are the lines. */
-const pencil: Effect = (context, spare) => {
-  const { width, height } = context.canvas;
-  cover(context, "saturation", "#000");
-  // Black cannot be dodged; a little grey keeps large dark areas from breaking up.
-  cover(context, "screen", "#303030");
-  // Down and up again is a blur that every browser has; canvas filters are missing in some.
-  spare.drawImage(context.canvas, 0, 0, spare.canvas.width, spare.canvas.height);
-  cover(spare, "difference", "#fff");
-  context.globalCompositeOperation = "color-dodge";
-  context.drawImage(spare.canvas, 0, 0, width, height);
-  context.globalCompositeOperation = "source-over";
-  cover(context, "color-burn", "#999");
-};
-
-const SCENES: readonly Scene[] = [
-  { words: "turn it into a pencil sketch", effect: pencil },
-  { words: "bathe it in sunset light", effect: (c) => cover(c, "soft-light", "#ff6a1f") },
-  { words: "show the negative", effect: (c) => cover(c, "difference", "#fff") },
-  { words: "make it night", effect: (c) => cover(c, "multiply", "#2b3f8c") },
-];
-
 function eased(share: number): number {
   const t = Math.min(Math.max(share, 0), 1);
   return t * t * (3 - 2 * t);
 }
 
-function scene(index: number): Scene {
-  return SCENES[((index % SCENES.length) + SCENES.length) % SCENES.length] as Scene;
-}
-
-function drawingOn(width: number, height: number): CanvasRenderingContext2D | null {
-  const canvas = document.createElement("canvas");
-  canvas.width = width;
-  canvas.height = height;
-  return canvas.getContext("2d", { alpha: false });
+/** The scenes whose stills have come, in their order. */
+async function loadScenes(): Promise<Scene[]> {
+  const scenes = SCENES.map(async ({ words, still }): Promise<Scene[]> => {
+    const edit = new Image();
+    edit.src = STILLS[`../stills/${still}.webp`] ?? "";
+    return edit.decode().then(
+      () => [{ words, edit }],
+      () => [],
+    );
+  });
+  return (await Promise.all(scenes)).flat();
 }
 
 /**
  * The picture on the first screen: the demo clip, and words being typed that it then follows.
  *
- * An illustration drawn by the browser alone, and labelled as one; still where the visitor asked for less motion.
+ * Every edit is the embedded model's own, made beforehand; still where the visitor asked for less motion.
  */
 export async function playHero(): Promise<void> {
   const context = byId("hero", HTMLCanvasElement).getContext("2d", { alpha: false });
   if (context === null) return;
   const { width, height } = context.canvas;
-  const layer = drawingOn(width, height);
-  const spare = drawingOn(Math.round(width / 10), Math.round(height / 10));
-  if (layer === null || spare === null) return;
   const words = byId("hero-words", HTMLSpanElement);
   // Without it the page lacks an illustration; whoever asks for the demo clip is told.
   const photograph = await loadPhotograph().catch(() => null);
   if (photograph === null) return;
+  drawView(context, photograph, 0);
+  const scenes = await loadScenes();
+  if (scenes.length === 0) return;
 
-  const edited = (effect: Effect, seconds: number, from: number, to: number) => {
+  /** Between these columns of the canvas. */
+  const drawPart = (picture: HTMLImageElement, seconds: number, from: number, to: number) => {
     if (to <= from) return;
-    drawView(layer, photograph, seconds);
-    effect(layer, spare);
-    context.drawImage(layer.canvas, from, 0, to - from, height, from, 0, to - from, height);
+    context.save();
+    context.beginPath();
+    context.rect(from, 0, to - from, height);
+    context.clip();
+    drawView(context, picture, seconds);
+    context.restore();
   };
   const draw = (seconds: number) => {
-    const index = Math.floor(seconds / SCENE_S);
-    const into = seconds - index * SCENE_S;
-    const { words: text, effect } = scene(index);
+    const count = Math.floor(seconds / SCENE_S);
+    const into = seconds - count * SCENE_S;
+    const { words: text, edit } = scenes[count % scenes.length] as Scene;
+    const before = count === 0 ? undefined : scenes[(count - 1) % scenes.length];
     write(words, text.slice(0, Math.ceil(eased(into / TYPING_S) * text.length)));
     const edge = Math.round(width * eased((into - TYPING_S - 0.25) / WIPE_S));
-    if (index === 0) drawView(context, photograph, seconds);
-    else edited(scene(index - 1).effect, seconds, edge, width);
-    edited(effect, seconds, 0, edge);
+    drawPart(edit, seconds, 0, edge);
+    drawPart(before?.edit ?? photograph, seconds, edge, width);
     if (edge > 0 && edge < width) {
       context.fillStyle = "#ff7a59";
       context.fillRect(edge - 5, 0, 5, height);
@@ -107,7 +89,9 @@ export async function playHero(): Promise<void> {
     frame = requestAnimationFrame(next);
     if (now - drawnAt < FRAME_MS - 4) return;
     drawnAt = now;
-    draw(still.matches ? TYPING_S + 0.25 + WIPE_S / 2 : (now - start) / 1000);
+    // A frame's own time may be a little before now.
+    const seconds = Math.max(0, now - start) / 1000;
+    draw(still.matches ? TYPING_S + 0.25 + WIPE_S / 2 : seconds);
   };
   const follow = () => {
     cancelAnimationFrame(frame);
