@@ -115,12 +115,13 @@ class TrainedInstructionEncoder:
 
     def _encode(self, text: str) -> Conditioning:
         opinion = self.opinion(text)
-        known = opinion.known_probability >= self.config.known_threshold
+        first = opinion.edits[0, :STRANGER]
+        confidence = opinion.known_probability * (first.max() / first.sum()).item()
+        known = confidence >= self.config.known_threshold
         read = _edits_read(opinion, _known_slots(opinion.edits) if known else _known_part(opinion.edits))
         edits = dict(tuple(read.items())[:MOST_EDITS])
         left_out = (*tuple(read)[MOST_EDITS:], *opinion.left_out)
         nearest = tuple(dict.fromkeys((*edits, *_likeliest(opinion.edits))))
-        first = opinion.edits[0, :STRANGER]
         return Conditioning(
             text=text,
             code=instruction_code(
@@ -130,7 +131,7 @@ class TrainedInstructionEncoder:
                 _colour_meant(edits, opinion.colour_of),
             ),
             family=nearest[0],
-            confidence=opinion.known_probability * (first.max() / first.sum()).item(),
+            confidence=confidence,
             known=known and not left_out,
             nearest=tuple(EXAMPLES[family][0] for family in nearest[:3]),
             edits=tuple(edits.items()),

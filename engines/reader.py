@@ -34,8 +34,8 @@ class ReaderConfig:
     width: int = 128
     layers: int = 3
     heads: int = 4
-    known_threshold: float = 0.4
-    """Least probability that all that is asked for is known; a refused instruction annoys more than a guess."""
+    known_threshold: float = 0.35
+    """Least confidence to do what was read: a refused instruction annoys more than a guess, but a wild guess most."""
     temperature: float = 1.0
     """Divides the family logits so that the confidence is a probability (Guo et al., 2017)."""
     families: tuple[str, ...] = FAMILIES

@@ -47,7 +47,7 @@ class PieceTable:
 
 
 def train_text(
-    out: Path, *, seed: int, steps: int = 8000, progress: Progress | None = None
+    out: Path, *, seed: int, steps: int = 16_000, progress: Progress | None = None
 ) -> TrainedInstructionEncoder:
     """Train the instruction encoder and save it to ``out``; minutes on a CPU, the same for the same seed.
 

@@ -38,7 +38,7 @@ from engines.training.validation import Overlap, Split, split
 from engines.training.warm_start import warm_start
 from engines.training.weather import Balloons
 
-MODEL_NAME, MODEL_VERSION = "rfdm-tiny", "7"
+MODEL_NAME, MODEL_VERSION = "rfdm-tiny", "8"
 KEY_FRAME_INTERVAL = 3
 HALVINGS = 2
 PART_PLANS = (figure.PLAN, defocus.PLAN, hue.PLAN, field.PLAN, eraser.PLAN)

@@ -17,6 +17,7 @@ from engines.conditioning import (
 from engines.families import EXAMPLES, FAMILIES
 from engines.instructions import MAX_CHARACTERS, TrainedInstructionEncoder, load_instruction_encoder
 from engines.model import SHIPPED_MODELS, ModelError
+from engines.training.held_back import held_back
 
 SHIPPED = SHIPPED_MODELS / "rfdm-tiny" / "instruction_encoder"
 
@@ -328,6 +329,20 @@ def test_a_stranger_is_unknown_and_leaves_the_picture_alone(
     assert torch.equal(conditioning.code, instruction_code({"unchanged": 1.0}))
     assert len(set(conditioning.nearest)) == 3
     assert conditioning.nearest[0] == EXAMPLES[conditioning.family][0]
+
+
+def test_what_is_done_is_likely_enough_and_what_is_not_is_offered(encoder: TrainedInstructionEncoder) -> None:
+    for phrasing in held_back():
+        read = encoder.encode(phrasing.text)
+        if read.known:
+            assert read.confidence >= encoder.config.known_threshold, phrasing.text
+        else:
+            assert read.nearest, phrasing.text
+
+
+@pytest.mark.parametrize("text", ["add film grain", "ascii art", "put a vignette on it", "instagram filter"])
+def test_a_style_nobody_taught_is_a_stranger(encoder: TrainedInstructionEncoder, text: str) -> None:
+    assert not encoder.encode(text).known
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\n\t"])
