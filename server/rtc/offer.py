@@ -288,8 +288,13 @@ def _names(media: MediaDescription) -> str:
     return " or ".join(dict.fromkeys(spoken.get(name, name) for name in names)) or "nothing we know"
 
 
+def takes(media: MediaDescription) -> bool:
+    """Whether a section is offered to take media: one with port 0 must not be used (RFC 3264, section 5.1)."""
+    return media.direction in ("sendrecv", "recvonly") and media.port != 0
+
+
 def _is_screen(media: MediaDescription) -> bool:
-    return media.kind == "video" and media.direction in ("sendrecv", "recvonly") and media.port != 0
+    return media.kind == "video" and takes(media)
 
 
 def _sends(media: MediaDescription) -> bool:

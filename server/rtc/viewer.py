@@ -12,7 +12,7 @@ from server.rtc.broadcast import Broadcast, Seat
 from server.rtc.connection import Connection, PeerHealth
 from server.rtc.encoded import EncodedFrame, FrameQueue
 from server.rtc.ice import Network
-from server.rtc.offer import Chosen, as_baseline, choose_codec, parse_view_offer, with_profiles
+from server.rtc.offer import Chosen, as_baseline, choose_codec, parse_view_offer, takes, with_profiles
 from server.rtc.retransmission import Resending
 
 
@@ -69,9 +69,7 @@ class Viewer:
         """
         offer_sdp, profiles = as_baseline(offer_sdp)
         offer = parse_view_offer(offer_sdp)
-        taking_mids = {
-            media.rtp.muxId for media in offer.media if media.direction in ("recvonly", "sendrecv")
-        }
+        taking_mids = {media.rtp.muxId for media in offer.media if takes(media)}
 
         def wire(connection: RTCPeerConnection) -> None:
             transceivers = connection.getTransceivers()

@@ -12,6 +12,7 @@ import pytest
 from aiortc import RTCSessionDescription
 
 from tests.server.conftest import RunningServer, StartServer, eventually, until
+from tests.server.rtc.test_peer import directions, offer_of
 from tests.server.whip_client import CYAN, SDP, Publisher, Watcher
 
 
@@ -123,6 +124,15 @@ async def test_what_cannot_be_answered_is_refused(http: httpx.AsyncClient) -> No
         assert (await viewer.post("/whep", offer)).status_code == 404
         gone = await http.patch(session["whep_url"] + "/none", headers=headers)
         assert gone.status_code == 404
+
+
+async def test_a_section_with_port_0_is_shown_nothing(http: httpx.AsyncClient) -> None:
+    session = (await http.post("/v1/sessions")).json()
+    headers = {"Authorization": f"Bearer {session['token']}", **SDP}
+    offer = offer_of(("video", "recvonly"), ("video", "recvonly")).replace("m=video 9", "m=video 0", 1)
+    answered = await http.post(session["whep_url"], content=offer, headers=headers)
+    assert answered.status_code == 201
+    assert directions(answered.text) == ["inactive", "sendonly"]
 
 
 async def test_a_viewers_level_of_h264_is_kept_to(server: RunningServer, http: httpx.AsyncClient) -> None:
