@@ -194,3 +194,11 @@ def is_key_frame(codec: str, payload: bytes) -> bool:
             position = payload.find(b"\x00\x00\x01", position + 3)
         return False
     return True
+
+
+def vp8_size(payload: bytes) -> tuple[int, int] | None:
+    """The (width, height) that a VP8 key frame begins with (RFC 6386 section 9.1); None of any other picture."""
+    if len(payload) < 10 or payload[0] & 1 or payload[3:6] != b"\x9d\x01\x2a":
+        return None
+    # Two bits above each are for a scaling that nobody does.
+    return int.from_bytes(payload[6:8], "little") & 0x3FFF, int.from_bytes(payload[8:10], "little") & 0x3FFF

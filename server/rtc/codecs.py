@@ -182,8 +182,12 @@ class DecoderKind:
     _codec: str
     _device: str | None = None
 
-    def open(self) -> VideoCodecContext:
+    def open(self, max_pixels: int | None = None) -> VideoCodecContext:
         """A decoder that gives each picture out at once.
+
+        Args:
+            max_pixels: Of the largest picture it makes room for, as FFmpeg counts it: whole macroblocks. libvpx has
+                decoded a picture before it tells FFmpeg how large it is.
 
         Raises:
             av.FFmpegError, ValueError: It cannot be opened here.
@@ -194,6 +198,8 @@ class DecoderKind:
         context.thread_count = 1
         # Without this H.264 may hold pictures back to put them in order; a live camera sends them in order.
         context.options = {"flags": "low_delay"}
+        if max_pixels is not None:
+            context.options = {**context.options, "max_pixels": str(max_pixels)}
         return context
 
 

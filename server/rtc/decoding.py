@@ -15,7 +15,7 @@ import av
 from av.video.codeccontext import VideoCodecContext
 from av.video.reformatter import Interpolation, VideoReformatter
 
-from server.rtc.assembly import EncodedPicture
+from server.rtc.assembly import EncodedPicture, vp8_size
 from server.rtc.clocks import PictureClock
 from server.rtc.codecs import ANY_CODECS, SOFTWARE_CODECS, Codec, CodecChoice
 from server.session.frame import Frame, Picture
@@ -26,7 +26,10 @@ MAX_WAITING_PICTURES = 8
 """A quarter of a second at 30 fps: more than any hiccup that can be caught up with."""
 
 MAX_PIXELS = 4096 * 2304
-"""A larger picture costs more to decode than a live session may take from the others."""
+"""A larger picture costs more to decode than a live session may take from the others, so it is not decoded."""
+
+PADDED_PIXELS = MAX_PIXELS * 5 // 4
+"""That many in whole macroblocks, whatever the picture's shape."""
 
 HARDWARE_FAILURES = 3
 """In a row; one alone may be the picture's fault."""
@@ -120,11 +123,17 @@ class DecoderThread:
 
     def _decode(self, picture: EncodedPicture) -> None:
         pts = self._clock.pts(picture.ssrc, picture.rtp_timestamp, picture.received_s)
+        if picture.codec == "VP8" and not self._is_bearable_vp8(picture.payload):
+            self._on_dropped(1)
+            return
         try:
             decoded = self._decoder(picture.codec).decode(av.Packet(picture.payload))
             self._failures = 0
             scaled = self._scale(decoded[-1]) if decoded else None
         except (av.FFmpegError, ValueError) as error:
+            if self._codec is not None and not self._is_bearable(self._codec.width, self._codec.height):
+                self._on_dropped(1)
+                return
             logger.info("a camera picture could not be decoded: %s", error)
             self._codec = None
             self._failures += 1
@@ -150,20 +159,29 @@ class DecoderThread:
 
     def _scale(self, video: av.VideoFrame) -> av.VideoFrame | None:
         """The picture at the size it is edited at; None if a newer one waits, or it is too large to bear."""
-        if video.width * video.height > MAX_PIXELS:
-            if self._refused != (video.width, video.height):
-                self._refused = video.width, video.height
-                self._on_too_large(*self._refused)
-            return None
-        self._refused = None
-        if self._waiting:
+        if not self._is_bearable(video.width, video.height) or self._waiting:
             return None
         width, height = self._edit_size(video.width, video.height)
         # More than one thread costs twice the time at these sizes.
         return self._scaler.reformat(video, width, height, "rgb24", interpolation=EDITED_FROM, threads=1)
 
+    def _is_bearable_vp8(self, payload: bytes) -> bool:
+        size = vp8_size(payload)
+        # What builds on a key frame is as large.
+        return self._refused is None if size is None else self._is_bearable(*size)
+
+    def _is_bearable(self, width: int, height: int) -> bool:
+        """Whether pictures of this size are small enough; says so once where they are not."""
+        if width * height <= MAX_PIXELS:
+            self._refused = None
+            return True
+        if self._refused != (width, height):
+            self._refused = width, height
+            self._on_too_large(width, height)
+        return False
+
     def _decoder(self, codec: str) -> VideoCodecContext:
         if self._codec is None or codec != self._codec_name:
             kind = self._choice.decoder(cast(Codec, codec))
-            self._codec, self._codec_name, self.running = kind.open(), codec, kind.name
+            self._codec, self._codec_name, self.running = kind.open(PADDED_PIXELS), codec, kind.name
         return self._codec

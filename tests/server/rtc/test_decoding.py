@@ -1,5 +1,6 @@
 import threading
 import time
+from dataclasses import replace
 from fractions import Fraction
 
 import av
@@ -72,6 +73,34 @@ def test_a_picture_too_large_to_bear_is_told_of_once() -> None:
     camera.decoder.close()
     assert camera.too_large == [(4160, 2400)]
     assert (camera.dropped, [frame.source_size for frame in camera.frames]) == (3, [(160, 120)])
+
+
+def test_pictures_far_too_large_are_not_decoded() -> None:
+    camera = Camera("VP8")
+    small = camera.picture()
+    header = bytearray(small.payload)
+    header[6:10] = (16_383).to_bytes(2, "little") * 2
+    for count, payload in enumerate((bytes(header), camera.picture().payload), 1):
+        camera.decoder.put(replace(small, payload=payload))
+        camera.until(count)
+    assert camera.decoder.running is None
+    assert camera.too_large == [(16_383, 16_383)]
+    camera.decoder.put(small)
+    camera.until(3)
+    camera.decoder.close()
+    assert (camera.dropped, camera.broken, len(camera.frames)) == (2, 0, 1)
+
+
+def test_ffmpeg_makes_no_room_for_pictures_far_too_large() -> None:
+    camera = Camera("H264")
+    for count in (1, 2):
+        camera.decoder.put(camera.picture(5120, 2880))
+        camera.until(count)
+    camera.decoder.put(camera.picture())
+    camera.until(3)
+    camera.decoder.close()
+    assert camera.too_large == [(5120, 2880)]
+    assert (camera.dropped, camera.broken, len(camera.frames)) == (2, 0, 1)
 
 
 def test_a_decoder_does_not_die_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
