@@ -297,8 +297,9 @@ class TinyDenoiser(nn.Module):
     def falling(self, sigma: Tensor, code: Tensor) -> Tensor:
         """How much of the field is seen, (B,) in [0, 1]: all at the first level, where its noise is the noise."""
         asked = total(code, self.config.field_families)
-        # Below the first level the noisy latent shows already what falls.
-        seen: Tensor = (asked * ((sigma - 0.98) * 50).clamp(0, 1).to(asked.dtype)).clamp(0, 1)
+        # Below the first level the noisy latent shows already what falls. The factor is a constant 0 there, by which
+        # OpenVINO would divide the bounds of a clamp that comes after it.
+        seen: Tensor = asked.clamp(0, 1) * ((sigma - 0.98) * 50).clamp(0, 1).to(asked.dtype)
         return seen
 
     def fallen(self, edited: Tensor, noise: Tensor, falling: Tensor, code: Tensor) -> Tensor:

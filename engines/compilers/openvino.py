@@ -87,7 +87,7 @@ class OpenVinoCompiler:
         """Compile for one shape, or read what an earlier start compiled.
 
         Raises:
-            ModelError: OpenVINO cannot; its first line says why.
+            ModelError: OpenVINO cannot; it says why.
         """
         try:
             folder = self._store.obtain(
@@ -97,7 +97,9 @@ class OpenVinoCompiler:
         except RuntimeError as error:
             if isinstance(error, ModelError):
                 raise
-            raise ModelError(f"OpenVINO cannot compile the program: {str(error).splitlines()[0]}") from error
+            # It begins with where in its sources that was found.
+            *_, reason = filter(None, map(str.strip, str(error).splitlines()))
+            raise ModelError(f"OpenVINO cannot compile the program: {reason}") from error
         return _Shortest(runners, self._program.shortcut)
 
     def manifest(self, shape: FrameShape) -> EngineManifest:

@@ -72,6 +72,7 @@ class Connection:
             await connection.setRemoteDescription(RTCSessionDescription(without_mdns(offer_sdp), "offer"))
             wire(connection)
             hooks.gather_with(connection, self._gathering)
+            hooks.ask_for_consent_without_end(connection)
             await connection.setLocalDescription(await connection.createAnswer())
         except (NoPortError, UnusableOfferError):
             await self._abandon(connection)

@@ -4,14 +4,19 @@ Each is small, and `tests/server/rtc/test_hooks.py` names the version they were 
 that moves them fails there and not in front of a visitor.
 """
 
+import asyncio
+import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from struct import pack_into, unpack_from
 from typing import Protocol
 
+import aioice.ice
 from aioice import Candidate
 from aioice.ice import Connection as IceConnection
+from aioice.stun import TransactionError
 from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
 from aiortc.codecs.base import Encoder
 from aiortc.jitterbuffer import JitterFrame
@@ -49,6 +54,29 @@ def gather_with(connection: RTCPeerConnection, find: FindCandidates) -> None:
         ice: IceConnection = transport._connection
         assert callable(ice.get_component_candidates)
         ice.get_component_candidates = partial(find, ice)  # type: ignore[method-assign]
+
+
+def ask_for_consent_without_end(connection: RTCPeerConnection) -> None:
+    """Go on asking a peer for consent (RFC 7675) where it never answers, as FFmpeg's WHIP muxer does not.
+
+    aioice closes after half a minute of that, in the midst of a stream. A peer that sends nothing any more is ended
+    by its session, long before; what one sends is authenticated, as an answer would be.
+    """
+    for transport in connection._RTCPeerConnection__iceTransports:  # type: ignore[attr-defined]
+        transport._connection.query_consent = partial(_query_consent, transport._connection)
+
+
+async def _query_consent(connection: IceConnection) -> None:
+    while True:
+        await asyncio.sleep(aioice.ice.CONSENT_INTERVAL * random.uniform(0.8, 1.2))
+        for pair in connection._nominated.values():
+            with suppress(TransactionError):
+                await pair.protocol.request(
+                    connection.build_request(pair, nominate=False),
+                    pair.remote_addr,
+                    integrity_key=str(connection.remote_password).encode(),
+                    retransmissions=0,
+                )
 
 
 def negotiated_codec(transceiver: RTCRtpTransceiver) -> str:

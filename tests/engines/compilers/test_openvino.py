@@ -21,6 +21,7 @@ from engines.compilers.openvino import OpenVinoCompiler, _Shortest, quantise, tr
 from engines.compilers.quantisation import ActivationRange, measure_ranges
 from engines.compilers.store import EngineStore
 from engines.conditioning import CODE_LENGTH, instruction_code
+from engines.editor import EditRequest, load_editor
 from engines.flow import flow_levels
 from engines.model import ModelError
 from engines.program import Direct, FrameProgram
@@ -166,6 +167,15 @@ def test_several_steps_compile(tmp_path: Path) -> None:
     reference = EagerCompiler(subject, torch.device("cpu"), torch.float32).compile(shape)(*shown)
 
     assert relative_error(compiler("float32", tmp_path, subject).compile(shape)(*shown), reference)[0] < 1e-4
+
+
+@pytest.mark.parametrize("steps", [2, 4])
+def test_the_shipped_model_takes_several_steps(steps: int) -> None:
+    editor = load_editor("rfdm-tiny", steps=steps)
+    assert editor.description.precision == "int8"
+    picture = np.full((64, 96, 3), 90, np.uint8)
+    (result,) = editor.step([EditRequest(picture, editor.encode("make it brighter"), editor.open())])
+    assert result.picture.mean() > 90
 
 
 def test_a_batch_is_edited_as_if_alone(tmp_path: Path) -> None:

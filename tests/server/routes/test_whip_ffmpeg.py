@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import aioice.ice
 import av
 import numpy as np
 import pytest
+from aioice.stun import RETRY_RTO
 from aiortc.rtcdtlstransport import generate_certificate
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -80,3 +82,17 @@ async def test_a_clip_pushed_by_ffmpeg_comes_out_edited_and_with_its_sound(
             assert np.abs(sound.to_ndarray()).max() > 1000
         # It has said goodbye by DELETE.
         await until(lambda: len(server.service.sessions) == 0)
+
+
+async def test_a_publisher_that_answers_no_check_for_consent_goes_on(
+    server: RunningServer, certificate: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Six checks without an answer, which take half a minute otherwise, are the end to aioice.
+    monkeypatch.setattr(aioice.ice, "CONSENT_INTERVAL", 0.01)
+    clip = make_clip(tmp_path / "clip.mp4")
+    async with pushed(clip, f"{server.url}/whip?instruction=invert", certificate):
+        await until(lambda: any(session.state == "live" for session in server.service.sessions), 30)
+        (session,) = server.service.sessions
+        await asyncio.sleep(2 * aioice.ice.CONSENT_FAILURES * RETRY_RTO)
+        assert list(server.service.sessions) == [session]
+        assert session.state == "live"
