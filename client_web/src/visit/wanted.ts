@@ -26,6 +26,7 @@ export class Wanted {
   /** What was told and is not answered yet: what the session says of itself is without it. */
   private unanswered = 0;
   private strengthSetAt = Number.NEGATIVE_INFINITY;
+  private settling: ReturnType<typeof setTimeout> | undefined;
 
   /** The instructions that show, the one applied last at the end. */
   get inForce(): readonly string[] {
@@ -35,6 +36,11 @@ export class Wanted {
   setStrength(strength: number): void {
     this.strength = strength;
     this.strengthSetAt = performance.now();
+    clearTimeout(this.settling);
+    // What was said meanwhile is all that will be said, as of an undo.
+    this.settling = setTimeout(() => {
+      if (this.edits !== null) this.hear(this.edits);
+    }, STRENGTH_SETTLES_MS + 1);
     const last = this.kept.length - 1;
     this.kept = this.kept.map((layer, index) => (index === last ? { ...layer, strength } : layer));
   }

@@ -1,4 +1,4 @@
-import { beforeEach, expect, it } from "vitest";
+import { beforeEach, expect, it, vi } from "vitest";
 import type { ControlRequest, Edits } from "../../src/messages/control";
 import type { Entry } from "../../src/visit/instructions";
 import { Wanted } from "../../src/visit/wanted";
@@ -159,4 +159,18 @@ it("has in force what is on the stack and switched on, whatever was said last", 
   // Undone.
   wanted.hear({ ...NOTHING, layers: [layer("night")] });
   expect(wanted.inForce).toEqual(["night"]);
+});
+
+it("follows what was said while the slider settled, once it has", () => {
+  vi.useFakeTimers();
+  try {
+    wanted.hear({ ...NOTHING, layers: [layer("night")] });
+    wanted.setStrength(0.8);
+    wanted.hear({ ...NOTHING, layers: [layer("night", 1)] });
+    expect(wanted.strength).toBe(0.8);
+    vi.advanceTimersByTime(600);
+    expect(wanted.strength).toBe(1);
+  } finally {
+    vi.useRealTimers();
+  }
 });
