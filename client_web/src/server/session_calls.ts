@@ -30,11 +30,16 @@ export class SessionCalls implements Asker {
     private readonly session: SessionAddress,
     private readonly heard: (event: ControlEvent) => void,
     private readonly told: (stats: Stats) => void,
+    lost: () => void,
   ) {
     const address = new URL(`${session.url.href}/events`);
     // An EventSource sends no headers.
     address.searchParams.set("token", session.token);
     this.events = new EventSource(address);
+    this.events.addEventListener("error", () => {
+      // It comes back by itself but after an answer that is none, as of a proxy that is being restarted.
+      if (this.events.readyState === EventSource.CLOSED) lost();
+    });
     for (const name of EVENTS) {
       this.events.addEventListener(name, (event) => this.hear(event.data));
     }

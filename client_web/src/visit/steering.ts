@@ -111,6 +111,7 @@ export class Steering extends Staying {
         this.stats = stats;
         this.onChange();
       },
+      () => this.finish(),
     );
     this.settleState();
     await untilStill(connection, () => this.becomePictured(), this.watchEnd.signal);

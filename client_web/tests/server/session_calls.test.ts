@@ -9,13 +9,18 @@ const http = new Http(new URL("http://localhost/below/"), "the server's");
 const session = new Api(http).session("a/b", "t&");
 
 class Events extends EventTarget {
+  static readonly CONNECTING = 0;
+  static readonly CLOSED = 2;
   static address: URL;
+  static last: Events;
+  readyState = 1;
 
   close(): void {}
 
   constructor(address: URL) {
     super();
     Events.address = address;
+    Events.last = this;
     say = (message) => {
       const name = message["type"] === "stats" ? "telemetry" : String(message["type"]);
       this.dispatchEvent(new MessageEvent(name, { data: JSON.stringify({ v: 1, ...message }) }));
@@ -28,6 +33,7 @@ let asked: Request[];
 let answer: () => Response | Promise<Response>;
 let heard: ControlEvent[];
 let calls: SessionCalls;
+const lost = vi.fn();
 
 beforeEach(() => {
   asked = [];
@@ -46,6 +52,7 @@ beforeEach(() => {
     session,
     (event) => heard.push(event),
     () => {},
+    lost,
   );
 });
 
@@ -185,4 +192,14 @@ it("hears the session's events by its token", () => {
   say({ type: "state", state: "live" });
   say({ type: "edits", layers: [layer] });
   expect(heard.map(({ type }) => type)).toEqual(["state", "edits"]);
+});
+
+it("tells when the events do not come back by themselves", () => {
+  lost.mockClear();
+  Events.last.readyState = Events.CONNECTING;
+  Events.last.dispatchEvent(new Event("error"));
+  expect(lost).not.toHaveBeenCalled();
+  Events.last.readyState = Events.CLOSED;
+  Events.last.dispatchEvent(new Event("error"));
+  expect(lost).toHaveBeenCalledOnce();
 });
