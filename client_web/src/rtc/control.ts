@@ -81,7 +81,7 @@ export class Control implements Asker {
     for (const id of [...this.waiting.keys()]) this.settle(id)?.reject(new Unanswered());
   }
 
-  private receive(raw: unknown): void {
+  receive(raw: unknown): void {
     const message = parseControl(raw);
     if (message === null) return;
     switch (message.type) {

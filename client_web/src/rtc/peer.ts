@@ -11,6 +11,8 @@ export interface Peer {
   readonly edited: MediaStream;
   readonly control: RTCDataChannel;
   readonly telemetry: RTCDataChannel;
+  /** What the control channel has said before anybody listened; from then on it is not kept. */
+  takeEarly(): readonly unknown[];
 }
 
 const GATHERING_TIMEOUT_MS = 2_000;
@@ -108,6 +110,9 @@ export async function connect(
   const connection = new RTCPeerConnection({ iceServers: [...iceServers] });
   try {
     const control = connection.createDataChannel("control", { ordered: true });
+    const early: unknown[] = [];
+    const keep = (event: MessageEvent) => early.push(event.data);
+    control.addEventListener("message", keep);
     const telemetry = connection.createDataChannel("telemetry", {
       ordered: false,
       maxRetransmits: 0,
@@ -124,7 +129,17 @@ export async function connect(
     await accept(connection, answer);
     await limit(sender, maxBitrate);
     await opened(connection, control, signal);
-    return { connection, sender, edited: new MediaStream([receiver.track]), control, telemetry };
+    return {
+      connection,
+      sender,
+      edited: new MediaStream([receiver.track]),
+      control,
+      telemetry,
+      takeEarly: () => {
+        control.removeEventListener("message", keep);
+        return early.splice(0);
+      },
+    };
   } catch (error) {
     connection.close();
     throw error;

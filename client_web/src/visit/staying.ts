@@ -84,9 +84,10 @@ export abstract class Staying implements Stay {
   }
 
   toggleRecording(original: boolean): void {
-    void this.tell(
-      this.take.since === null ? { type: "record", original } : { type: "stop_recording" },
-    );
+    if (this.take.since === null) {
+      this.take.begin(original);
+      void this.tell({ type: "record", original });
+    } else void this.tell({ type: "stop_recording" });
   }
 
   async tell(request: ControlRequest): Promise<boolean> {

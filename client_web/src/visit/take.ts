@@ -3,6 +3,7 @@ import type { Api, SessionAddress } from "../server/api";
 
 /** Written as soon as a picture has left, so not yet named when a recording begins. */
 const EDITED = "edited.mp4";
+const ORIGINAL = "original.mp4";
 
 export interface RecordedFile {
   readonly name: string;
@@ -17,7 +18,14 @@ export class Take {
   /** Of the last recording that ended. */
   readonly files: RecordedFile[] = [];
 
+  /** Whether the recording under way was asked to keep the camera's own picture too. */
+  private original = false;
+
   constructor(private readonly api: Api) {}
+
+  begin(original: boolean): void {
+    this.original = original;
+  }
 
   hear(recording: Recording, session: SessionAddress | null): void {
     this.recording = recording;
@@ -53,7 +61,8 @@ export class Take {
     session: SessionAddress | null,
   ): void {
     if (this.since === null || this.recording === null) return;
-    const files = [...new Set([EDITED, ...this.recording.files])];
+    const pictures = this.original ? [EDITED, ORIGINAL] : [EDITED];
+    const files = [...new Set([...pictures, ...this.recording.files])];
     this.hear({ ...this.recording, state, reason, duration_s: null, files }, session);
   }
 }

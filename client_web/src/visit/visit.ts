@@ -148,6 +148,8 @@ export class Visit extends Staying {
       ),
     };
     void this.wanted.restore(this, (text) => this.instructions.entryOf(text));
+    // The session's first words may have come while the source was changed.
+    for (const raw of peer.takeEarly()) this.link.control.receive(raw);
     this.settleState();
     await lost(this.link, this.linkEnd.signal, () => {
       // Browsers without requestVideoFrameCallback tell of the first picture only like this.

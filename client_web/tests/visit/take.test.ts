@@ -57,3 +57,11 @@ it("counts the time that a recording had run before anybody here heard of it", (
   taken.hear({ ...BEGUN, duration_s: 65 }, SESSION);
   expect(clock(performance.now() - (taken.since ?? 0))).toBe("1:05");
 });
+
+it("offers the original of a recording that was left, where it was asked for", () => {
+  const taken = take();
+  taken.begin(true);
+  taken.hear(BEGUN, SESSION);
+  taken.leave(SESSION);
+  expect(taken.files.map(({ name }) => name)).toContain("original.mp4");
+});

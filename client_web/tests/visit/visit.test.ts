@@ -56,7 +56,13 @@ function peerWith(control: Wire): Peer {
     getStats: async () => new Map(),
     close: () => {},
   });
-  return { connection, control, telemetry: new EventTarget(), edited: {} } as unknown as Peer;
+  return {
+    connection,
+    control,
+    telemetry: new EventTarget(),
+    edited: {},
+    takeEarly: () => [],
+  } as unknown as Peer;
 }
 
 it("says a refusal only until the next instruction", async () => {
@@ -230,4 +236,21 @@ it("waits for the visitor after an error that nobody foresaw, and then tries aga
   visit.end();
   await stay;
   log.mockRestore();
+});
+
+it("hears what the session said while the source was being changed", async () => {
+  vi.useFakeTimers();
+  const visit = visiting({ play: async () => {} } as HTMLVideoElement);
+  const said = JSON.stringify({
+    v: 1,
+    type: "edits",
+    layers: [{ instruction_id: "i1", text: "night" }],
+  });
+  connect.mockResolvedValue({ ...peerWith(new Wire()), takeEarly: () => [said] });
+  const stay = visit.run();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(visit.wanted.edits?.layers.map(({ text }) => text)).toEqual(["night"]);
+  visit.end();
+  await vi.advanceTimersByTimeAsync(1_000);
+  await stay;
 });
