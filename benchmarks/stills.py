@@ -5,6 +5,7 @@ the model's own size, some frames of a camera that stands still, then enlarged w
 the shipped weights change; a test holds the stills against them.
 """
 
+import argparse
 import json
 import sys
 from collections.abc import Iterator
@@ -64,8 +65,11 @@ def stills(editor: Editor) -> Iterator[tuple[str, Picture]]:
     detail.close()
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
     """Write the stills; returns the exit status."""
+    argparse.ArgumentParser(prog="benchmarks.stills", description=__doc__.splitlines()[0]).parse_args(
+        arguments
+    )
     for name, picture in stills(load_editor("rfdm-tiny")):
         path = STILLS / f"{name}.webp"
         Image.fromarray(picture).save(path, quality=QUALITY, method=6)
@@ -74,4 +78,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
