@@ -106,7 +106,8 @@ class Recordings:
 
         def open_take() -> Take:
             folder = self._folder / recording_id
-            folder.mkdir(parents=True)
+            # Nobody else on this machine is to see them.
+            folder.mkdir(parents=True, mode=0o700)
             try:
                 _write_note(folder, note)
                 self._quota.spend(NOTE_BYTES)

@@ -50,6 +50,12 @@ def started_later(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     monkeypatch.setattr(psutil.Process, "create_time", lambda process: create_time(process) + seconds)
 
 
+async def test_nobody_else_on_the_machine_sees_a_take(recordings: Recordings, tmp_path: Path) -> None:
+    recorder = await begun(recordings)
+    assert (tmp_path / recorder.id).stat().st_mode & 0o077 == 0
+    await recorder.stop("stopped")
+
+
 async def test_a_take_goes_on_as_the_clock_is_set(
     recordings: Recordings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
