@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import { copyFrom } from "../src/view/copying";
-import { noteWords } from "../src/view/elsewhere";
+import { cautionWords, noteWords } from "../src/view/elsewhere";
 import { cameraCommand, isOfThisMachine, SeenAddress } from "../src/visit/elsewhere";
 
 describe("the command for a virtual camera", () => {
@@ -63,9 +63,9 @@ describe("an address that the visitor has seen", () => {
 });
 
 it("says how long an address is good for, and when it is another", () => {
-  expect(noteWords(true, false)).toContain("until this visit ends");
-  expect(noteWords(true, true)).toContain("replace the old one");
-  expect(noteWords(false, false)).toContain("no connection");
+  expect(noteWords(true, false, true)).toContain("until this visit ends");
+  expect(noteWords(true, true, true)).toContain("replace the old one");
+  expect(noteWords(false, false, true)).toContain("no connection");
 });
 
 describe("copying", () => {
@@ -91,4 +91,10 @@ describe("copying", () => {
       expect(from.select).toHaveBeenCalled();
     }
   });
+});
+
+it("says what the token of somebody else's stream allows", () => {
+  expect(noteWords(true, false, false)).toContain("until the sender stops");
+  expect(cautionWords(false)).toContain("use the whole server");
+  expect(cautionWords(true)).toContain("your camera's own picture");
 });

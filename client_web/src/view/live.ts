@@ -80,7 +80,7 @@ export class LiveView {
     this.history.show(visit.instructions.entries, visit.wanted.inForce.at(-1) ?? null);
     this.stack.show(visit.wanted);
     this.recording.show(visit, performance.now());
-    this.elsewhere.show(visit.session);
+    this.elsewhere.show(visit.session, visit.source !== null);
     this.telemetry.show(visit.stats, visit.measured, performance.now());
     this.trouble.show(sourceTrouble ?? visit.trouble, sourceTrouble ? null : visit.retryAt);
   }
