@@ -126,7 +126,7 @@ class EditState:
         """Move the noise on by one frame."""
         if self.noise is not None:
             self.moves += 1
-            generator = torch.Generator().manual_seed((self.seed << 32) + self.moves)
+            generator = torch.Generator().manual_seed(((self.seed << 32) + self.moves) % (1 << 64))
             self.noise = drifted(self.noise, drift, codec, generator)
 
     def remember(self, latent: Tensor, interval: int | None) -> bool:

@@ -93,8 +93,9 @@ def listen(host: str, port: int) -> socket.socket:
     Raises:
         OSError: The address is taken, not this machine's, or not allowed.
     """
-    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    listening = socket.socket(family, socket.SOCK_STREAM)
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    # Named, or asyncio does not set TCP_NODELAY, and an answer's body waits 40 ms for its headers' acknowledgement.
+    listening = socket.socket(family, kind, protocol)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)

@@ -139,6 +139,8 @@ class Connection:
                 await self._connection.close()
         except TimeoutError:
             logger.warning("a peer connection did not close within %g s", CLOSE_TIMEOUT_S)
+            # aiortc may wait for ever for a task of its own that died; the ports are given back all the same.
+            await hooks.cut_off(self._connection)
 
     async def _abandon(self, connection: RTCPeerConnection) -> None:
         """Close a connection that came to nothing, which what is raised tells: its end is no end of a session."""

@@ -60,7 +60,7 @@ def ask_for_consent_without_end(connection: RTCPeerConnection) -> None:
     """Go on asking a peer for consent (RFC 7675) where it never answers, as FFmpeg's WHIP muxer does not.
 
     aioice closes after half a minute of that, in the midst of a stream. A peer that sends nothing any more is ended
-    by its session, long before; what one sends is authenticated, as an answer would be.
+    by its session, long before; but what it sends is counted before it is authenticated.
     """
     for transport in connection._RTCPeerConnection__iceTransports:  # type: ignore[attr-defined]
         transport._connection.query_consent = partial(_query_consent, transport._connection)
@@ -77,6 +77,13 @@ async def _query_consent(connection: IceConnection) -> None:
                     integrity_key=str(connection.remote_password).encode(),
                     retransmissions=0,
                 )
+
+
+async def cut_off(connection: RTCPeerConnection) -> None:
+    """End the transports of a connection that does not close, and with them its sockets."""
+    for transport in tuple(connection._RTCPeerConnection__dtlsTransports):  # type: ignore[attr-defined]
+        await transport.stop()
+        await transport.transport.stop()
 
 
 def negotiated_codec(transceiver: RTCRtpTransceiver) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from server.serve import listen
 from tests.server.conftest import RunningServer
 
 REFUSED = "afterimage serve: the model could not be loaded: "
@@ -168,3 +169,9 @@ def refusal_of(model: str) -> str:
     assert run.returncode == 2
     [line] = run.stderr.splitlines()
     return line
+
+
+def test_answers_are_not_held_back_for_acknowledgements() -> None:
+    with listen("127.0.0.1", 0) as listening:
+        # asyncio sets TCP_NODELAY where the protocol is named.
+        assert listening.proto == socket.IPPROTO_TCP

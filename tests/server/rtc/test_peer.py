@@ -2,7 +2,10 @@ import asyncio
 import re
 import threading
 
+import pytest
+
 from server.routes.described_sdp import video_offer
+from server.rtc import connection
 from server.rtc.codecs import SOFTWARE_CODECS
 from server.rtc.ice import Network
 from server.rtc.peer import Downlink, Peer, PeerEvents
@@ -85,3 +88,20 @@ async def test_what_only_takes_sound_is_not_heard() -> None:
         assert (peer.hears, peer.encoder is None) == (False, False)
     finally:
         await peer.close()
+
+
+async def test_a_connection_that_does_not_close_gives_its_ports_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    peer = Peer(None, EVENTS, lambda *size: size, Network(), SOFTWARE_CODECS)
+    await peer.answer(offer_of(("video", "sendonly")))
+    inner = peer.connection._connection
+    assert inner is not None
+    transports = [dtls.transport for dtls in inner._RTCPeerConnection__dtlsTransports]  # type: ignore[attr-defined]
+    assert {transport.state for transport in transports} == {"new"}
+
+    async def never() -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(inner, "close", never)
+    monkeypatch.setattr(connection, "CLOSE_TIMEOUT_S", 0.01)
+    await peer.close()
+    assert {transport.state for transport in transports} == {"closed"}
