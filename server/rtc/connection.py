@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateError, OperationError
 from aiortc.sdp import SessionDescription
-from aiortc.stats import RTCRemoteInboundRtpStreamStats, RTCTransportStats
+from aiortc.stats import RTCRemoteInboundRtpStreamStats
 
-from server.rtc import hooks
+from server.rtc import guards, hooks
 from server.rtc.fragment import IceFragment, MalformedFragmentError
 from server.rtc.gathering import Gathering, NoPortError
 from server.rtc.ice import Network
@@ -34,7 +34,7 @@ class PeerHealth:
     """What is known of the way to a peer."""
 
     packets_received: int
-    """DTLS, SRTP and SRTCP packets; a peer that is there sends some every second."""
+    """That passed their authentication; a peer that is there sends some every second."""
     round_trip_ms: float | None
 
 
@@ -56,6 +56,7 @@ class Connection:
         self._gathering, self._on_state = Gathering(network), on_state
         self._connection: RTCPeerConnection | None = None
         self._offered: SessionDescription | None = None
+        self._arrivals = guards.Arrivals()
 
     async def answer(self, offer_sdp: str, wire: Wire) -> str:
         """The SDP answer to a checked offer, with all our candidates.
@@ -70,6 +71,8 @@ class Connection:
         self._offered = SessionDescription.parse(offer_sdp)
         try:
             await connection.setRemoteDescription(RTCSessionDescription(without_mdns(offer_sdp), "offer"))
+            guards.bound(connection)
+            self._arrivals = guards.count_arrivals(connection)
             wire(connection)
             hooks.gather_with(connection, self._gathering)
             hooks.ask_for_consent_without_end(connection)
@@ -121,14 +124,12 @@ class Connection:
 
     async def health(self) -> PeerHealth:
         """Packets heard so far and the newest round trip."""
-        packets, round_trip_ms = 0, None
+        round_trip_ms = None
         if self._connection is not None:
             for stats in (await self._connection.getStats()).values():
-                if isinstance(stats, RTCTransportStats):
-                    packets = max(packets, stats.packetsReceived)
-                elif isinstance(stats, RTCRemoteInboundRtpStreamStats) and stats.kind == "video":
+                if isinstance(stats, RTCRemoteInboundRtpStreamStats) and stats.kind == "video":
                     round_trip_ms = None if stats.roundTripTime is None else 1000.0 * stats.roundTripTime
-        return PeerHealth(packets, round_trip_ms)
+        return PeerHealth(self._arrivals.packets, round_trip_ms)
 
     async def close(self) -> None:
         """End the connection; never raises, never takes long."""

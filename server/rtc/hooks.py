@@ -1,4 +1,4 @@
-"""The places where aiortc gives no hook and is reached into; the only ones.
+"""The places where aiortc gives no hook and is reached into; with those of `server.rtc.guards` the only ones.
 
 Each is small, and `tests/server/rtc/test_hooks.py` names the version they were written for, so that an upgrade
 that moves them fails there and not in front of a visitor.
@@ -60,7 +60,7 @@ def ask_for_consent_without_end(connection: RTCPeerConnection) -> None:
     """Go on asking a peer for consent (RFC 7675) where it never answers, as FFmpeg's WHIP muxer does not.
 
     aioice closes after half a minute of that, in the midst of a stream. A peer that sends nothing any more is ended
-    by its session, long before; but what it sends is counted before it is authenticated.
+    by its session, long before: `server.rtc.guards.count_arrivals` counts what only that peer can have sent.
     """
     for transport in connection._RTCPeerConnection__iceTransports:  # type: ignore[attr-defined]
         transport._connection.query_consent = partial(_query_consent, transport._connection)

@@ -20,7 +20,7 @@ from server.rtc.rate import RateControl
 
 def test_the_hooks_are_for_this_version() -> None:
     assert version("aiortc") == hooks.AIORTC_VERSION, (
-        "aiortc has changed: read server/rtc/hooks.py against its new sources, then move the version on"
+        "aiortc has changed: read hooks.py and guards.py against its new sources, then move the version on"
     )
     assert aiortc.__version__ == hooks.AIORTC_VERSION
     assert version("aioice") == hooks.AIOICE_VERSION
