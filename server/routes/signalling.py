@@ -103,7 +103,8 @@ async def trickle(request: Request, connection: Connection) -> Response:
         raise Problem(400, str(error)) from error
     except IceRestartError:
         raise Problem(422, "ICE cannot be restarted here: end this connection and open another") from None
-    return Response(status_code=204, headers={"ETag": entity_tag(connection)})
+    # Without an ETag, which would be that of an ICE restart (RFC 9725, section 4.3.2).
+    return Response(status_code=204)
 
 
 def _require_type(request: Request, wanted: str, what: str) -> None:

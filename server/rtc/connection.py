@@ -15,7 +15,7 @@ from server.rtc import guards, hooks
 from server.rtc.fragment import IceFragment, MalformedFragmentError
 from server.rtc.gathering import Gathering, NoPortError
 from server.rtc.ice import Network
-from server.rtc.offer import UnusableOfferError, without_mdns
+from server.rtc.offer import MAX_CANDIDATES, UnusableOfferError, without_mdns
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +57,7 @@ class Connection:
         self._connection: RTCPeerConnection | None = None
         self._offered: SessionDescription | None = None
         self._arrivals = guards.Arrivals()
+        self._trickled = 0
 
     async def answer(self, offer_sdp: str, wire: Wire) -> str:
         """The SDP answer to a checked offer, with all our candidates.
@@ -93,7 +94,7 @@ class Connection:
         return str(connection.localDescription.sdp)
 
     async def add_candidates(self, fragment: IceFragment) -> None:
-        """Try what the peer has found since its offer.
+        """Try what the peer has found since its offer, up to `MAX_CANDIDATES` of them; the rest goes untried.
 
         Raises:
             IceRestartError: The fragment is of another ICE session.
@@ -115,7 +116,8 @@ class Connection:
             if (mid is not None and mid not in mids) or (index is not None and index >= len(mids)):
                 raise MalformedFragmentError("a candidate is for a section that the offer does not have")
         try:
-            for candidate in fragment.candidates:
+            for candidate in fragment.candidates[: MAX_CANDIDATES - self._trickled]:
+                self._trickled += 1
                 await connection.addIceCandidate(candidate)
             if fragment.ended:
                 await connection.addIceCandidate(None)

@@ -8,6 +8,7 @@ from aiortc import RTCDataChannel, RTCPeerConnection, RTCRtpTransceiver
 
 from server.rtc import hooks
 from server.rtc.assembly import EncodedPicture, PictureAssembly
+from server.rtc.bundle import with_bundled
 from server.rtc.clocks import CaptureClock
 from server.rtc.codecs import CodecChoice
 from server.rtc.connection import CLOSE_TIMEOUT_S, Connection, PeerHealth
@@ -109,7 +110,7 @@ class Peer:
             MalformedOfferError: It is not SDP.
             UnusableOfferError: Nothing to edit can come of it.
         """
-        offer_sdp, profiles = as_baseline(offer_sdp)
+        offer_sdp, profiles = as_baseline(with_bundled(offer_sdp))
         offer = parse_publish_offer(offer_sdp) if self._downlink is None else parse_offer(offer_sdp)
         camera_mid = next(media.rtp.muxId for media in offer.media if is_camera(media))
         microphone_mid = next((media.rtp.muxId for media in offer.media if is_microphone(media)), None)

@@ -1,6 +1,7 @@
 """A publisher (WHIP) and a viewer (WHEP), played by aiortc."""
 
 import asyncio
+import re
 from fractions import Fraction
 
 import av
@@ -19,6 +20,28 @@ from tests.server.screen import Screen
 
 SDP = {"Content-Type": "application/sdp"}
 RED, CYAN = (200, 40, 40), (55, 215, 215)
+
+
+_TRANSPORT = re.compile(
+    r"^a=(ice-\w+|fingerprint|setup|rtcp-mux|candidate|end-of-candidates).*\r\n", re.MULTILINE
+)
+
+
+def bundle_only(offer: str, tag: str) -> str:
+    """The offer with every section but the one of this mid as a bundle-only one (RFC 9143)."""
+    session, *sections = re.split(r"^(?=m=)", offer, flags=re.MULTILINE)
+    mids = re.findall(r"^a=mid:(\S+)", offer, re.MULTILINE)
+    group = " ".join((tag, *(mid for mid in mids if mid != tag)))
+    for index, mid in enumerate(mids):
+        if mid != tag:
+            bare = re.sub(
+                r"^a=(ice-\w+|fingerprint|setup|rtcp-mux|candidate|end-of-candidates).*\r\n",
+                "",
+                sections[index],
+                flags=re.MULTILINE,
+            )
+            sections[index] = re.sub(r"^(m=\w+) \d+", r"\1 0", bare) + "a=bundle-only\r\n"
+    return re.sub(r"a=group:BUNDLE .*", f"a=group:BUNDLE {group}", session) + "".join(sections)
 
 
 class Tone(MediaStreamTrack):

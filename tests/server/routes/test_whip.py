@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from aiortc import RTCPeerConnection
 
+from server.rtc.offer import MAX_CANDIDATES
 from tests.server.conftest import RunningServer, StartServer, until
 from tests.server.screen import is_colour
-from tests.server.whip_client import CYAN, RED, SDP, Publisher, Watcher
+from tests.server.whip_client import CYAN, RED, SDP, Publisher, Watcher, bundle_only
 
 FRAGMENT = {"Content-Type": "application/trickle-ice-sdpfrag"}
 CANDIDATE = "a=candidate:1 1 udp 2130706431 127.0.0.1 50000 typ host\r\n"
@@ -36,6 +38,19 @@ async def test_a_publishers_edit_reaches_a_viewer(http: httpx.AsyncClient, codec
     ):
         assert (await publisher.post(session["whip_url"])).status_code == 201
         assert (await viewer.post(session["whep_url"])).status_code == 201
+        await viewer.sees_colour(CYAN)
+
+
+@pytest.mark.parametrize("tag", ["0", "1"])
+async def test_sections_may_be_bundle_only(http: httpx.AsyncClient, tag: str) -> None:
+    session = await opened(http, instruction="invert")
+    async with (
+        Publisher(http, session["token"], sound=True) as publisher,
+        Watcher(http, session["token"]) as viewer,
+    ):
+        offers = [bundle_only(await client.offer(), tag) for client in (publisher, viewer)]
+        assert (await publisher.post(session["whip_url"], offers[0])).status_code == 201
+        assert (await viewer.post(session["whep_url"], offers[1])).status_code == 201
         await viewer.sees_colour(CYAN)
 
 
@@ -135,7 +150,9 @@ async def test_candidates_may_trickle_in(http: httpx.AsyncClient) -> None:
 
         async def patch(body: str, match: str | None, kind: dict[str, str] = FRAGMENT) -> int:
             headers = {**publisher.authorization, **kind, **({} if match is None else {"If-Match": match})}
-            return (await http.patch(publisher.location, content=body, headers=headers)).status_code
+            response = await http.patch(publisher.location, content=body, headers=headers)
+            assert "etag" not in response.headers, "ICE was not restarted"
+            return response.status_code
 
         assert await patch(named + section + CANDIDATE, None) == 428
         assert await patch(named + section + CANDIDATE, '"stale"') == 412
@@ -146,6 +163,25 @@ async def test_candidates_may_trickle_in(http: httpx.AsyncClient) -> None:
         assert await patch(other + section + CANDIDATE, "*") == 422
         assert await patch(other + section + CANDIDATE, tag) == 422
         assert await patch(named + section + CANDIDATE, tag) == 204
+
+
+async def test_a_connection_tries_a_bounded_number_of_candidates(
+    http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[object] = []
+
+    async def add(_connection: RTCPeerConnection, candidate: object) -> None:
+        tried.append(candidate)
+
+    monkeypatch.setattr(RTCPeerConnection, "addIceCandidate", add)
+    session = await opened(http)
+    async with Publisher(http, session["token"]) as publisher:
+        await publisher.post(session["whip_url"])
+        headers = {**publisher.authorization, **FRAGMENT, "If-Match": "*"}
+        for port in range(50_000, 50_000 + 3 * MAX_CANDIDATES):
+            body = "a=mid:0\r\n" + CANDIDATE.replace("50000", str(port))
+            assert (await http.patch(publisher.location, content=body, headers=headers)).status_code == 204
+    assert len(tried) == MAX_CANDIDATES
 
 
 async def test_stopping_ends_the_session(server: RunningServer, http: httpx.AsyncClient) -> None:
