@@ -56,6 +56,13 @@ class FrameQueue:
         self._waiting.append(frame)
         self._filled.set()
 
+    def begin(self) -> None:
+        """Forget what came before anybody could read: by the time a connection stands, it is the past."""
+        self._waiting.clear()
+        self.dropped = 0
+        self._key_needed = True
+        self._want_key_frame()
+
     def restart(self) -> None:
         """Go on with frames of another encoder, from its first key frame on."""
         self._key_needed = True

@@ -9,6 +9,7 @@ from av.frame import Frame as AvFrame
 
 from server.rtc import hooks
 from server.rtc.broadcast import Broadcast, Seat
+from server.rtc.bundle import with_bundled
 from server.rtc.connection import Connection, PeerHealth
 from server.rtc.encoded import EncodedFrame, FrameQueue
 from server.rtc.ice import Network
@@ -67,7 +68,7 @@ class Viewer:
             MalformedOfferError: It is not SDP.
             UnusableOfferError: It takes no video that we have.
         """
-        offer_sdp, profiles = as_baseline(offer_sdp)
+        offer_sdp, profiles = as_baseline(with_bundled(offer_sdp))
         offer = parse_view_offer(offer_sdp)
         taking_mids = {media.rtp.muxId for media in offer.media if takes(media)}
 
@@ -128,10 +129,13 @@ class EncodedTrack(MediaStreamTrack):
         self.kind = kind
         super().__init__()
         self.leaving_capture_ms: float | None = None
-        self._queue = queue
+        self._queue, self._begun = queue, False
 
     async def recv(self) -> EncodedFrame:  # type: ignore[override]
         """The oldest frame that waits; aiortc's sender has anything but an `av.Frame` packed by `Packing`."""
+        if not self._begun:
+            self._begun = True
+            self._queue.begin()
         frame = await self._queue.take()
         self.leaving_capture_ms = frame.capture_ms
         return frame

@@ -2,6 +2,7 @@ import asyncio
 from contextlib import suppress
 
 from server.rtc.encoded import EncodedFrame, FrameQueue
+from server.rtc.viewer import EncodedTrack
 
 
 def frame(timestamp: int, key_frame: bool = False) -> EncodedFrame:
@@ -41,3 +42,18 @@ async def test_what_waits_is_bounded() -> None:
     for timestamp in range(1000):
         queue.put(frame(timestamp, key_frame=True))
     assert len(await taken(queue)) <= 3
+
+
+async def test_a_viewer_who_connects_late_begins_with_the_present() -> None:
+    wishes: list[bool] = []
+    queue = FrameQueue(30, lambda: wishes.append(True))
+    for timestamp in range(50):
+        queue.put(frame(timestamp, key_frame=timestamp in (0, 40)))
+    wishes.clear()
+    reading = asyncio.create_task(EncodedTrack("video", queue).recv())
+    await asyncio.sleep(0)
+    assert wishes, "a key frame is asked for"
+    queue.put(frame(50))
+    queue.put(frame(51, key_frame=True))
+    assert (await reading).timestamp == 51
+    assert queue.dropped == 1, "what it could not have seen was not dropped"
