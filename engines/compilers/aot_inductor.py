@@ -12,6 +12,7 @@ from torch import Tensor
 
 from engines.compilers.cpu import cpu_identity
 from engines.compilers.eager import placed, weights_bytes
+from engines.compilers.held import Held
 from engines.compilers.inductor import compiling, need_toolchain
 from engines.compilers.interface import (
     CompiledProgram,
@@ -57,7 +58,7 @@ class AotInductorCompiler:
         self._dtype, self._store = dtype, store
         self._program = placed(program, _CPU, dtype)
         self._digest = program_digest(self._program)
-        self._weights_bytes, self._package_bytes = weights_bytes(self._program), 0
+        self._weights_bytes, self._held = weights_bytes(self._program), Held()
 
     def compile(self, shape: FrameShape, report: Report = unreported) -> CompiledProgram:
         """Compile for one shape, or load what an earlier start compiled.
@@ -78,8 +79,9 @@ class AotInductorCompiler:
                 )
 
         path = self._store.obtain(self.manifest(shape), build) / _PACKAGE
-        self._package_bytes += path.stat().st_size
-        return _Package(path, self._dtype)
+        package = _Package(path, self._dtype)
+        self._held.by(package, path.stat().st_size)
+        return package
 
     def manifest(self, shape: FrameShape) -> EngineManifest:
         """What the package of a shape depends on."""
@@ -92,7 +94,7 @@ class AotInductorCompiler:
 
     def footprint(self) -> Footprint:
         """The weights that are compiled from, and the packages, which hold them once more."""
-        return Footprint(self._weights_bytes, self._package_bytes)
+        return Footprint(self._weights_bytes, self._held.bytes)
 
 
 class _Package:

@@ -19,6 +19,7 @@ import torch
 
 from engines.compilers.cuda_graph import GraphedProgram
 from engines.compilers.eager import placed, weights_bytes
+from engines.compilers.held import Held
 from engines.compilers.interface import (
     CompiledProgram,
     CompilerName,
@@ -65,7 +66,7 @@ class InductorCompiler:
         self._program = placed(program, device, dtype)
         self._digest = program_digest(self._program)
         self._weights_bytes = weights_bytes(self._program)
-        self._workspace_bytes = self._artifact_bytes = 0
+        self._workspace, self._artifact_bytes = Held(), 0
 
     def compile(self, shape: FrameShape, report: Report = unreported) -> CompiledProgram:
         """Compile for one shape, or take the kernels an earlier start compiled.
@@ -101,7 +102,7 @@ class InductorCompiler:
 
     def footprint(self) -> Footprint:
         """Its copy of the weights, its kernels, and what the recorded frames hold."""
-        return Footprint(self._weights_bytes, self._artifact_bytes, self._workspace_bytes)
+        return Footprint(self._weights_bytes, self._artifact_bytes, self._workspace.bytes)
 
     def frame(self, shape: FrameShape) -> Partwise:
         """The compiled frame before it is recorded, run once.
@@ -126,7 +127,7 @@ class InductorCompiler:
         report("recording", 0.9)
         with compiling():
             graphed = GraphedProgram(frame, self._example(shape))
-        self._workspace_bytes += graphed.workspace_bytes
+        self._workspace.by(graphed, graphed.workspace_bytes)
         return graphed
 
     def _example(self, shape: FrameShape) -> tuple[torch.Tensor, ...]:

@@ -17,6 +17,7 @@ from openvino import opset13 as ops
 from torch import Tensor
 
 from engines.compilers.cpu import cpu_identity
+from engines.compilers.held import Held
 from engines.compilers.interface import (
     CompiledProgram,
     CompilerName,
@@ -81,7 +82,7 @@ class OpenVinoCompiler:
         self._digest = program_digest(program)
         self._graph_lock = threading.Lock()
         self._graphs: dict[str, ov.Model] = {}
-        self._engine_bytes = 0
+        self._held = Held()
 
     def compile(self, shape: FrameShape, report: Report = unreported) -> CompiledProgram:
         """Compile for one shape, or read what an earlier start compiled.
@@ -93,14 +94,20 @@ class OpenVinoCompiler:
             folder = self._store.obtain(
                 self.manifest(shape), lambda folder: self._build(shape, folder, report)
             )
-            runners = {blob.stem: _Runner(self._read(blob)) for blob in sorted(folder.glob("*.blob"))}
+            blobs = {blob.stem: blob.read_bytes() for blob in sorted(folder.glob("*.blob"))}
+            runners = {
+                name: _Runner(self._core.import_model(blob, "CPU", self.settings))
+                for name, blob in blobs.items()
+            }
         except RuntimeError as error:
             if isinstance(error, ModelError):
                 raise
             # It begins with where in its sources that was found.
             *_, reason = filter(None, map(str.strip, str(error).splitlines()))
             raise ModelError(f"OpenVINO cannot compile the program: {reason}") from error
-        return _Shortest(runners, self._program.shortcut)
+        program = _Shortest(runners, self._program.shortcut)
+        self._held.by(program, sum(map(len, blobs.values())))
+        return program
 
     def manifest(self, shape: FrameShape) -> EngineManifest:
         """What the program of a shape depends on."""
@@ -115,7 +122,7 @@ class OpenVinoCompiler:
 
     def footprint(self) -> Footprint:
         """The compiled programs; each holds its own copy of the weights it needs."""
-        return Footprint(engine_bytes=self._engine_bytes)
+        return Footprint(engine_bytes=self._held.bytes)
 
     def _build(self, shape: FrameShape, folder: Path, report: Report) -> None:
         report("reading the program", 0.0)
@@ -124,11 +131,6 @@ class OpenVinoCompiler:
         for name, graph in graphs.items():
             compiled = self._core.compile_model(graph, "CPU", self.settings)
             (folder / f"{name}.blob").write_bytes(compiled.export_model().getvalue())
-
-    def _read(self, blob: Path) -> ov.CompiledModel:
-        content = blob.read_bytes()
-        self._engine_bytes += len(content)
-        return self._core.import_model(content, "CPU", self.settings)
 
     def _reshaped(self, shape: FrameShape) -> dict[str, ov.Model]:
         """The graphs for one shape."""

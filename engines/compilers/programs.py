@@ -17,6 +17,9 @@ from engines.model import ModelError
 
 logger = logging.getLogger(__name__)
 
+MOST_SIZES = 8
+"""Kept compiled, where nobody has used the rest for `IDLE_S`; each takes the memory of its programs."""
+IDLE_S = 60.0
 _WORTH_WAITING_S = 0.2
 _GIVING_UP_S = 10.0
 _TELLING_SHARE = 0.05
@@ -50,6 +53,7 @@ class Build:
 class _Compiling:
     future: "Future[CompiledProgram]"
     build: Build
+    used_s: float
     began_s: float | None = None
     expected_s: float | None = None
     stood_in: bool = field(default=False)
@@ -62,12 +66,13 @@ class Programs:
     that, and for any later shape, the stand-in edits while it is compiled behind the frames, and the compiled program
     takes over between two frames, so that nobody waits for a build of minutes, or for a camera that changes its size.
     A larger batch of a size that is compiled needs no stand-in, which would hold the weights again: its frames go
-    through the smaller one in pieces.
+    through the smaller one in pieces. Sizes that nobody has used for a while are dropped when there are many, and are
+    compiled, or read, again when somebody comes with one.
 
     Args:
         compiler: What is to run every shape.
         stand_in: Makes the compiler that serves meanwhile; called when it is needed, dropped when it is not.
-        clock: Seconds, for the estimate.
+        clock: Seconds, for the estimate and for what is idle.
     """
 
     def __init__(
@@ -103,6 +108,7 @@ class Programs:
         compiled_for = self._compiled_for(shape)
         first, new = not self._compiling, compiled_for not in self._compiling
         compiling = self._begin(compiled_for)
+        compiling.used_s = self._clock()
         if new:
             # Reading a kept program is quicker than a visitor can see.
             wait([compiling.future], self._compiler.patience_s if first else _WORTH_WAITING_S)
@@ -161,7 +167,7 @@ class Programs:
     def _begin(self, shape: FrameShape) -> _Compiling:
         with self._lock:
             if shape not in self._compiling:
-                compiling = _Compiling(Future(), Build(self._compiler.name, shape))
+                compiling = _Compiling(Future(), Build(self._compiler.name, shape), self._clock())
                 self._compiling[shape] = compiling
                 thread = threading.Thread(
                     target=_fulfil,
@@ -169,9 +175,24 @@ class Programs:
                     name="compiler",
                     daemon=True,
                 )
-                self._threads.append(thread)
+                self._drop_idle(compiling.used_s)
+                self._threads[:] = [*filter(threading.Thread.is_alive, self._threads), thread]
                 thread.start()
             return self._compiling[shape]
+
+    def _drop_idle(self, now_s: float) -> None:
+        """Of the sizes beyond the most, those that have been idle longest; called with the lock held."""
+        used_s: dict[tuple[int, int], float] = {}
+        for shape, each in self._compiling.items():
+            # Nobody can have used what is not built yet.
+            at_s = each.used_s if each.future.done() else now_s
+            size = shape.height, shape.width
+            used_s[size] = max(at_s, used_s.get(size, 0.0))
+        idle = sorted((at_s, size) for size, at_s in used_s.items() if now_s - at_s > IDLE_S)
+        dropped = {size for _, size in idle[: max(0, len(used_s) - MOST_SIZES)]}
+        for shape in tuple(self._compiling):
+            if (shape.height, shape.width) in dropped:
+                del self._compiling[shape]
 
     def _compile(self, shape: FrameShape, compiling: _Compiling) -> CompiledProgram:
         compiling.began_s = self._clock()

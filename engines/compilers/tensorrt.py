@@ -6,10 +6,12 @@ engine, each with exactly one shape, so that every one of them is tuned for what
 
 from collections.abc import Callable
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import torch
 
 from engines.compilers.cuda_graph import GraphedProgram
+from engines.compilers.held import Held
 from engines.compilers.interface import (
     ENGINE_DTYPES,
     CompiledProgram,
@@ -94,8 +96,9 @@ class TensorRtCompiler:
         self.parts = split(self.program, self.dtype)
         self._digests = {part.name: part_digest(part, self.program) for part in self.parts}
         self._found: dict[tuple[EnginePart, FrameShape], tuple[Path, int]] = {}
-        self._loaded: dict[Path, TensorRtEngine] = {}
-        self._workspace_bytes = 0
+        self._loaded = WeakValueDictionary[Path, TensorRtEngine]()
+        """Of programs that somebody keeps: an engine holds the weights."""
+        self._workspace = Held()
 
     def compile(self, shape: FrameShape, report: Report = unreported) -> CompiledProgram:
         """Build or read the engines of a shape and record its frame as a CUDA graph.
@@ -125,7 +128,7 @@ class TensorRtCompiler:
         graphed = GraphedProgram(Partwise(self.program, self.dtype, device, *runs), example)
         for engine in engines:
             engine.keep_runtime_cache()
-        self._workspace_bytes += size + graphed.workspace_bytes
+        self._workspace.by(graphed, size + graphed.workspace_bytes)
         return graphed
 
     def build(self, shape: FrameShape, report: Report = unreported) -> dict[str, Path]:
@@ -196,11 +199,11 @@ class TensorRtCompiler:
 
     def footprint(self) -> Footprint:
         """The loaded engines' weights and scratch memory."""
-        # Another thread loads more of them meanwhile.
-        loaded = list(self._loaded.values())
+        # Taken at once: another thread loads more of them meanwhile.
+        loaded = [engine for kept in self._loaded.valuerefs() if (engine := kept()) is not None]
         weights = sum(engine.weights_bytes for engine in loaded)
         files = sum(engine.file_bytes for engine in loaded)
-        return Footprint(weights, max(0, files - weights), self._workspace_bytes)
+        return Footprint(weights, max(0, files - weights), self._workspace.bytes)
 
     def _builder(self, part: Part, shape: FrameShape, report: Report) -> Callable[[Path], None]:
         def build(folder: Path) -> None:
@@ -240,9 +243,10 @@ class TensorRtCompiler:
         return self.target if self.library.targets() else None
 
     def _load(self, path: Path) -> TensorRtEngine:
-        if path not in self._loaded:
-            self._loaded[path] = TensorRtEngine(self.library, path)
-        return self._loaded[path]
+        engine = self._loaded.get(path)
+        if engine is None:
+            engine = self._loaded[path] = TensorRtEngine(self.library, path)
+        return engine
 
 
 def engine_target(library: TensorRtLibrary, asked: str | None) -> str:

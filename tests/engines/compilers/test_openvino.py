@@ -273,3 +273,13 @@ def test_openvino_reports_to_nobody(tmp_path: Path) -> None:
 
     assert run.stdout == "[]\n"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_program_counts_for_as_long_as_it_is_kept(tmp_path: Path) -> None:
+    compiler = OpenVinoCompiler(program(), "float32", EngineStore(tmp_path))
+    first, second = (compiler.compile(FrameShape(1, *size)) for size in ((64, 64), (64, 96)))
+    both = compiler.footprint().engine_bytes
+    del first
+    assert 0 < compiler.footprint().engine_bytes < both
+    del second
+    assert compiler.footprint().engine_bytes == 0

@@ -8,7 +8,7 @@ import torch
 
 from engines.compilers.interface import Compiler, Footprint, FrameShape
 from engines.compilers.parts import program_inputs
-from engines.compilers.programs import InPieces, Padded, Programs
+from engines.compilers.programs import IDLE_S, MOST_SIZES, InPieces, Padded, Programs
 from engines.editor import Editor, EditRequest
 from engines.model import ModelError
 from tests.engines.compilers.gated import FIRST, SECOND, GatedCompiler, eager, frame_program
@@ -52,12 +52,36 @@ def test_an_impatient_compiler_lets_the_stand_in_stream_at_once_and_takes_over_b
     assert programs.build is None
 
 
+def test_sizes_that_nobody_has_used_for_a_while_are_dropped_when_there_are_many() -> None:
+    compiler, now_s = GatedCompiler(), 0.0
+    compiler.gate.set()
+    programs = Programs(compiler, eager, clock=lambda: now_s)
+    sizes = [FrameShape(1, 64, 64 + 16 * index) for index in range(2 * MOST_SIZES)]
+    for size in sizes[:MOST_SIZES]:
+        programs.prepare(size)
+        programs.now(size)
+    now_s = IDLE_S + 1
+    in_use = sizes[: MOST_SIZES // 2]
+    for size in in_use:
+        programs.now(size)
+    for size in sizes[MOST_SIZES:]:
+        programs.prepare(size)
+        programs.now(size)
+    compiler.compiled.clear()
+    for size in (*in_use, *sizes[MOST_SIZES:]):
+        assert programs.now(size)[1] is compiler
+    assert compiler.compiled == [], "what is in use stays, were it more than the bound"
+    for size in sizes[MOST_SIZES // 2 : MOST_SIZES]:
+        programs.prepare(size)
+    assert compiler.compiled == sizes[MOST_SIZES // 2 : MOST_SIZES]
+
+
 @pytest.mark.parametrize(("expected_s", "remaining_s"), [(None, 30.0), (25.0, 15.0), (5.0, 0.0)])
 def test_a_build_tells_its_progress_and_how_long_it_still_takes(
     expected_s: float | None, remaining_s: float
 ) -> None:
     """A quarter in ten seconds leaves thirty, unless an earlier build tells better."""
-    compiler, seconds = GatedCompiler(), iter([100.0, 110.0])
+    compiler, seconds = GatedCompiler(), iter([100.0, 100.0, 100.0, 110.0])
     compiler.patience_s, compiler.expected = 0.0, expected_s
     programs = Programs(compiler, eager, clock=lambda: next(seconds))
     programs.now(FIRST)

@@ -110,9 +110,11 @@ def test_memory_is_counted_while_another_thread_loads_an_engine(
             return 40
 
     monkeypatch.setattr(tensorrt, "TensorRtEngine", Loaded)
-    own._load(tmp_path / "first")
+    first = own._load(tmp_path / "first")
 
     assert own.footprint() == Footprint(weights_bytes=40, engine_bytes=60)
+    del first
+    assert own.footprint() == Footprint()
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "int8", "fp8"])
