@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from server.app import create_app
 from server.engine import LiveEditor
+from server.request_timeout import ImpatientH11Protocol
 from server.service import Service
 from server.settings import Settings, unknown_variables
 
@@ -113,6 +114,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                http=ImpatientH11Protocol,
                 log_config=None,
                 access_log=False,
                 ws="none",

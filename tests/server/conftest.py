@@ -11,6 +11,7 @@ from playwright.async_api import Page, async_playwright
 from benchmarks.live.chromium import QUIET_FLAGS
 from server.app import create_app
 from server.engine import LiveEditor
+from server.request_timeout import ImpatientH11Protocol
 from server.serve import listen
 from server.service import Service
 from server.settings import Settings
@@ -64,7 +65,10 @@ async def start_server() -> AsyncIterator[StartServer]:
         settings = Settings.model_validate({"model": "inverting", **options})
         app = create_app(settings, load or (lambda: used))
         listening = listen("127.0.0.1", 0)
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none", timeout_graceful_shutdown=1))
+        config = uvicorn.Config(
+            app, http=ImpatientH11Protocol, log_config=None, ws="none", timeout_graceful_shutdown=1
+        )
+        server = uvicorn.Server(config)
         running.append((server, asyncio.create_task(server.serve([listening]))))
         await until(lambda: server.started)
         service: Service = app.state.service
