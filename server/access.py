@@ -3,7 +3,7 @@
 import asyncio
 import hmac
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import Headers
@@ -145,11 +145,11 @@ class BodyLimit:
 
     Args:
         app: What to guard.
-        max_bytes: The largest body taken.
+        larger: The largest body taken at certain paths, in bytes; `MAX_BODY_BYTES` at all others.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int = MAX_BODY_BYTES) -> None:
-        self._app, self._max_bytes = app, max_bytes
+    def __init__(self, app: ASGIApp, larger: Mapping[str, int]) -> None:
+        self._app, self._larger = app, larger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it with 413."""
@@ -158,14 +158,15 @@ class BodyLimit:
             return
         headers = Headers(scope=scope)
         read, refused = 0, False
+        max_bytes = self._larger.get(scope["path"], MAX_BODY_BYTES)
 
         async def limited() -> Message:
             nonlocal read, refused
             message = await receive()
             read += len(message.get("body", b""))
-            if read > self._max_bytes:
+            if read > max_bytes:
                 refused = True
-                raise self._refusal()
+                raise _too_large(max_bytes)
             return message
 
         async def lingering(message: Message) -> None:
@@ -178,16 +179,17 @@ class BodyLimit:
             await send({"type": "http.response.body"})
 
         declared = headers.get("content-length", "0")
-        if not declared.isascii() or not declared.isdigit() or int(declared) > self._max_bytes:
+        if not declared.isascii() or not declared.isdigit() or int(declared) > max_bytes:
             refused = True
-            refusal = self._refusal()
+            refusal = _too_large(max_bytes)
             response = problem_response(refusal.status_code, refusal.detail, refusal.headers)
             await response(scope, receive, lingering)
         else:
             await self._app(scope, limited, lingering)
 
-    def _refusal(self) -> Problem:
-        return Problem(413, f"a body may have {self._max_bytes // 1024} KiB", {"Connection": "close"})
+
+def _too_large(max_bytes: int) -> Problem:
+    return Problem(413, f"a body may have {max_bytes // 1024} KiB", {"Connection": "close"})
 
 
 async def discard(receive: Receive) -> None:

@@ -13,6 +13,7 @@ from server.cors import OpenSignalling
 from server.engine import LiveEditor, load_warm_editor
 from server.head import Head
 from server.openapi import ServerLimits, describe
+from server.presets.preset import MAX_FILE_BYTES
 from server.problems import install_problems
 from server.routes import (
     events,
@@ -62,7 +63,7 @@ def create_app(settings: Settings, load: Callable[[], LiveEditor] | None = None)
     token = None if settings.token is None else settings.token.get_secret_value()
     middleware = [
         Middleware(Access, token=token, allowed_origins=settings.allowed_origins),
-        Middleware(BodyLimit),
+        Middleware(BodyLimit, larger={"/v1/presets/import": MAX_FILE_BYTES}),
         Middleware(Head),
     ]
     if settings.allowed_origins:

@@ -9,6 +9,8 @@ from server.session.stack import MAX_LAYERS
 
 FILE_VERSION = 1
 MAX_PRESETS = 1000
+MAX_FILE_BYTES = 32 * 1024 * 1024
+"""Of a file of presets: room for as many as are kept, of the longest instructions in any script."""
 
 PRINTABLE = r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$"
 

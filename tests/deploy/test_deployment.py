@@ -315,11 +315,19 @@ def test_caddy_passes_on_calls_and_events_as_they_come(server: ServerProcess, tm
                 urllib.request.urlopen(f"{site}/livez", timeout=10).headers["Referrer-Policy"]
                 == "no-referrer"
             )
+            # As long as many presets: refused by who can read it, if at all.
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                post(f"{site}/v1/presets/import", b"[" + bytes(2_000_000))
+            assert refused.value.code == 422
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                post(f"{site}/v1/sessions", bytes(2_000_000))
+            assert refused.value.code == 413
         finally:
             caddy.terminate()
 
 
-def post(url: str) -> str:
-    with urllib.request.urlopen(urllib.request.Request(url, method="POST"), timeout=10) as answer:
+def post(url: str, sent: bytes | None = None) -> str:
+    request = urllib.request.Request(url, sent, {"Content-Type": "application/json"}, method="POST")
+    with urllib.request.urlopen(request, timeout=10) as answer:
         body: bytes = answer.read()
         return body.decode()

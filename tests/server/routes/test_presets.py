@@ -5,6 +5,9 @@ from typing import Any
 import httpx
 import pytest
 
+from server.asks import MAX_INSTRUCTION_LENGTH
+from server.presets.preset import MAX_FILE_BYTES, MAX_PRESETS
+from server.session.stack import MAX_LAYERS
 from tests.server.conftest import StartServer
 from tests.server.routes.test_sessions import is_problem
 
@@ -51,6 +54,30 @@ async def test_an_export_is_what_an_import_takes(http: httpx.AsyncClient) -> Non
     assert (await http.post("/v1/presets/import", json=file)).json() == {"added": 1, "replaced": 0, "kept": 0}
     replacing = await http.post("/v1/presets/import", params={"existing": "replace"}, json=file)
     assert replacing.json() == {"added": 0, "replaced": 1, "kept": 0}
+
+
+async def test_an_export_of_all_that_can_be_kept_can_be_imported(http: httpx.AsyncClient) -> None:
+    layers = [{"text": "🖌" * MAX_INSTRUCTION_LENGTH}] * MAX_LAYERS
+    file = {
+        "format": "afterimage-presets",
+        "presets": [{"name": f"{number:04}", "layers": layers} for number in range(MAX_PRESETS)],
+    }
+    imported = await http.post("/v1/presets/import", json=file)
+    assert imported.json() == {"added": MAX_PRESETS, "replaced": 0, "kept": 0}
+    exported = await http.get("/v1/presets/export")
+    replacing = await http.post(
+        "/v1/presets/import",
+        params={"existing": "replace"},
+        content=exported.content,
+        headers={"Content-Type": "application/json"},
+    )
+    assert replacing.json() == {"added": 0, "replaced": MAX_PRESETS, "kept": 0}
+
+
+async def test_a_file_of_presets_has_a_longest_size(http: httpx.AsyncClient) -> None:
+    assert f"{MAX_FILE_BYTES // 1024} KiB" in is_problem(
+        await http.post("/v1/presets/import", content=bytes(MAX_FILE_BYTES + 1)), 413
+    )
 
 
 async def test_every_name_that_can_be_kept_can_be_imported_again(http: httpx.AsyncClient) -> None:
