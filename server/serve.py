@@ -5,6 +5,7 @@ import asyncio
 import errno
 import logging
 import os
+import resource
 import socket
 import sys
 from collections.abc import Callable
@@ -23,6 +24,9 @@ from server.settings import Settings, unknown_variables
 
 USAGE_ERROR = 2
 GRACE_S = 5
+MOST_OPEN_FILES = 65_536
+WORTH_TELLING_S = 2.0
+"""A build that takes longer is told: programs of an earlier start are read in less."""
 EDITOR_GRACE_S = 2.0
 """A step under way ends within this time; a load may take minutes, and cannot be broken off."""
 
@@ -74,6 +78,7 @@ def serve(settings: Settings, load: Callable[[], LiveEditor] | None) -> int:
             reason += "; --port or AFTERIMAGE_PORT takes another"
         _complain(f"cannot serve on {settings.host}:{settings.port}: {reason}")
         return USAGE_ERROR
+    raise_open_files()
     with listening:
         server = Server(create_app(settings, load), settings, listening)
         # uvicorn raises the interrupt again once everything has ended; there is nothing left to interrupt.
@@ -105,6 +110,16 @@ def listen(host: str, port: int) -> socket.socket:
         listening.close()
         raise
     return listening
+
+
+def raise_open_files() -> None:
+    """Let the process have as many sockets as the machine allows it: a session may take a dozen."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = MOST_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        # What is refused all the same leaves the limit as it was.
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
 class Server(uvicorn.Server):
@@ -174,8 +189,9 @@ class Server(uvicorn.Server):
             self.should_exit = True
             return
         how = f"{runs.compiler}, {runs.precision}, {runs.device}"
-        build = engine.build
         print(f"{runs.name} {runs.version} is warm ({how})", flush=True)
+        await asyncio.sleep(WORTH_TELLING_S)
+        build = engine.build
         if build is not None and build.failure is None:
             size = f"{build.shape.width}x{build.shape.height}"
             print(f"PyTorch edits frames of {size} until {build.compiler} is built for them", flush=True)

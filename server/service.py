@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -49,6 +50,8 @@ class Service:
             settings.max_sessions,
             totals.add,
         )
+        # Not asyncio's threads, where pictures are encoded for who watches.
+        self.snapshots = ThreadPoolExecutor(1, "snapshots")
         self.metrics: CollectorRegistry = make_registry(self.sessions, self.engine, totals)
 
     @property
@@ -62,6 +65,7 @@ class Service:
 
     async def close(self) -> None:
         """End every session, then the engine."""
+        self.snapshots.shutdown(wait=False, cancel_futures=True)
         await self.probes.close()
         await self.sessions.close("the server stops")
         await self.recordings.close()

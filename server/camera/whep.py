@@ -151,7 +151,7 @@ class Viewing:
         """End the connection and tell the server so; never raises."""
         self._decoder.close()
         await self._withdraw()
-        await asyncio.to_thread(self._decoder.join, JOIN_TIMEOUT_S)
+        await self._decoder.ended(JOIN_TIMEOUT_S)
 
     async def _offer(self, endpoint: str, servers: tuple[IceServer, ...]) -> Answer:
         # Without a list aiortc would ask a server of its own choice.

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from server.problems import Problem
 from server.routes.asked import Responses, problems
-from server.service import TheSession
+from server.service import TheService, TheSession
 from server.session.frame import Picture
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
@@ -28,6 +28,7 @@ PICTURE: Responses = {
 )
 async def snapshot(
     session: TheSession,
+    service: TheService,
     request: Request,
     of: Annotated[
         Literal["edit", "source"], Query(description="What leaves, or the camera's picture at the same size.")
@@ -42,7 +43,8 @@ async def snapshot(
     picture = session.last_edit if of == "edit" else session.last_source
     if picture is None:
         raise Problem(409, "the session has no picture yet", {"Retry-After": "1"})
-    body = await asyncio.to_thread(_encode, picture, wanted)
+    loop = asyncio.get_running_loop()
+    body = await loop.run_in_executor(service.snapshots, _encode, picture, wanted)
     headers = {"Cache-Control": "no-store"} | ({} if format else {"Vary": "Accept"})
     return Response(body, media_type=f"image/{wanted}", headers=headers)
 

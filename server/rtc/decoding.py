@@ -4,11 +4,13 @@ Every picture has to be decoded, the next one depends on it; only the newest is 
 falls behind, what waits is dropped and the camera is asked for a key frame, so the queue never grows.
 """
 
+import asyncio
 import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import cast
 
 import av
@@ -33,6 +35,8 @@ PADDED_PIXELS = MAX_PIXELS * 5 // 4
 
 HARDWARE_FAILURES = 3
 """In a row; one alone may be the picture's fault."""
+
+ENDED_INTERVAL_S = 0.01
 
 EDITED_FROM = Interpolation.AREA | Interpolation.FULL_CHR_H_INT
 """How a camera's picture becomes the RGB that is edited. Left to itself swscale gives two columns one colour: 0.6 ms
@@ -103,9 +107,13 @@ class DecoderThread:
             self._waiting.clear()
             self._changed.notify()
 
-    def join(self, timeout_s: float) -> None:
-        """Wait for the thread's end."""
-        self._thread.join(timeout_s)
+    async def ended(self, timeout_s: float) -> None:
+        """Wait for the thread's end, for this time at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                # Not in one of asyncio's threads: a decoder that hangs would keep it from who encodes.
+                while self._thread.is_alive():
+                    await asyncio.sleep(ENDED_INTERVAL_S)
 
     def _run(self) -> None:
         while True:

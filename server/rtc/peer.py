@@ -147,7 +147,7 @@ class Peer:
             self._decoder.close()
         await self.connection.close()
         if self._decoder is not None:
-            await asyncio.to_thread(self._decoder.join, CLOSE_TIMEOUT_S)
+            await self._decoder.ended(CLOSE_TIMEOUT_S)
 
     def _wire(
         self, connection: RTCPeerConnection, camera_mid: str, microphone_mid: str | None

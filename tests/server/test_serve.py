@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from server.serve import listen
+from server.serve import MOST_OPEN_FILES, listen
 from tests.server.conftest import RunningServer
 
 REFUSED = "afterimage serve: the model could not be loaded: "
@@ -175,3 +175,17 @@ def test_answers_are_not_held_back_for_acknowledgements() -> None:
     with listen("127.0.0.1", 0) as listening:
         # asyncio sets TCP_NODELAY where the protocol is named.
         assert listening.proto == socket.IPPROTO_TCP
+
+
+def test_a_process_may_have_as_many_sockets_as_the_machine_allows() -> None:
+    program = """
+import resource
+from server.serve import raise_open_files
+_, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+raise_open_files()
+print(resource.getrlimit(resource.RLIMIT_NOFILE)[0], hard)
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    soft, hard = map(int, run.stdout.split())
+    assert soft == (MOST_OPEN_FILES if hard < 0 else min(hard, MOST_OPEN_FILES))

@@ -1,4 +1,11 @@
-from tests.server.conftest import RunningServer
+import asyncio
+import threading
+
+import pytest
+
+from server.routes import snapshot
+from server.session.frame import Picture
+from tests.server.conftest import RunningServer, until
 
 ACCEPTED = [
     ("*/*", "image/jpeg"),
@@ -26,3 +33,31 @@ async def test_a_snapshot_is_of_the_type_that_is_preferred(server: RunningServer
             answer = await visitor.http.get(f"{visitor.url}/snapshot", headers=headers)
             assert answer.status_code == 406, accept
             assert answer.json()["detail"] == "a snapshot is image/jpeg or image/png"
+
+
+async def test_snapshots_do_not_hold_up_the_pictures(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode, begun, gate = snapshot._encode, threading.Semaphore(0), threading.Event()
+
+    def slow(picture: Picture, wanted: snapshot.ImageFormat) -> bytes:
+        begun.release()
+        gate.wait(30)
+        return encode(picture, wanted)
+
+    async with server.visitor(size=(64, 48)) as visitor:
+        await visitor.connect(instruction="invert")
+        await visitor.sees()
+        monkeypatch.setattr(snapshot, "_encode", slow)
+        asked = [
+            asyncio.create_task(
+                visitor.http.get(f"{visitor.url}/snapshot", headers=visitor.authorization, timeout=60)
+            )
+            for _ in range(40)
+        ]
+        await until(lambda: begun.acquire(blocking=False))
+        for _ in range(5):
+            # Each is another picture.
+            await visitor.sees()
+        gate.set()
+        assert {answer.status_code for answer in await asyncio.gather(*asked)} == {200}

@@ -103,16 +103,16 @@ def test_ffmpeg_makes_no_room_for_pictures_far_too_large() -> None:
     assert (camera.dropped, camera.broken, len(camera.frames)) == (2, 0, 1)
 
 
-def test_a_decoder_does_not_die_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_decoder_does_not_die_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
     camera = Camera("VP8")
     monkeypatch.setattr(camera, "gate", None)
     camera.decoder.put(camera.picture())
-    camera.decoder.join(10)
+    await camera.decoder.ended(10)
     assert [type(error) for error in camera.failures] == [AttributeError]
 
 
 @pytest.mark.parametrize("codec", ["VP8", "H264"])
-def test_a_picture_is_decoded_at_once_and_scaled(codec: str) -> None:
+async def test_a_picture_is_decoded_at_once_and_scaled(codec: str) -> None:
     camera = Camera(codec)
     for count in (1, 2, 3):
         camera.decoder.put(camera.picture())
@@ -125,7 +125,8 @@ def test_a_picture_is_decoded_at_once_and_scaled(codec: str) -> None:
     assert frame.rtp_timestamp == 1_006_000
     assert frame.decoded_s >= frame.received_s
     camera.decoder.close()
-    camera.decoder.join(5)
+    await camera.decoder.ended(5)
+    assert not camera.decoder._thread.is_alive()
 
 
 @pytest.mark.parametrize("codec", ["VP8", "H264"])
