@@ -8,6 +8,7 @@ import secrets
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 from typing import Literal, TypeVar, get_args
 
@@ -69,6 +70,8 @@ class Recordings:
         self._folder, self._quota = folder, Quota(max_bytes)
         self._thread = ThreadPoolExecutor(1, "recordings")
         self._running: dict[str, tuple[_Note, Recorder]] = {}
+        # Of recordings that have ended, which do not change any more: a list of thousands reads none of them again.
+        self._ended: dict[str, _Note] = {}
 
     async def close(self) -> None:
         """End the thread; recordings end with their sessions, before."""
@@ -136,14 +139,28 @@ class Recordings:
         del self._running[recorder.id]
         return await self._in_thread(lambda: self._summary(ended))
 
-    async def all(self, session_id: str | None = None) -> list[RecordingSummary]:
-        """All recordings, or one session's, the newest first."""
-        summaries = await self._in_thread(
-            lambda: [self._summary(note) for note in self._notes() if session_id in (None, note.session_id)]
-        )
-        return sorted(
-            (self.brought_up(each) for each in summaries), key=lambda each: each.started_at, reverse=True
-        )
+    async def page(
+        self, limit: int, before: datetime | None = None, session_id: str | None = None
+    ) -> tuple[list[RecordingSummary], bool]:
+        """The newest recordings first, and whether there are older ones.
+
+        Args:
+            limit: How many at most.
+            before: Only those that began earlier, with a time zone.
+            session_id: Only this session's.
+        """
+
+        def read() -> tuple[list[RecordingSummary], bool]:
+            notes = [
+                note
+                for note in self._notes()
+                if session_id in (None, note.session_id) and (before is None or note.started_at < before)
+            ]
+            notes.sort(key=lambda note: note.started_at, reverse=True)
+            return [self._summary(note) for note in notes[:limit]], len(notes) > limit
+
+        summaries, more = await self._in_thread(read)
+        return [self.brought_up(each) for each in summaries], more
 
     async def find(self, recording_id: str) -> RecordingSummary:
         """The recording of an id.
@@ -195,18 +212,19 @@ class Recordings:
 
     # In the thread.
 
-    def _notes(self) -> "list[_Note]":
+    def _notes(self) -> list[_Note]:
         try:
-            names = sorted(entry.name for entry in os.scandir(self._folder) if entry.is_dir())
+            names = [entry.name for entry in os.scandir(self._folder) if entry.is_dir()]
         except FileNotFoundError:
             return []
-        notes = []
+        notes: dict[str, _Note] = {}
         for name in names:
             try:
-                notes.append(self._note(name))
+                notes[name] = self._ended.get(name) or self._note(name)
             except NoSuchRecordingError:
                 continue
-        return notes
+        self._ended = {name: note for name, note in notes.items() if note.state != "recording"}
+        return list(notes.values())
 
     def _note(self, recording_id: str) -> _Note:
         folder = self._folder / recording_id

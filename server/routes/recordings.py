@@ -1,8 +1,10 @@
 """Recordings over REST: begun by a session, kept after it."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Request, Response
+from fastapi import APIRouter, Body, Depends, Query, Request, Response
+from pydantic import AwareDatetime, BeforeValidator
 
 from server.access import bearer, same_secret
 from server.messages import RecordingFile, RecordingSummary
@@ -33,6 +35,25 @@ RECORDING = {
     "files": ["edited.mp4", "original.mp4", "instructions.jsonl"],
 }
 
+
+PAGE, LARGEST_PAGE = 100, 1000
+
+
+def _written_out(given: object) -> object:
+    """Refuse seconds since 1970, which pydantic would take."""
+    if isinstance(given, str) and "-" not in given[1:]:
+        raise ValueError("a time is written as 2026-01-31T18:02:11Z")
+    return given
+
+
+Limit = Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="Of one page.")]
+Before = Annotated[
+    AwareDatetime | None,
+    BeforeValidator(_written_out),
+    Query(description="Only recordings that began earlier; the `Link` to the next page has it."),
+]
+
+LISTED = example(200, [RECORDING], 'The newest first; a `Link` with `rel="next"` where there are older ones.')
 
 FILES: Responses = {
     200: {"description": "The file.", "content": {media_type: {} for media_type in MEDIA_TYPES.values()}},
@@ -93,19 +114,39 @@ async def begin_recording(
     return recording
 
 
-@router.get(
-    "/v1/sessions/{session_id}/recordings",
-    responses=example(200, [RECORDING], "The newest first.") | problems(401, 404),
-)
-async def list_recordings_of_session(session: TheSession, service: TheService) -> list[RecordingSummary]:
+@router.get("/v1/sessions/{session_id}/recordings", responses=LISTED | problems(401, 404, 422))
+async def list_recordings_of_session(
+    session: TheSession,
+    service: TheService,
+    request: Request,
+    response: Response,
+    limit: Limit = PAGE,
+    before: Before = None,
+) -> list[RecordingSummary]:
     """A session's recordings."""
-    return await service.recordings.all(session.id)
+    recordings, more = await service.recordings.page(limit, before, session.id)
+    name_next(request, response, recordings, more)
+    return recordings
 
 
-@router.get("/v1/recordings", responses=example(200, [RECORDING], "The newest first."))
-async def list_recordings(service: TheService) -> list[RecordingSummary]:
+@router.get("/v1/recordings", responses=LISTED | problems(422))
+async def list_recordings(
+    service: TheService, request: Request, response: Response, limit: Limit = PAGE, before: Before = None
+) -> list[RecordingSummary]:
     """All recordings of this server, those of sessions that have ended included."""
-    return await service.recordings.all()
+    recordings, more = await service.recordings.page(limit, before)
+    name_next(request, response, recordings, more)
+    return recordings
+
+
+def name_next(
+    request: Request, response: Response, recordings: Sequence[RecordingSummary], more: bool
+) -> None:
+    """Add the address of the next page as a ``Link`` (RFC 8288), if there is one."""
+    if more:
+        last = recordings[-1].started_at.isoformat()
+        following = request.url.include_query_params(before=last)
+        response.headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
 
 
 @router.get(
