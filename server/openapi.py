@@ -1,10 +1,12 @@
 """The description of the REST interface: FastAPI's, with the bearer it asks for and problems as they are."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute, iter_route_contexts
+from starlette.routing import BaseRoute
 
 from server.problems import MEDIA_TYPE, ProblemDetails
 from server.routes.described_links import link
@@ -50,6 +52,7 @@ def describe(app: FastAPI, limits: ServerLimits, steps: Callable[[], int | None]
         if known not in described:
             app.openapi_schema = None
             described[known] = _complete(made(), limits, known)
+            _show_nulls(described[known]["paths"], app.routes)
         return described[known]
 
     app.openapi = openapi  # type: ignore[method-assign]
@@ -58,7 +61,8 @@ def describe(app: FastAPI, limits: ServerLimits, steps: Callable[[], int | None]
 def _complete(schema: dict[str, Any], limits: ServerLimits, steps: int | None) -> dict[str, Any]:
     schema["info"]["description"] = DESCRIPTION
     components = schema.setdefault("components", {})
-    components.setdefault("schemas", {})["ProblemDetails"] = ProblemDetails.model_json_schema()
+    problem = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
+    components.setdefault("schemas", {}).update(problem.pop("$defs"), ProblemDetails=problem)
     components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
     for path, operations in schema["paths"].items():
         for operation in operations.values():
@@ -78,6 +82,21 @@ def _complete(schema: dict[str, Any], limits: ServerLimits, steps: int | None) -
     for unused in ("HTTPValidationError", "ValidationError"):
         components["schemas"].pop(unused, None)
     return schema
+
+
+def _show_nulls(paths: dict[str, Any], routes: Sequence[BaseRoute]) -> None:
+    """Put examples of answers in as they were given: FastAPI leaves out what is null in them."""
+    for context in iter_route_contexts(routes):
+        route = context.original_route
+        if not isinstance(route, APIRoute) or context.path_format not in paths:
+            continue
+        operations = paths[context.path_format]
+        for method in map(str.lower, route.methods or ()):
+            answers = operations[method]["responses"] if method in operations else {}
+            for status, answer in route.responses.items():
+                for media_type, shown in answer.get("content", {}).items():
+                    if "example" in shown and str(status) in answers:
+                        answers[str(status)]["content"][media_type]["example"] = shown["example"]
 
 
 def _limit(asked: dict[str, Any], limits: ServerLimits, steps: int | None) -> None:

@@ -20,6 +20,13 @@ _JSON = re.compile(r"application/(?:[^/]+\+)?json")
 _PARAMETER = re.compile(r"\\\{\w+\\\}")
 
 
+class FieldError(BaseModel):
+    """What was wrong with one field."""
+
+    field: str
+    detail: str
+
+
 class ProblemDetails(BaseModel):
     """The body of every error."""
 
@@ -29,6 +36,10 @@ class ProblemDetails(BaseModel):
     title: str
     status: int
     detail: str
+    errors: tuple[FieldError, ...] | None = None
+    """What was wrong with each field, where several may be."""
+    nearest: tuple[str, ...] | None = None
+    """Instructions like the one that is unlike anything the model was taught."""
 
 
 class Problem(HTTPException):
@@ -60,7 +71,8 @@ def problem_response(
 ) -> JSONResponse:
     """A problem JSON response."""
     body = ProblemDetails(title=HTTPStatus(status).phrase, status=status, detail=detail)
-    return JSONResponse(body.model_dump() | dict(more or {}), status, dict(headers or {}), MEDIA_TYPE)
+    members = body.model_dump(exclude_none=True) | dict(more or {})
+    return JSONResponse(members, status, dict(headers or {}), MEDIA_TYPE)
 
 
 def install_problems(app: FastAPI) -> None:

@@ -52,6 +52,12 @@ def channel_offer() -> str:
     return _offer(f"m=application 9 UDP/DTLS/SCTP webrtc-datachannel\n{_TRANSPORT}a=sctp-port:5000\n")
 
 
+ANSWER = (
+    "v=0\r\no=- 3980 1 IN IP4 192.0.2.7\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n"
+    "m=video 40312 UDP/TLS/RTP/SAVPF 96\r\n…\r\n"
+)
+"""As far as it is of use to a reader."""
+
 _OFFERS = {
     "/offer": video_offer("sendrecv"),
     "/whip": video_offer("sendonly"),

@@ -32,7 +32,11 @@ EVENT = {
     "description": "One event; `data` is JSON.",
     "properties": {
         "event": {"enum": ["state", "edits", "receipt", "warning", "recording", "telemetry"]},
-        "data": {"type": "string", "contentMediaType": "application/json"},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "description": "The message, whose `type` is the event; that of telemetry is `stats`.",
+        },
     },
     "required": ["event", "data"],
 }

@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 from pydantic import BaseModel
 
+from server.routes.asked import example
 from server.service import TheService
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
@@ -29,7 +30,21 @@ class ModelSummary(BaseModel):
     families: tuple[FamilySummary, ...]
 
 
-@router.get("")
+MODEL = {
+    "name": "rfdm-tiny",
+    "version": "8",
+    "loaded": True,
+    "device": "cpu",
+    "compiler": "openvino",
+    "precision": "int8",
+    "steps": 1,
+    "families": [
+        {"name": "night", "label": "Night", "examples": ["turn day into night", "make it look like midnight"]}
+    ],
+}
+
+
+@router.get("", responses=example(200, [MODEL], "The one there is."))
 async def list_models(service: TheService) -> list[ModelSummary]:
     """The models of this server: one."""
     runs = service.engine.description

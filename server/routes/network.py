@@ -4,6 +4,8 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from server.problems import Problem
+from server.routes.asked import example, problems
+from server.routes.described_sdp import ANSWER
 from server.routes.signalling import RETRY_AFTER_S, SDP_TYPE, read_offer, refusals
 from server.rtc.ice import GrantedIceServer
 from server.rtc.probe import TooManyProbesError
@@ -25,7 +27,21 @@ class NetworkSummary(BaseModel):
     """What the server takes and sends."""
 
 
-@router.get("")
+NETWORK = {
+    "ice_servers": [
+        {
+            "urls": ["turn:turn.example.org:3478?transport=udp"],
+            "username": "1769882531:afterimage",
+            "credential": "w7Jk0v2GxJ0zQeZbVbq1mB4x3Hs=",
+        }
+    ],
+    "udp_ports": "40000-40199",
+    "public_addresses": ["203.0.113.7"],
+    "codecs": ["VP8", "H264"],
+}
+
+
+@router.get("", responses=example(200, NETWORK, "Credentials begin now."))
 async def show_network(service: TheService, response: Response) -> NetworkSummary:
     """STUN and TURN servers with credentials that begin now, ports and codecs."""
     # Credentials are nothing to keep.
@@ -42,7 +58,8 @@ async def show_network(service: TheService, response: Response) -> NetworkSummar
 @router.post(
     "/probe",
     response_class=Response,
-    responses={200: {"content": {SDP_TYPE: {}}, "description": "The SDP answer, all candidates in it."}},
+    responses=example(200, ANSWER, "The SDP answer, all candidates in it.", SDP_TYPE)
+    | problems(400, 415, 422, 503, _400="the offer is not SDP", _503="others are checking their connection"),
 )
 async def probe(request: Request, service: TheService) -> Response:
     """Answer an SDP offer of a data channel that echoes, for some seconds: whether packets get through.

@@ -48,7 +48,8 @@ async def list_presets(service: TheService) -> list[Preset]:
 @router.post(
     "",
     status_code=201,
-    responses=example(201, PRESET, "Kept; Location names it.") | problems(409, 422, **TAKEN),
+    responses=example(201, PRESET, "It is kept.", headers={"Location": "The preset."})
+    | problems(409, 422, **TAKEN),
 )
 async def save_preset(service: TheService, asked: GivenFields, response: Response) -> Preset:
     """Keep a stack of instructions by name."""

@@ -97,7 +97,12 @@ ItsRecording = Annotated[str, Depends(asked_recording)]
 @router.post(
     "/v1/sessions/{session_id}/recordings",
     status_code=201,
-    responses=example(201, RECORDING | {"state": "recording", "reason": None}, "It has begun.")
+    responses=example(
+        201,
+        RECORDING | {"state": "recording", "reason": None},
+        "It has begun.",
+        headers={"Location": "The recording."},
+    )
     | problems(401, 404, 409, 422, 507),
 )
 async def begin_recording(

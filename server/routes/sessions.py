@@ -12,7 +12,9 @@ from engines.edit_size import SIZE_MULTIPLE, nearest_size
 from server.asks import WHOLE, InstructionFields, InstructionText, Strength
 from server.messages import InstructionTaken, SessionState
 from server.problems import Problem
-from server.routes.asked import Asked, Responses, example, problems
+from server.routes.asked import Asked, example, problems
+from server.routes.described_sdp import ANSWER
+from server.routes.described_stats import STATS
 from server.routes.instructions import TAKEN
 from server.routes.refused import refused
 from server.routes.signalling import RETRY_AFTER_S, SDP_TYPE, read_offer, refusals
@@ -151,15 +153,9 @@ OPENED = SESSION | {
     "token": "Qp1vY0c8mJx4n2KfWzH7tUoRbE6sLdGa",
     "view_url": "/view#session=Vb7c1QeXo9aR2sTu&token=Qp1vY0c8mJx4n2KfWzH7tUoRbE6sLdGa",
     "ice_servers": [],
+    "max_bitrate_bps": 6_000_000,
 }
-ANSWER: Responses = {
-    200: {
-        "content": {
-            SDP_TYPE: {"schema": {"type": "string"}, "example": "v=0\r\no=- 3980 3980 IN IP4 0.0.0.0\r\n"}
-        },
-        "description": "The SDP answer, all candidates in it.",
-    }
-}
+LOCATION = {"Location": "The session."}
 
 
 def _strength(session: Session) -> float | None:
@@ -170,7 +166,7 @@ def _strength(session: Session) -> float | None:
 @router.post(
     "",
     status_code=201,
-    responses=example(201, OPENED, "Open; Location names it.") | problems(401, 422, 503),
+    responses=example(201, OPENED, "It is open.", headers=LOCATION) | problems(401, 422, 503),
 )
 async def open_session(
     service: TheService,
@@ -287,7 +283,8 @@ async def end_session(session: TheSession) -> None:
 @router.post(
     "/{session_id}/offer",
     response_class=Response,
-    responses=ANSWER | problems(400, 401, 404, 409, 415, 422, 503, _400="the offer is not SDP"),
+    responses=example(200, ANSWER, "The SDP answer, all candidates in it.", SDP_TYPE)
+    | problems(400, 401, 404, 409, 415, 422, 503, _400="the offer is not SDP"),
 )
 async def answer_offer(session: TheSession, request: Request) -> Response:
     """Answer a browser's SDP offer: its camera up, the edit down, on one connection."""
@@ -297,7 +294,11 @@ async def answer_offer(session: TheSession, request: Request) -> Response:
     return Response(answer, media_type=SDP_TYPE)
 
 
-@router.get("/{session_id}/stats", response_model_by_alias=True, responses=problems(401, 404))
+@router.get(
+    "/{session_id}/stats",
+    response_model_by_alias=True,
+    responses=example(200, STATS, "As of now; null where nothing was measured.") | problems(401, 404),
+)
 async def show_stats(session: TheSession) -> Stats:
     """Telemetry as of now; null where not measured."""
     return session.stats()

@@ -17,7 +17,13 @@ ImageFormat = Literal["jpeg", "png"]
 JPEG_QUALITY = 90
 
 PICTURE: Responses = {
-    200: {"content": {"image/jpeg": {}, "image/png": {}}, "description": "The newest picture."}
+    200: {
+        "content": {
+            media_type: {"schema": {"type": "string", "format": "binary"}}
+            for media_type in ("image/jpeg", "image/png")
+        },
+        "description": "The newest picture.",
+    }
 }
 
 

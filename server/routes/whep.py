@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from server.access import bearer, same_secret
 from server.problems import Problem
 from server.routes.signalling import RETRY_AFTER_S, created, read_offer, refusals, trickle
-from server.routes.whip import ANSWERED
+from server.routes.whip import ANSWERED, ENDED, TAKEN
 from server.rtc.viewer import Viewer
 from server.service import Service, TheService, TheSession
 from server.session.session import Session
@@ -19,7 +19,7 @@ router = APIRouter(tags=["whep"])
     "/v1/sessions/{session_id}/whep",
     status_code=201,
     response_class=Response,
-    responses=ANSWERED,  # type: ignore[arg-type]
+    responses=ANSWERED,
 )
 async def watch(session: TheSession, request: Request, service: TheService) -> Response:
     """Show a viewer the session's edit, from a key frame on."""
@@ -30,7 +30,7 @@ async def watch(session: TheSession, request: Request, service: TheService) -> R
     "/whep",
     status_code=201,
     response_class=Response,
-    responses=ANSWERED,  # type: ignore[arg-type]
+    responses=ANSWERED,
 )
 async def watch_newest(request: Request, service: TheService) -> Response:
     """Show a viewer the newest session that was opened by `POST /whip` with the same bearer token."""
@@ -59,26 +59,26 @@ ItsViewer = Annotated[tuple[Session, Viewer], Depends(viewer_of)]
 ItsOwnViewer = Annotated[tuple[Session, Viewer], Depends(viewer_anywhere)]
 
 
-@router.patch("/v1/sessions/{session_id}/whep/{viewer_id}", status_code=204)
+@router.patch("/v1/sessions/{session_id}/whep/{viewer_id}", status_code=204, responses=TAKEN)
 async def add_candidates(viewing: ItsViewer, request: Request) -> Response:
     """Trickle ICE candidates."""
     return await trickle(request, viewing[1].connection)
 
 
-@router.delete("/v1/sessions/{session_id}/whep/{viewer_id}")
+@router.delete("/v1/sessions/{session_id}/whep/{viewer_id}", response_class=Response, responses=ENDED)
 async def leave(viewing: ItsViewer) -> Response:
     """End a viewer's connection."""
     await viewing[0].end_view(viewing[1])
     return Response()
 
 
-@router.patch("/whep/{viewer_id}", status_code=204)
+@router.patch("/whep/{viewer_id}", status_code=204, responses=TAKEN)
 async def add_own_candidates(viewing: ItsOwnViewer, request: Request) -> Response:
     """Trickle ICE candidates."""
     return await trickle(request, viewing[1].connection)
 
 
-@router.delete("/whep/{viewer_id}")
+@router.delete("/whep/{viewer_id}", response_class=Response, responses=ENDED)
 async def leave_own(viewing: ItsOwnViewer) -> Response:
     """End a viewer's connection."""
     await viewing[0].end_view(viewing[1])

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from server.access import bearer, same_secret
 from server.asks import InstructionText
 from server.problems import Problem
+from server.routes.asked import problems, with_headers
 from server.routes.sessions import open_instructed
 from server.routes.signalling import SDP_TYPE, created, options, read_offer, refusals, trickle
 from server.rtc.connection import Connection
@@ -15,19 +16,38 @@ from server.session.session import Session
 
 router = APIRouter(tags=["whip"])
 
-ANSWERED = {
+ANSWERED = problems(400, 401, 404, 409, 415, 422, 503, _400="the offer is not SDP") | {
     201: {
         "content": {SDP_TYPE: {"schema": {"type": "string"}}},
-        "description": "The SDP answer, all candidates in it; DELETE its Location to end what it began.",
+        "description": "The SDP answer, all candidates in it.",
     }
+    | with_headers(
+        {
+            "Location": "What to DELETE to end it, and to PATCH with trickled candidates.",
+            "ETag": "The ICE session's: the If-Match of a PATCH.",
+            "Link": 'The session with `rel="related"`, and each STUN and TURN server with `rel="ice-server"`.',
+        }
+    )
 }
+ENDED = problems(401, 404) | {200: {"description": "It has ended."}}
+TAKEN = problems(
+    400,
+    401,
+    404,
+    412,
+    415,
+    422,
+    428,
+    _422="ICE cannot be restarted here",
+    _400="a line is not of the form a=…",
+) | {204: {"description": "They are tried."}}
 
 
 @router.post(
     "/v1/sessions/{session_id}/whip",
     status_code=201,
     response_class=Response,
-    responses=ANSWERED,  # type: ignore[arg-type]
+    responses=ANSWERED,
 )
 async def publish(session: TheSession, request: Request, service: TheService) -> Response:
     """Send a session its picture; 409 when it has one already."""
@@ -41,7 +61,7 @@ async def publish(session: TheSession, request: Request, service: TheService) ->
     "/whip",
     status_code=201,
     response_class=Response,
-    responses=ANSWERED,  # type: ignore[arg-type]
+    responses=ANSWERED,
 )
 async def open_and_publish(
     request: Request,
@@ -113,26 +133,26 @@ ItsSession = Annotated[Session, Depends(published)]
 ItsOwnSession = Annotated[Session, Depends(published_anywhere)]
 
 
-@router.patch("/v1/sessions/{session_id}/whip/{publisher_id}", status_code=204)
+@router.patch("/v1/sessions/{session_id}/whip/{publisher_id}", status_code=204, responses=TAKEN)
 async def add_candidates(session: ItsSession, request: Request) -> Response:
     """Trickle ICE candidates."""
     return await trickle(request, _connection(session))
 
 
-@router.delete("/v1/sessions/{session_id}/whip/{publisher_id}")
+@router.delete("/v1/sessions/{session_id}/whip/{publisher_id}", response_class=Response, responses=ENDED)
 async def stop(session: ItsSession) -> Response:
     """End the publisher's connection, and the session with it."""
     await session.close("its publisher has stopped")
     return Response()
 
 
-@router.patch("/whip/{publisher_id}", status_code=204)
+@router.patch("/whip/{publisher_id}", status_code=204, responses=TAKEN)
 async def add_own_candidates(session: ItsOwnSession, request: Request) -> Response:
     """Trickle ICE candidates."""
     return await trickle(request, _connection(session))
 
 
-@router.delete("/whip/{publisher_id}")
+@router.delete("/whip/{publisher_id}", response_class=Response, responses=ENDED)
 async def stop_own(session: ItsOwnSession) -> Response:
     """End the publisher's connection, and the session with it."""
     await session.close("its publisher has stopped")

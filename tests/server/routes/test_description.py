@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jsonschema_rs
 import pytest
 
 from server.app import create_app
@@ -10,6 +11,8 @@ from server.rtc.fragment import parse_fragment
 from server.rtc.offer import parse_offer, parse_probe_offer, parse_publish_offer, parse_view_offer
 from server.settings import Settings
 from tests.server.conftest import StartServer
+
+SHOWN = ("application/json", "text/plain", "text/event-stream")
 
 
 @pytest.fixture
@@ -68,3 +71,47 @@ def test_links_lead_to_calls_by_the_parameters_they_have(described: dict[str, An
 def test_a_bad_range_and_the_parts_of_a_file_are_described(described: dict[str, Any]) -> None:
     answers = described["paths"]["/v1/recordings/{recording_id}/files/{name}"]["get"]["responses"]
     assert {"200", "206", "416"} <= set(answers)
+
+
+def test_every_answer_is_shown_by_an_example(described: dict[str, Any]) -> None:
+    shown = 0
+    for path, operations in described["paths"].items():
+        for method, operation in operations.items():
+            for status, answer in operation["responses"].items():
+                for media_type, content in answer.get("content", {}).items():
+                    if status[:1] == "2" and media_type in SHOWN:
+                        assert "example" in content, f"{method} {path}: {status} {media_type}"
+                        shown += 1
+    assert shown > 30
+
+
+def test_the_examples_are_what_is_described(described: dict[str, Any]) -> None:
+    # Of JSON Schema 2020-12, as OpenAPI 3.1 is.
+    for operations in described["paths"].values():
+        for operation in operations.values():
+            for answer in operation["responses"].values():
+                content = answer.get("content", {}).get("application/json", {})
+                if "example" in content:
+                    schema = content["schema"] | {"components": described["components"]}
+                    jsonschema_rs.validator_for(schema).validate(content["example"])
+
+
+def test_what_ends_a_connection_promises_no_body(described: dict[str, Any]) -> None:
+    for path in ("/whip/{publisher_id}", "/whep/{viewer_id}"):
+        assert "content" not in described["paths"][path]["delete"]["responses"]["200"]
+
+
+def test_an_answer_to_an_offer_names_its_headers(described: dict[str, Any]) -> None:
+    for path in ("/whip", "/whep", "/v1/sessions/{session_id}/whip", "/v1/sessions/{session_id}/whep"):
+        headers = described["paths"][path]["post"]["responses"]["201"]["headers"]
+        assert {name for name, header in headers.items() if header["required"]} == {
+            "Location",
+            "ETag",
+            "Link",
+        }
+
+
+def test_a_problem_has_all_its_members(described: dict[str, Any]) -> None:
+    problem = described["components"]["schemas"]["ProblemDetails"]["properties"]
+    assert {"type", "title", "status", "detail", "errors", "nearest"} == set(problem)
+    assert "FieldError" in described["components"]["schemas"]
