@@ -12,8 +12,10 @@ SOUND_CLOCK_HZ = 48_000
 REPORTS_COMPARED = 16
 """Some 16 seconds: clocks drift less than a millisecond in that time."""
 
-LATEST_S = 1
-"""How late a packet may be; of what is later a receiver has given up the picture long since."""
+LATE_SOUND_S = 1.0
+"""How far a packet of sound may go back, being late."""
+REORDERED_S = 0.25
+"""How far a picture may: its packets are in order by then, and B-frames come after what they are shown before."""
 
 _WRAP = 1 << 32
 _HALF_WRAP = 1 << 31
@@ -37,17 +39,19 @@ def unix_ms_to_ntp(unix_ms: float) -> int:
 
 
 class PictureClock:
-    """Unwraps a stream's RTP timestamps into ticks since its first frame, which go back for a late packet alone.
+    """Unwraps a stream's RTP timestamps into ticks since its first frame, which hardly ever go back.
 
     A new synchronization source starts a new timestamp series (RFC 3550, section 5.1), and so does one that goes back
-    further than a packet can be late; it is laid behind the old one by the time that passed between them.
+    further than it may, as of a short clip that is sent over and over; it is laid behind the old one by the time that
+    passed between them.
 
     Args:
         clock_hz: Ticks a second.
+        back_s: How far a timestamp may go back, in seconds.
     """
 
-    def __init__(self, clock_hz: int = VIDEO_CLOCK_HZ) -> None:
-        self._clock_hz = clock_hz
+    def __init__(self, clock_hz: int = VIDEO_CLOCK_HZ, back_s: float = REORDERED_S) -> None:
+        self._clock_hz, self._back_s = clock_hz, back_s
         self._ssrc: int | None = None
         self._last_timestamp = 0
         self._last_pts = 0
@@ -58,7 +62,7 @@ class PictureClock:
         ticks = wrapped_difference(timestamp, self._last_timestamp)
         if self._ssrc is None:
             pts = 0
-        elif ssrc == self._ssrc and ticks > -LATEST_S * self._clock_hz:
+        elif ssrc == self._ssrc and ticks > -self._back_s * self._clock_hz:
             pts = self._last_pts + ticks
         else:
             pts = self._last_pts + max(1, round((received_s - self._last_received_s) * self._clock_hz))

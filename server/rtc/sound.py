@@ -6,7 +6,7 @@ from collections.abc import Callable
 from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtp import RtpPacket
 
-from server.rtc.clocks import SOUND_CLOCK_HZ, PictureClock
+from server.rtc.clocks import LATE_SOUND_S, SOUND_CLOCK_HZ, PictureClock
 from server.rtc.encoded import EncodedFrame
 
 
@@ -29,7 +29,7 @@ class SoundRelay:
         on_packet: Callable[[EncodedFrame], None],
     ) -> None:
         self._payload_types, self._capture_ms, self._on_packet = payload_types, capture_ms, on_packet
-        self._clock = PictureClock(SOUND_CLOCK_HZ)
+        self._clock = PictureClock(SOUND_CLOCK_HZ, LATE_SOUND_S)
         self._last_ticks = -1
 
     def add(self, packet: RtpPacket) -> tuple[bool, JitterFrame | None]:

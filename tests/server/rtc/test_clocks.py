@@ -46,6 +46,12 @@ def test_a_source_that_begins_anew_is_laid_behind_itself() -> None:
     assert clock.pts(1, 3007, 0.2) == 12_000
 
 
+def test_a_clip_of_a_second_may_be_sent_over_and_over() -> None:
+    clock = PictureClock()
+    ticks = [clock.pts(1, 3750 * (index % 24), index / 24) for index in range(72)]
+    assert ticks == [3750 * index for index in range(72)]
+
+
 def test_a_late_packet_keeps_its_own_time() -> None:
     clock = PictureClock()
     assert [clock.pts(1, timestamp, 0.0) for timestamp in (1000, 7000, 4000, 10_000)] == [0, 6000, 3000, 9000]
