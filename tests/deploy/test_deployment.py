@@ -196,7 +196,7 @@ def test_the_environment_of_the_service_is_read_as_meant() -> None:
 def test_every_setting_can_be_given_to_the_service() -> None:
     """But for what the image itself says: where it listens, keeps things, and finds the page."""
     images = re.findall(r"(AFTERIMAGE_\w+)=", " ".join(values("ENV")))
-    fixed = {*images, "AFTERIMAGE_DATA", "AFTERIMAGE_DEVICE", "AFTERIMAGE_ENGINE_DIR"}
+    fixed = {*images, "AFTERIMAGE_DATA", "AFTERIMAGE_ENGINE_DIR"}
     settings = {f"AFTERIMAGE_{name.upper()}" for name in Settings.model_fields}
     assert settings - fixed <= SERVICES["afterimage"]["environment"].keys()
 

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -13,8 +14,9 @@ import httpx
 import pytest
 
 from benchmarks.live.server_process import ServerProcess
+from tests.server.clips import make_clip
 from tests.server.serving import PROGRAM
-from tests.server.whip_client import Publisher, Watcher
+from tests.server.whip_client import Watcher
 
 DOCS = Path(__file__).parents[2] / "docs"
 WRITTEN_SERVER = "http://127.0.0.1:8080"
@@ -101,9 +103,17 @@ async def test_every_curl_line_answers_as_the_page_says(tmp_path: Path) -> None:
 
 
 async def publish(http: httpx.AsyncClient, folder: Path, live: AsyncExitStack) -> None:
+    """Send a clip by the page's own program."""
     session = json.loads((folder / "session.json").read_text())
-    publisher = await live.enter_async_context(Publisher(http, session["token"]))
-    assert (await publisher.post(session["whip_url"])).status_code == 201
+    (program,) = re.findall(
+        r"^```python\n(.*?)^```$", (DOCS / "rest.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    (folder / "send.py").write_text(program)
+    clip = make_clip(folder / "clip.mp4", size=(320, 240))
+    sender = await asyncio.create_subprocess_exec(
+        *(sys.executable, folder / "send.py", f"{http.base_url}{session['whip_url']}", session["token"], clip)
+    )
+    live.callback(sender.kill)
     viewer = await live.enter_async_context(Watcher(http, session["token"]))
     assert (await viewer.post(session["whep_url"])).status_code == 201
     await viewer.sees(3)
