@@ -22,6 +22,8 @@ export class Wanted {
   toFreeze = false;
   /** The stack that the next session is told, the first applied first. */
   kept: readonly KeptLayer[] = [];
+  /** The stack that the session last confirmed: where all that was asked for since is refused, it is still wanted. */
+  private confirmed: readonly KeptLayer[] = [];
   private bypassed = false;
   /** What was told and is not answered yet: what the session says of itself is without it. */
   private unanswered = 0;
@@ -42,13 +44,16 @@ export class Wanted {
       if (this.edits !== null) this.hear(this.edits);
     }, STRENGTH_SETTLES_MS + 1);
     const last = this.kept.length - 1;
+    const nothingAskedSince = this.kept === this.confirmed;
     this.kept = this.kept.map((layer, index) => (index === last ? { ...layer, strength } : layer));
+    if (nothingAskedSince) this.confirmed = this.kept;
   }
 
   hear(edits: Edits): void {
     this.edits = edits;
     if (this.unanswered > 0) return;
     this.kept = edits.layers;
+    this.confirmed = edits.layers;
     this.bypassed = edits.bypassed;
     if (!this.toFreeze) this.frozen = edits.frozen;
     const top = edits.layers.at(-1);
@@ -91,12 +96,7 @@ export class Wanted {
    */
   restore(session: Teller, entryOf: (text: string) => Entry): Promise<void> {
     this.toFreeze = this.frozen;
-    // All at once, so that what the visitor asks for meanwhile comes after them.
-    const told: Promise<unknown>[] = this.kept.map(async ({ text, strength, enabled }) => {
-      const id = await session.send(entryOf(text), "top", strength);
-      if (id === null || enabled || !this.isOff(text)) return;
-      await session.tell({ type: "layer", instruction_id: id, enabled: false });
-    });
+    const told: Promise<unknown>[] = [this.restoreStack(session, entryOf)];
     if (this.bypassed) told.push(session.tell({ type: "bypass", bypassed: true }));
     return this.holdUntil(Promise.all(told));
   }
@@ -105,6 +105,23 @@ export class Wanted {
   pictured(session: Teller): void {
     if (this.toFreeze) void session.tell({ type: "freeze", frozen: true });
     this.toFreeze = false;
+  }
+
+  private async restoreStack(session: Teller, entryOf: (text: string) => Entry): Promise<void> {
+    const sayKept = () =>
+      // All at once, so that what the visitor asks for meanwhile comes after them.
+      Promise.all(
+        this.kept.map(async ({ text, strength, enabled }) => {
+          const id = await session.send(entryOf(text), "top", strength);
+          if (id === null || enabled || !this.isOff(text)) return;
+          await session.tell({ type: "layer", instruction_id: id, enabled: false });
+        }),
+      );
+    await sayKept();
+    // The last session would have refused all of it as well, and gone on with its stack.
+    if (!this.kept.every(({ text }) => entryOf(text).status === "refused")) return;
+    this.kept = this.confirmed;
+    await sayKept();
   }
 
   /** Whether an instruction is still wanted, switched off. */

@@ -3,10 +3,12 @@ import type { ControlRequest, Edits } from "../../src/messages/control";
 import type { Entry } from "../../src/visit/instructions";
 import { Wanted } from "../../src/visit/wanted";
 
-/** A session that is told things, and takes every instruction but those it was told to refuse. */
+/** A session that is told things, and takes every instruction but the one it is to refuse. */
 class Session {
   readonly told: unknown[] = [];
   refuses = "";
+  /** Whether the connection is gone before anything is answered. */
+  gone = false;
 
   async tell(request: ControlRequest): Promise<void> {
     this.told.push(request);
@@ -14,7 +16,9 @@ class Session {
 
   async send(entry: Entry, place: string, strength: number): Promise<string | null> {
     this.told.push([entry.text, place, strength]);
-    return entry.text === this.refuses ? null : `id of ${entry.text}`;
+    if (this.gone) entry.status = "queued";
+    else entry.status = entry.text === this.refuses ? "refused" : "accepted";
+    return entry.status === "accepted" ? `id of ${entry.text}` : null;
   }
 }
 
@@ -26,7 +30,13 @@ const NOTHING: Edits = {
   bypassed: false,
   frozen: false,
 };
-const entryOf = (text: string) => ({ text }) as Entry;
+const entries = new Map<string, Entry>();
+
+function entryOf(text: string): Entry {
+  const entry = entries.get(text) ?? ({ text } as Entry);
+  entries.set(text, entry);
+  return entry;
+}
 
 function layer(text: string, strength = 1, enabled = true) {
   return { instruction_id: `old ${text}`, text, strength, enabled };
@@ -38,6 +48,7 @@ let session: Session;
 beforeEach(() => {
   wanted = new Wanted();
   session = new Session();
+  entries.clear();
 });
 
 it("tells the next session the whole stack, switches and bypass", async () => {
@@ -173,4 +184,54 @@ it("follows what was said while the slider settled, once it has", () => {
   } finally {
     vi.useRealTimers();
   }
+});
+
+it("goes on with the last session's stack where all that was asked for since is refused", async () => {
+  wanted.hear({ ...NOTHING, layers: [layer("night"), layer("fog", 0.5, false)] });
+  wanted.setStrength(0.7);
+  wanted.lose();
+  wanted.keep("gibberish", "alone", 1);
+  session.refuses = "gibberish";
+
+  const told = wanted.restore(session, entryOf);
+  wanted.hear(NOTHING);
+  await told;
+
+  expect(session.told).toEqual([
+    ["gibberish", "top", 1],
+    ["night", "top", 1],
+    ["fog", "top", 0.7],
+    { type: "layer", instruction_id: "id of fog", enabled: false },
+  ]);
+});
+
+it("does not bring the last session's stack back where anything else was asked for since", async () => {
+  wanted.hear({ ...NOTHING, layers: [layer("night")] });
+  wanted.lose();
+  wanted.keep("gibberish", "alone", 1);
+  session.refuses = "gibberish";
+
+  const told = wanted.restore(session, entryOf);
+  wanted.keep("sepia", "alone", 1);
+  await session.send(entryOf("sepia"), "alone", 1);
+  await told;
+
+  expect(session.told).toEqual([
+    ["gibberish", "top", 1],
+    ["sepia", "alone", 1],
+  ]);
+});
+
+it("asks for the same again where the connection was lost before it was answered", async () => {
+  wanted.hear({ ...NOTHING, layers: [layer("night")] });
+  wanted.lose();
+  wanted.keep("sepia", "alone", 1);
+  session.gone = true;
+  await wanted.restore(session, entryOf);
+  session.gone = false;
+  await wanted.restore(session, entryOf);
+  expect(session.told).toEqual([
+    ["sepia", "top", 1],
+    ["sepia", "top", 1],
+  ]);
 });
