@@ -10,6 +10,9 @@ import { type Http, json, Problem, Unreachable } from "./http";
 
 const EVENTS = ["state", "edits", "receipt", "warning", "recording"];
 
+/** The events may be slower than the answers; longer, and the instruction has been taken off again meanwhile. */
+const STACK_TOLD_MS = 1_000;
+
 interface Waiting {
   request: ControlRequest;
   readonly answered: Promise<Ack>;
@@ -20,8 +23,9 @@ export class SessionCalls implements Asker {
   private turn: Promise<unknown> = Promise.resolve();
   /** What was asked last, until its turn comes. */
   private last: Waiting | null = null;
-  /** The instruction applied last, which the strength is for. */
-  private top: string | null = null;
+  /** The instructions on the stack; the strength is for the one applied last. */
+  private stack: readonly string[] = [];
+  private stackTold = () => {};
   private recording: string | null = null;
   private readonly closing = new AbortController();
 
@@ -81,28 +85,35 @@ export class SessionCalls implements Asker {
   private hear(raw: unknown): void {
     const message = parseControl(raw);
     if (message === null || message.type === "ack" || message.type === "error") return;
-    if (message.type === "edits") this.top = message.layers.at(-1)?.instruction_id ?? null;
     if (message.type === "recording") {
       this.recording = message.state === "recording" ? message.id : null;
     }
     this.heard(message);
+    if (message.type !== "edits") return;
+    this.stack = message.layers.map(({ instruction_id }) => instruction_id);
+    this.stackTold();
   }
 
   private async call(request: ControlRequest): Promise<Ack> {
     const { type, ...asked } = request;
     switch (request.type) {
-      case "instruction":
-        return this.send("POST", "/instructions", asked);
+      case "instruction": {
+        const taken = await this.send("POST", "/instructions", asked);
+        if (taken.instruction_id !== null) await this.stacked(taken.instruction_id);
+        return taken;
+      }
       case "layer": {
         const { instruction_id, type: _, ...change } = request;
         return this.send("PATCH", layer(instruction_id), change);
       }
       case "remove":
         return this.send("DELETE", layer(request.instruction_id));
-      case "strength":
+      case "strength": {
+        const top = this.stack.at(-1);
         // With nothing on the stack there is nothing it could be of.
-        if (this.top === null) return parseAck(null, "");
-        return this.send("PATCH", layer(this.top), { strength: request.value });
+        if (top === undefined) return parseAck(null, "");
+        return this.send("PATCH", layer(top), { strength: request.value });
+      }
       case "undo":
       case "redo":
         return this.send("POST", `/${type}`);
@@ -125,6 +136,18 @@ export class SessionCalls implements Asker {
       case "ping":
         return this.send("GET", "");
     }
+  }
+
+  /** Until the events tell of it, what is said of the stack, and asked of its top, is without an instruction. */
+  private async stacked(instructionId: string): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.stackTold = () => {
+        if (this.stack.includes(instructionId)) resolve();
+      };
+      this.stackTold();
+      setTimeout(resolve, STACK_TOLD_MS);
+      this.closing.signal.addEventListener("abort", () => resolve(), { once: true });
+    });
   }
 
   /** @param path of the session where it is empty or begins with a slash, else of the server */

@@ -56,7 +56,10 @@ beforeEach(() => {
   );
 });
 
-afterEach(() => vi.unstubAllGlobals());
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
 
 const layer = { instruction_id: "i/1", text: "night", strength: 1, enabled: true };
 
@@ -115,11 +118,37 @@ it("stops the recording it has heard of, and asks nothing where there is none", 
 
 it("says what an instruction was taken for", async () => {
   answer = () => Response.json({ instruction_id: "i", known: true, edits: ["night"] });
-  expect(await calls.ask({ type: "instruction", text: "night", strength: 1 })).toMatchObject({
-    instruction_id: "i",
-    known: true,
-    edits: ["night"],
-  });
+  const taken = calls.ask({ type: "instruction", text: "night", strength: 1 });
+  say({ type: "edits", layers: [{ ...layer, instruction_id: "i" }] });
+  expect(await taken).toMatchObject({ instruction_id: "i", known: true, edits: ["night"] });
+});
+
+it("moves the strength of the instruction given last, however late the events tell of that", async () => {
+  say({ type: "edits", layers: [layer] });
+  answer = () => Response.json({ instruction_id: "i2", known: true });
+  const given = calls.ask({ type: "instruction", text: "rain", strength: 1 });
+  const moved = calls.ask({ type: "strength", value: 0.4 });
+  await vi.waitFor(() => expect(asked).toHaveLength(1));
+  // Of somebody else's change before.
+  say({ type: "edits", layers: [{ ...layer, enabled: false }] });
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(asked).toHaveLength(1);
+
+  say({ type: "edits", layers: [{ ...layer, instruction_id: "i2", text: "rain" }] });
+  await Promise.all([given, moved]);
+  expect(asked[1]?.url).toMatch(/\/instructions\/i2$/);
+  expect(await asked[1]?.json()).toEqual({ strength: 0.4 });
+});
+
+it("waits a second at most for the events to tell of an instruction", async () => {
+  vi.useFakeTimers();
+  answer = () => Response.json({ instruction_id: "i2", known: true });
+  let taken = false;
+  void calls.ask({ type: "instruction", text: "rain", strength: 1 }).then(() => (taken = true));
+  await vi.advanceTimersByTimeAsync(900);
+  expect(taken).toBe(false);
+  await vi.advanceTimersByTimeAsync(200);
+  expect(taken).toBe(true);
 });
 
 it("asks one thing after the other", async () => {

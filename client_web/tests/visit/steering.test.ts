@@ -29,6 +29,16 @@ function edits(...layers: readonly Partial<Layer>[]): void {
   events?.dispatchEvent(new MessageEvent("edits", { data: JSON.stringify(message) }));
 }
 
+/** The session takes an instruction, and tells that it is on the stack. */
+function take(): Response {
+  edits({ text: String(asked.at(-1)?.["text"]) });
+  return Response.json({ instruction_id: "i0", known: true });
+}
+
+function aMoment(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 20));
+}
+
 /** Watch the session of this name. */
 async function connect(session: string): Promise<void> {
   watch.mockResolvedValueOnce({
@@ -59,7 +69,7 @@ function statuses(): Record<string, string> {
 beforeEach(() => {
   asked = [];
   events = null;
-  answer = () => Response.json({ instruction_id: "i", known: true });
+  answer = take;
   watch.mockReset().mockRejectedValue(new TypeError("not yet"));
   untilStill.mockReset().mockImplementation(() => new Promise<void>((resolve) => (lose = resolve)));
   vi.spyOn(console, "error").mockReturnValue();
@@ -158,7 +168,7 @@ it("tells a new session of everything, also of what the last one left unanswered
   await vi.waitFor(() => expect(statuses()).toEqual({ rain: "queued" }));
   await disconnect();
   asked.length = 0;
-  answer = () => Response.json({ instruction_id: "i" });
+  answer = take;
 
   await connect("s2");
   edits();
@@ -168,4 +178,20 @@ it("tells a new session of everything, also of what the last one left unanswered
     ["night", "top", 1],
     ["rain", "top", 1],
   ]);
+});
+
+it("keeps the strength that is moved between an instruction's answer and the events", async () => {
+  await connect("s1");
+  edits();
+  answer = () => Response.json({ instruction_id: "i0", known: true });
+  steering.apply("night");
+  await vi.waitFor(() => expect(asked).toHaveLength(1));
+  await aMoment();
+  steering.setStrength(0.4);
+  await aMoment();
+  edits({ text: "night", strength: 1 });
+
+  await vi.waitFor(() => expect(asked[1]).toEqual({ strength: 0.4 }));
+  expect(steering.wanted.strength).toBe(0.4);
+  expect(steering.instructions.current?.status).toBe("accepted");
 });
