@@ -53,8 +53,11 @@ export function showRecorded(
   );
 }
 
-/** How long a recording is, and why it ended where nobody asked for that. */
-export function recordedWords({ duration_s: duration, reason }: Recording): string {
+/** How long a recording is, and why it ended where nobody asked for that; or that its end will not be heard of. */
+export function recordedWords({ state, duration_s: duration, reason }: Recording): string {
+  if (state === "recording") {
+    return "The recording goes on without this page. Once it has ended, it is here:";
+  }
   const length = duration === null ? "" : ` ${duration.toFixed(1)} s`;
   const why = reason === null || reason === "stopped" ? "" : ` It ended early: ${reason}.`;
   return `Recorded${length}.${why}`;

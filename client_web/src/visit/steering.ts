@@ -72,7 +72,6 @@ export class Steering extends Staying {
 
   /** The session goes on without this page, and so does a recording. */
   end(): void {
-    this.take.forget();
     this.leaving.abort();
     this.watchEnd.abort();
     this.pause.cut();
@@ -118,9 +117,9 @@ export class Steering extends Staying {
   }
 
   private drop(): void {
-    // A stream that ends takes its recording along; there was nothing lost.
+    // A stream that ends takes its recording along; one that only this page has lost goes on, recording included.
     if (this.serverState === "closed") this.take.leave(this.session);
-    else this.take.lose(this.session);
+    else this.take.cutOff(this.session);
     this.viewing?.end();
     this.viewing = null;
     this.calls?.close();

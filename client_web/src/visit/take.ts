@@ -15,8 +15,8 @@ export class Take {
   recording: Recording | null = null;
   /** performance.now() when the recording under way began; null while there is none. */
   since: number | null = null;
-  /** Of the last recording that ended. */
-  readonly files: RecordedFile[] = [];
+  /** Of the last recording, where it has ended or nobody here will hear of its end. */
+  files: readonly RecordedFile[] = [];
 
   /** Whether the recording under way was asked to keep the camera's own picture too. */
   private original = false;
@@ -28,14 +28,10 @@ export class Take {
   }
 
   hear(recording: Recording, session: SessionAddress | null): void {
+    const isUnderWay = recording.state === "recording";
     this.recording = recording;
-    const beganAt = performance.now() - 1000 * (recording.duration_s ?? 0);
-    this.since = recording.state === "recording" ? beganAt : null;
-    this.files.length = 0;
-    if (recording.state === "recording" || session === null) return;
-    for (const name of recording.files) {
-      this.files.push({ name, url: this.api.recordedFile(session, recording.id, name) });
-    }
+    this.since = isUnderWay ? performance.now() - 1000 * (recording.duration_s ?? 0) : null;
+    this.files = isUnderWay ? [] : this.filesOf(recording, session);
   }
 
   /** The connection is gone: the server ends the recording by itself and keeps it, but nobody tells of it any more. */
@@ -48,11 +44,9 @@ export class Take {
     this.assume("ended", null, session);
   }
 
-  /** Of a recording under way: it goes on, and nobody here hears of it any more. */
-  forget(): void {
-    if (this.since === null) return;
-    this.recording = null;
-    this.since = null;
+  /** Only this page's connection is gone: the recording goes on, and nobody here hears of its end. */
+  cutOff(session: SessionAddress | null): void {
+    this.assume("recording", null, session);
   }
 
   private assume(
@@ -63,6 +57,13 @@ export class Take {
     if (this.since === null || this.recording === null) return;
     const pictures = this.original ? [EDITED, ORIGINAL] : [EDITED];
     const files = [...new Set([...pictures, ...this.recording.files])];
-    this.hear({ ...this.recording, state, reason, duration_s: null, files }, session);
+    this.recording = { ...this.recording, state, reason, duration_s: null, files };
+    this.since = null;
+    this.files = this.filesOf(this.recording, session);
+  }
+
+  private filesOf({ id, files }: Recording, session: SessionAddress | null): RecordedFile[] {
+    if (session === null) return [];
+    return files.map((name) => ({ name, url: this.api.recordedFile(session, id, name) }));
   }
 }

@@ -3,6 +3,7 @@ import type { Layer } from "../../src/messages/control";
 import type { Viewing } from "../../src/rtc/whep";
 import { Api } from "../../src/server/api";
 import { Http } from "../../src/server/http";
+import { recordedWords } from "../../src/view/recording";
 import { Steering } from "../../src/visit/steering";
 
 const { watch, untilStill } = vi.hoisted(() => ({ watch: vi.fn(), untilStill: vi.fn() }));
@@ -49,6 +50,11 @@ async function connect(session: string): Promise<void> {
   } as Viewing);
   steering.retryNow();
   await vi.waitFor(() => expect(steering.session?.id).toBe(session));
+}
+
+/** The session tells of its state, or of a recording. */
+function tell(type: "state" | "recording", told: object): void {
+  events?.dispatchEvent(new MessageEvent(type, { data: JSON.stringify({ type, ...told }) }));
 }
 
 async function disconnect(): Promise<void> {
@@ -194,4 +200,29 @@ it("keeps the strength that is moved between an instruction's answer and the eve
   await vi.waitFor(() => expect(asked[1]).toEqual({ strength: 0.4 }));
   expect(steering.wanted.strength).toBe(0.4);
   expect(steering.instructions.current?.status).toBe("accepted");
+});
+
+it("says of a recording no more than it knows once it hears nothing of it", async () => {
+  const recording = { id: "r1", state: "recording", duration_s: 2, files: [] };
+  const words = () => steering.take.recording && recordedWords(steering.take.recording);
+  await connect("s1");
+  tell("recording", { recording });
+  await disconnect();
+  expect(words()).toContain("goes on without this page");
+
+  await connect("s1");
+  tell("recording", { recording });
+  expect(steering.take.since).not.toBeNull();
+  tell("state", { state: "closed" });
+  await disconnect();
+  expect(words()).toBe("Recorded.");
+  expect(steering.take.files.map(({ name }) => name)).toEqual(["edited.mp4"]);
+});
+
+it("names the files of a recording that goes on when its watcher leaves", async () => {
+  await connect("s1");
+  tell("recording", { recording: { id: "r1", state: "recording" } });
+  steering.end();
+  expect(steering.take.recording && recordedWords(steering.take.recording)).toContain("goes on");
+  expect(steering.take.files.map(({ name }) => name)).toEqual(["edited.mp4"]);
 });

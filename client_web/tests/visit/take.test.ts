@@ -52,6 +52,19 @@ it("names the files of a recording that the visitor's leaving ends", () => {
   expect(taken.files.map(({ name }) => name)).toEqual(["edited.mp4", "instructions.jsonl"]);
 });
 
+it("says that a recording goes on from which only this page is cut off, and where it will be", () => {
+  const taken = take();
+  taken.hear(BEGUN, SESSION);
+  taken.cutOff(SESSION);
+  expect(taken.since).toBeNull();
+  expect(taken.recording && recordedWords(taken.recording)).toContain("goes on without this page");
+  expect(taken.files.map(({ name }) => name)).toEqual(["edited.mp4", "instructions.jsonl"]);
+
+  taken.hear({ ...BEGUN, duration_s: 65 }, SESSION);
+  expect(taken.since).not.toBeNull();
+  expect(taken.files).toEqual([]);
+});
+
 it("counts the time that a recording had run before anybody here heard of it", () => {
   const taken = take();
   taken.hear({ ...BEGUN, duration_s: 65 }, SESSION);
