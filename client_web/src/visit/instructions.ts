@@ -1,6 +1,6 @@
 /** What the visitor has said, from Enter to the first picture that shows it. */
 
-import type { Ack, KeptLayer, Place, Receipt } from "../messages/control";
+import type { Ack, KeptLayer, Layer, Place, Receipt } from "../messages/control";
 import { type Asker, Refused, Unanswered } from "../rtc/control";
 import { atOrAfter } from "../rtc/rtp";
 import type { Shown } from "../rtc/statistics";
@@ -18,6 +18,8 @@ export interface Entry {
   ack: Ack | null;
   /** Whether it was sent and no answer came: the server may have taken it. */
   unanswered: boolean;
+  /** Whether it is on the stack, as the session last told. */
+  stacked: boolean;
   receipt: Receipt | null;
   /** From Enter to the display, measured on this machine; null where the browser gives no RTP timestamps. */
   shownAfterMs: number | null;
@@ -54,6 +56,7 @@ export class Instructions {
   readonly entries: Entry[] = [];
   readonly receipts: TimedReceipt[] = [];
   private shown: Shown[] = [];
+  private layers: readonly Layer[] = [];
 
   constructor(private readonly onChange: () => void) {}
 
@@ -93,6 +96,7 @@ export class Instructions {
     entry.askedAt = performance.now();
     entry.ack = null;
     entry.unanswered = false;
+    entry.stacked = false;
     entry.problem = null;
     entry.nearest = [];
     entry.receipt = null;
@@ -104,6 +108,7 @@ export class Instructions {
       entry.ack = await asker.ask({ type: "instruction", text, strength, place });
       // The receipt may have overtaken the continuation of this await.
       if (entry.status === "sending") entry.status = "accepted";
+      entry.stacked = this.isOnStack(entry);
     } catch (error) {
       if (error instanceof Refused) {
         entry.status = "refused";
@@ -117,6 +122,17 @@ export class Instructions {
       }
     }
     this.onChange();
+  }
+
+  /** The stack has changed: what was taken off it before its first picture gets no receipt, put back or not. */
+  follow(layers: readonly Layer[]): void {
+    this.layers = layers;
+    for (const entry of this.entries) {
+      const before = entry.stacked;
+      entry.stacked = this.isOnStack(entry);
+      if (before && !entry.stacked && entry.status === "accepted") entry.status = "replaced";
+      if (!before && entry.stacked && entry.status === "replaced") entry.status = "applied";
+    }
   }
 
   receive(receipt: Receipt): void {
@@ -155,11 +171,17 @@ export class Instructions {
    */
   lose(kept: readonly KeptLayer[]): void {
     this.shown = [];
+    this.layers = [];
     for (const entry of this.entries) {
+      entry.stacked = false;
       if (entry.status === "refused") continue;
       if (kept.some(({ text }) => text === entry.text)) entry.status = "queued";
       else if (entry.status !== "applied") entry.status = "replaced";
     }
+  }
+
+  private isOnStack({ ack }: Entry): boolean {
+    return this.layers.some(({ instruction_id }) => instruction_id === ack?.instruction_id);
   }
 }
 
@@ -172,6 +194,7 @@ function newEntry(text: string, place: Place, strength: number): Entry {
     status: "queued",
     ack: null,
     unanswered: false,
+    stacked: false,
     receipt: null,
     shownAfterMs: null,
     problem: null,

@@ -124,6 +124,7 @@ export abstract class Staying implements Stay {
         break;
       case "edits":
         if (this.isAnotherStack(event)) this.forgetInstructionWarning();
+        this.instructions.follow(event.layers);
         this.follow(event);
         this.settleState();
         break;

@@ -201,6 +201,27 @@ it("keeps nothing that was undone when the connection is lost", async () => {
   await stay;
 });
 
+it("waits for no picture of what was undone before it showed", async () => {
+  vi.useFakeTimers();
+  const wire = new Wire();
+  const visit = visiting({ play: async () => {} } as HTMLVideoElement);
+  connect.mockResolvedValue(peerWith(wire));
+  const stay = visit.run();
+  await vi.advanceTimersByTimeAsync(0);
+  visit.apply("make it night");
+  wire.say({ type: "edits", layers: [{ instruction_id: "i1", text: "make it night" }] });
+  wire.say({ type: "ack", id: wire.sent[0]?.["id"], instruction_id: "i1", known: true });
+  await vi.advanceTimersByTimeAsync(0);
+  expect(visit.instructions.current?.status).toBe("accepted");
+
+  wire.say({ type: "edits", layers: [], can_redo: true });
+
+  expect(visit.instructions.current?.status).toBe("replaced");
+  visit.end();
+  await vi.advanceTimersByTimeAsync(1_000);
+  await stay;
+});
+
 it("keeps what was asked for since, where an earlier instruction is refused late", async () => {
   const visit = visiting();
   let refuse = () => {};
