@@ -1,6 +1,58 @@
-import { expect, it } from "vitest";
-import { clock } from "../src/view/recording";
+import { afterEach, expect, it, vi } from "vitest";
+import type { Recording } from "../src/messages/control";
+import { Api, type SessionAddress } from "../src/server/api";
+import { Http } from "../src/server/http";
+import { clock, RecordedView } from "../src/view/recording";
+import { Take } from "../src/visit/take";
+import { openPage, type PageElement } from "./page";
+
+const SESSION = { token: "t" } as SessionAddress;
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+});
+
+function recording(id: string, state: Recording["state"], duration_s: number): Recording {
+  const reason = state === "ended" ? "stopped" : null;
+  return { type: "recording", id, state, reason, duration_s, files: ["edited.mp4"] };
+}
+
+function addresses(element: PageElement): string[] {
+  return element.querySelectorAll("a").map((link) => link.getAttribute("href") ?? "");
+}
 
 it("tells how long a recording goes on", () => {
   expect(["0:00", "0:59", "1:00", "61:05"]).toEqual([0, 59_999, 60_000, 3_665_000].map(clock));
+});
+
+it("keeps the files of every recording in reach, also while the next is under way", () => {
+  const page = openPage();
+  const take = new Take(new Api(new Http(new URL("http://localhost/"), null)));
+  const view = new RecordedView("recorded");
+  const [last, earlier] = [page.byId("recorded"), page.byId("recorded-earlier")];
+  const hear = (told: Recording) => {
+    take.hear(told, SESSION);
+    view.show(take);
+  };
+  hear(recording("r1", "recording", 0));
+  hear(recording("r1", "ended", 2.5));
+  expect(last.textContent).toContain("Recorded 2.5 s.");
+  expect(earlier.hidden).toBe(true);
+
+  hear(recording("r2", "recording", 0));
+  expect(last.hidden).toBe(true);
+  expect(earlier.hidden).toBe(false);
+  expect(earlier.textContent).toContain("Recorded 2.5 s.");
+
+  hear(recording("r2", "ended", 4));
+  hear(recording("r3", "recording", 0));
+  hear(recording("r3", "ended", 1));
+  const file = (id: string) => `http://localhost/v1/recordings/${id}/files/edited.mp4?token=t`;
+  expect(addresses(last)).toEqual([file("r3")]);
+  expect(addresses(earlier)).toEqual([file("r2"), file("r1")]);
+
+  // An earlier session's is told of once more.
+  hear(recording("r2", "ended", 4));
+  expect(addresses(last)).toEqual([file("r2")]);
+  expect(addresses(earlier)).toEqual([file("r3"), file("r1")]);
 });

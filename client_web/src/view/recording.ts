@@ -1,6 +1,6 @@
 import type { Recording } from "../messages/control";
 import type { Stay } from "../visit/stay";
-import type { RecordedFile } from "../visit/take";
+import type { Recorded, Take } from "../visit/take";
 import { byId, create, write } from "./dom";
 
 const NAMES: Readonly<Record<string, string>> = {
@@ -9,19 +9,18 @@ const NAMES: Readonly<Record<string, string>> = {
   "instructions.jsonl": "Log of instructions",
 };
 
-/** The record button, and what became of the last recording. */
+/** The record button, and what became of the recordings. */
 export class RecordingView {
   private readonly button = byId("record", HTMLButtonElement);
   private readonly original = byId("record-original", HTMLInputElement);
-  private readonly recorded = byId("recorded", HTMLParagraphElement);
-  private shown = "";
+  private readonly recorded = new RecordedView("recorded");
 
   constructor(toggle: (original: boolean) => void) {
     this.button.addEventListener("click", () => toggle(this.original.checked));
   }
 
   show(visit: Stay, now: number): void {
-    const { since, recording, files } = visit.take;
+    const { since } = visit.take;
     this.button.disabled = visit.session === null || !visit.pictured;
     this.button.dataset["state"] = since === null ? "idle" : "recording";
     this.original.disabled = since !== null;
@@ -29,28 +28,46 @@ export class RecordingView {
       byId("record-label", HTMLSpanElement),
       since === null ? "Record" : `Stop ${clock(now - since)}`,
     );
-    const key = since === null && recording !== null ? recording.id + recording.state : "";
-    if (key === this.shown) return;
-    this.shown = key;
-    showRecorded(this.recorded, key === "" ? null : recording, files);
+    this.recorded.show(visit.take);
   }
 }
 
-/** Say in a line what was recorded, with its files to download; null empties the line. */
-export function showRecorded(
-  line: HTMLElement,
-  recording: Recording | null,
-  files: readonly RecordedFile[],
-): void {
-  line.hidden = recording === null;
-  if (recording === null) return;
-  line.replaceChildren(
+/** What was recorded, with its files to download: the last in a line that is read out, those before it below. */
+export class RecordedView {
+  private readonly last: HTMLElement;
+  private readonly earlier: HTMLElement;
+  private lastShown = "";
+  private earlierShown: readonly Recorded[] = [];
+
+  /** @param name the line's id; that of those before is this and "-earlier" */
+  constructor(name: string) {
+    this.last = byId(name, HTMLParagraphElement);
+    this.earlier = byId(`${name}-earlier`, HTMLDivElement);
+  }
+
+  show({ since, recording, files, earlier }: Take): void {
+    const last = since === null ? recording : null;
+    const key = last === null ? "" : last.id + last.state;
+    if (key !== this.lastShown) {
+      this.lastShown = key;
+      this.last.hidden = last === null;
+      this.last.replaceChildren(...(last === null ? [] : line({ recording: last, files })));
+    }
+    if (earlier === this.earlierShown) return;
+    this.earlierShown = earlier;
+    this.earlier.hidden = earlier.length === 0;
+    this.earlier.replaceChildren(...earlier.map((one) => create("p", {}, ...line(one))));
+  }
+}
+
+function line({ recording, files }: Recorded): (Node | string)[] {
+  return [
     `${recordedWords(recording)} `,
     ...files.flatMap(({ name, url }) => [
       create("a", { href: url.href, download: "" }, NAMES[name] ?? name),
       " ",
     ]),
-  );
+  ];
 }
 
 /** How long a recording is, and why it ended where nobody asked for that; or that its end will not be heard of. */

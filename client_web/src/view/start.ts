@@ -5,7 +5,7 @@ import type { Remedy, Trouble } from "../troubles";
 import type { Take } from "../visit/take";
 import { byId, create, write } from "./dom";
 import { InstructionBox } from "./instruction_box";
-import { showRecorded } from "./recording";
+import { RecordedView } from "./recording";
 import { TroubleBox } from "./trouble";
 
 export interface StartActions {
@@ -18,6 +18,7 @@ export interface StartActions {
 export class StartView implements SourceChooser {
   private readonly box: InstructionBox;
   private readonly trouble: TroubleBox;
+  private readonly recorded = new RecordedView("last-recording");
   private readonly model = byId("start-model", HTMLSelectElement);
 
   constructor(actions: StartActions) {
@@ -84,10 +85,9 @@ export class StartView implements SourceChooser {
     }
   }
 
-  /** The last visit's recording stays within reach. */
-  showRecorded({ since, recording, files }: Take): void {
-    const ended = since === null && files.length > 0 ? recording : null;
-    showRecorded(byId("last-recording", HTMLParagraphElement), ended, files);
+  /** The last visit's recordings stay within reach. */
+  showRecorded(take: Take): void {
+    this.recorded.show(take);
   }
 
   showTrouble(trouble: Trouble | null): void {

@@ -10,6 +10,12 @@ export interface RecordedFile {
   readonly url: URL;
 }
 
+/** A recording with its files. */
+export interface Recorded {
+  readonly recording: Recording;
+  readonly files: readonly RecordedFile[];
+}
+
 /** The recording under way, or the last one that ended. */
 export class Take {
   recording: Recording | null = null;
@@ -17,6 +23,8 @@ export class Take {
   since: number | null = null;
   /** Of the last recording, where it has ended or nobody here will hear of its end. */
   files: readonly RecordedFile[] = [];
+  /** Those before it, the newest first. */
+  earlier: readonly Recorded[] = [];
 
   /** Whether the recording under way was asked to keep the camera's own picture too. */
   private original = false;
@@ -29,6 +37,7 @@ export class Take {
 
   hear(recording: Recording, session: SessionAddress | null): void {
     const isUnderWay = recording.state === "recording";
+    if (recording.id !== this.recording?.id) this.makeRoomFor(recording);
     this.recording = recording;
     this.since = isUnderWay ? performance.now() - 1000 * (recording.duration_s ?? 0) : null;
     this.files = isUnderWay ? [] : this.filesOf(recording, session);
@@ -60,6 +69,13 @@ export class Take {
     this.recording = { ...this.recording, state, reason, duration_s: null, files };
     this.since = null;
     this.files = this.filesOf(this.recording, session);
+  }
+
+  /** The recording before stays in reach; an earlier session's may be told of once more. */
+  private makeRoomFor({ id }: Recording): void {
+    const { recording, files } = this;
+    const before = recording === null || files.length === 0 ? [] : [{ recording, files }];
+    this.earlier = [...before, ...this.earlier].filter((one) => one.recording.id !== id);
   }
 
   private filesOf({ id, files }: Recording, session: SessionAddress | null): RecordedFile[] {
