@@ -1,6 +1,6 @@
 import type { ControlRequest, KeptLayer, Layer } from "../messages/control";
 import type { Wanted } from "../visit/wanted";
-import { byId, create, icon, write } from "./dom";
+import { byId, create, focusToType, icon, write } from "./dom";
 
 /** The instructions on the stack, the one applied last at the top as paint lies; each with a switch. */
 export class StackView {
@@ -43,7 +43,17 @@ export class StackView {
     this.list.replaceChildren(
       ...this.layers.map((layer, index) => row(layer, index < last)).reverse(),
     );
-    if (focus !== null) this.list.querySelector<HTMLElement>(focus)?.focus();
+    if (focus !== null) this.refocus(focus);
+  }
+
+  /** Back to where it was, to the next layer where its own is gone, or to the box where another is typed. */
+  private refocus({ id, index, does }: Focus): void {
+    const rows = [...this.list.querySelectorAll("li")];
+    const row = rows.find((one) => one.dataset["id"] === id) ?? rows[index] ?? rows.at(-1);
+    const part =
+      row?.querySelector(`[data-does=${does}]`) ?? row?.querySelector("[data-does=switch]");
+    if (part instanceof HTMLElement) part.focus();
+    else focusToType(byId("instruction", HTMLInputElement));
   }
 
   private layerOf(target: EventTarget | null): Layer | undefined {
@@ -85,11 +95,17 @@ function tool(does: string, address: string, name: string): HTMLButtonElement {
   );
 }
 
-/** A selector of what has the focus in the list, in whatever row stands for the same instruction. */
-function focused(list: HTMLElement): string | null {
+/** What has the focus in the list. */
+interface Focus {
+  readonly id: string | undefined;
+  readonly index: number;
+  readonly does: string | undefined;
+}
+
+function focused(list: HTMLElement): Focus | null {
   const element = document.activeElement;
-  if (!(element instanceof HTMLElement) || !list.contains(element)) return null;
-  const id = element.closest("li")?.dataset["id"];
-  const does = element.dataset["does"];
-  return id === undefined || does === undefined ? null : `li[data-id="${id}"] [data-does=${does}]`;
+  const row = element?.closest("li");
+  if (!(element instanceof HTMLElement) || !row || !list.contains(row)) return null;
+  const index = [...list.children].indexOf(row);
+  return { id: row.dataset["id"], index, does: element.dataset["does"] };
 }
