@@ -102,10 +102,10 @@ export class PageElement {
   }
 
   /** What a visitor does to it, as every element around it hears. */
-  dispatch(type: string, target: PageElement = this): void {
-    const event = { type, target, preventDefault: () => {} };
+  dispatch(type: string, details: object = {}, target: PageElement = this): void {
+    const event = { type, target, preventDefault: () => {}, stopPropagation: () => {}, ...details };
     for (const { listen } of this.listeners.filter((one) => one.type === type)) listen(event);
-    this.parent?.dispatch(type, target);
+    this.parent?.dispatch(type, details, target);
   }
 
   click(): void {

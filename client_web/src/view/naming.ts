@@ -4,10 +4,11 @@ import { byId, write } from "./dom";
 export class Naming {
   private readonly form = byId("preset-form", HTMLFormElement);
   private readonly field = byId("preset-name", HTMLInputElement);
-  private asker: HTMLElement | null = null;
+  private asker: HTMLButtonElement | null = null;
   private take: (name: string) => void = () => {};
 
-  constructor() {
+  /** @param neighbour takes the focus where the button that was pressed cannot */
+  constructor(private readonly neighbour: HTMLElement) {
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       const name = this.field.value.trim();
@@ -27,7 +28,7 @@ export class Naming {
    *
    * @param asker the button that was pressed; it gets the focus back
    */
-  ask(asker: HTMLElement, verb: string, name: string, take: (name: string) => void): void {
+  ask(asker: HTMLButtonElement, verb: string, name: string, take: (name: string) => void): void {
     if (!this.form.hidden && this.asker === asker) {
       this.close();
       return;
@@ -47,6 +48,7 @@ export class Naming {
     if (this.form.hidden) return;
     this.form.hidden = true;
     this.asker?.setAttribute("aria-expanded", "false");
-    this.asker?.focus();
+    const back = this.asker?.disabled ? this.neighbour : this.asker;
+    back?.focus();
   }
 }

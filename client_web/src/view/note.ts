@@ -7,9 +7,14 @@ export interface NoteAction {
 
 /** A line that says what became of something, with a button for what can be done about it. */
 export class Note {
-  constructor(private readonly line: HTMLElement) {}
+  /** @param neighbour takes the focus where the button that has it goes */
+  constructor(
+    private readonly line: HTMLElement,
+    private readonly neighbour: HTMLElement,
+  ) {}
 
   say(words: string, action?: NoteAction): void {
+    if (this.line.contains(document.activeElement)) this.neighbour.focus();
     this.line.hidden = words === "";
     this.line.replaceChildren(words);
     if (action === undefined) return;

@@ -10,8 +10,8 @@ import { Note } from "./note";
 export class PresetsView {
   private readonly menu = byId("preset", HTMLSelectElement);
   private readonly file = byId("preset-file", HTMLInputElement);
-  private readonly naming = new Naming();
-  private readonly note = new Note(byId("preset-note", HTMLParagraphElement));
+  private readonly naming = new Naming(this.menu);
+  private readonly note = new Note(byId("preset-note", HTMLParagraphElement), this.menu);
   private presets: readonly Preset[] = [];
   private layers: readonly Layer[] = [];
   private live = false;
@@ -179,7 +179,11 @@ export class PresetsView {
       remove: none,
       export: this.presets.length === 0,
     };
-    for (const [name, off] of Object.entries(disabled)) button(name).disabled = off;
+    for (const [name, off] of Object.entries(disabled)) {
+      // A disabled button has no focus.
+      if (off && document.activeElement === button(name)) this.menu.focus();
+      button(name).disabled = off;
+    }
   }
 
   private withChosen(act: (preset: Preset) => void): void {

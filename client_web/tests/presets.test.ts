@@ -1,0 +1,88 @@
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import type { KeptLayer, Layer } from "../src/messages/control";
+import type { Preset, Presets } from "../src/server/presets";
+import { PresetsView } from "../src/view/presets";
+import { openPage, type Page } from "./page";
+
+const NIGHT: Layer = { instruction_id: "i1", text: "night", strength: 1, enabled: true };
+
+/** The server's presets, as anybody may change them. */
+class Kept {
+  presets: Preset[] = [{ id: "p1", name: "Dark", layers: [NIGHT] }];
+
+  async all(): Promise<Preset[]> {
+    return this.presets;
+  }
+
+  async save(name: string, layers: readonly KeptLayer[]): Promise<void> {
+    this.presets = [...this.presets, { id: `p${name}`, name, layers }];
+  }
+
+  async change(id: string, name: string, layers: readonly KeptLayer[]): Promise<void> {
+    this.presets = this.presets.map((one) => (one.id === id ? { id, name, layers } : one));
+  }
+
+  async remove(id: string): Promise<void> {
+    this.presets = this.presets.filter((one) => one.id !== id);
+  }
+}
+
+let page: Page;
+let kept: Kept;
+let view: PresetsView;
+
+beforeEach(async () => {
+  page = openPage();
+  kept = new Kept();
+  view = new PresetsView(kept as unknown as Presets, () => {});
+  view.begin();
+  await vi.waitFor(() => expect(page.byId("preset").children).toHaveLength(2));
+  view.show([NIGHT]);
+});
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+});
+
+function choose(id: string): void {
+  page.byId("preset").value = id;
+  page.byId("preset").dispatch("change");
+}
+
+/** Press one of the buttons by a key. */
+function press(name: string): void {
+  page.byId(`preset-${name}`).focus();
+  page.byId(`preset-${name}`).click();
+}
+
+async function said(words: string): Promise<void> {
+  await vi.waitFor(() => expect(page.byId("preset-note").textContent).toContain(words));
+}
+
+it("has the focus on the menu when a preset is deleted by a key, and when it is brought back", async () => {
+  choose("p1");
+  press("remove");
+  await said("Deleted “Dark”.");
+  expect(page.activeElement).toBe(page.byId("preset"));
+
+  const undo = page.byId("preset-note").querySelector("button");
+  undo?.focus();
+  undo?.click();
+  await said("“Dark” is back.");
+  expect(page.activeElement).toBe(page.byId("preset"));
+});
+
+it("has the focus on the menu when the button that had it can be pressed no longer", () => {
+  choose("p1");
+  page.byId("preset-apply").focus();
+  view.show(null);
+  expect(page.activeElement).toBe(page.byId("preset"));
+});
+
+it("has the focus on the menu when nothing is left to be saved by the name that was asked for", () => {
+  press("save");
+  expect(page.activeElement).toBe(page.byId("preset-name"));
+  view.show(null);
+  page.byId("preset-form").dispatch("keydown", { key: "Escape" });
+  expect(page.activeElement).toBe(page.byId("preset"));
+});
