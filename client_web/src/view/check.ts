@@ -1,5 +1,5 @@
 import { CHECKS, type Check, type Finding } from "../check/check";
-import { byId, create, icon, write } from "./dom";
+import { byId, create, icon, onPress, setPressable, write } from "./dom";
 
 const NAMES: Readonly<Record<Check, string>> = {
   camera: "Camera",
@@ -33,7 +33,7 @@ export class CheckView {
       signal: AbortSignal,
     ) => Promise<void>,
   ) {
-    this.again.addEventListener("click", () => void this.run());
+    onPress(this.again, () => void this.run());
     this.dialog.addEventListener("close", () => this.running?.abort());
     byId("check-close", HTMLButtonElement).addEventListener("click", () => this.dialog.close());
   }
@@ -50,7 +50,7 @@ export class CheckView {
     const bad = new Set<Check>();
     const rows = new Map(CHECKS.map((check) => [check, row(check)]));
     byId("check-list", HTMLUListElement).replaceChildren(...rows.values());
-    this.again.disabled = true;
+    setPressable(this.again, false);
     this.dialog.dataset["state"] = "running";
     const summary = byId("check-summary", HTMLParagraphElement);
     write(summary, "Trying what a live edit needs…");
@@ -60,7 +60,7 @@ export class CheckView {
       if (finding.state === "bad") bad.add(check);
     }, running.signal);
     if (running.signal.aborted) return;
-    this.again.disabled = false;
+    setPressable(this.again, true);
     this.dialog.dataset["state"] = bad.size === 0 ? "good" : "bad";
     write(summary, summaryWords(bad));
   }

@@ -16,6 +16,18 @@ export function focusToType(box: HTMLInputElement): void {
   place.focus({ preventScroll: true });
 }
 
+/** Not `disabled`, which would take the focus from it: whoever pressed it with a key would have to find it again. */
+export function setPressable(button: HTMLButtonElement, pressable: boolean): void {
+  button.setAttribute("aria-disabled", String(!pressable));
+}
+
+/** Listen to a button for as long as it can be pressed. */
+export function onPress(button: HTMLButtonElement, act: () => void): void {
+  button.addEventListener("click", () => {
+    if (button.getAttribute("aria-disabled") !== "true") act();
+  });
+}
+
 export function create<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   attributes: Readonly<Record<string, string>> = {},

@@ -1,7 +1,7 @@
 import type { Recording } from "../messages/control";
 import type { Stay } from "../visit/stay";
 import type { Recorded, Take } from "../visit/take";
-import { byId, create, write } from "./dom";
+import { byId, create, onPress, setPressable, write } from "./dom";
 
 const NAMES: Readonly<Record<string, string>> = {
   "edited.mp4": "Download the video",
@@ -16,12 +16,12 @@ export class RecordingView {
   private readonly recorded = new RecordedView("recorded");
 
   constructor(toggle: (original: boolean) => void) {
-    this.button.addEventListener("click", () => toggle(this.original.checked));
+    onPress(this.button, () => toggle(this.original.checked));
   }
 
   show(visit: Stay, now: number): void {
     const { since } = visit.take;
-    this.button.disabled = visit.session === null || !visit.pictured;
+    setPressable(this.button, visit.session !== null && visit.pictured);
     this.button.dataset["state"] = since === null ? "idle" : "recording";
     this.original.disabled = since !== null;
     write(

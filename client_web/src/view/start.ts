@@ -3,7 +3,7 @@ import { cameraPossible, listCameras, type Size } from "../sources/camera";
 import type { Choice, SourceChooser } from "../sources/sources";
 import type { Remedy, Trouble } from "../troubles";
 import type { Take } from "../visit/take";
-import { byId, create, write } from "./dom";
+import { byId, create, onPress, setPressable, write } from "./dom";
 import { InstructionBox } from "./instruction_box";
 import { RecordedView } from "./recording";
 import { TroubleBox } from "./trouble";
@@ -31,10 +31,7 @@ export class StartView implements SourceChooser {
       event.preventDefault();
     });
     this.trouble = new TroubleBox(byId("start-trouble", HTMLDivElement), actions.remedy);
-    const camera = byId("use-camera", HTMLButtonElement);
-    camera.addEventListener("click", () => {
-      if (camera.ariaDisabled !== "true") actions.begin("camera");
-    });
+    onPress(byId("use-camera", HTMLButtonElement), () => actions.begin("camera"));
     byId("use-demo", HTMLButtonElement).addEventListener("click", () => actions.begin("demo"));
     byId("use-file", HTMLButtonElement).addEventListener("click", () => actions.chooseFile());
     if (!cameraPossible()) {
@@ -72,8 +69,7 @@ export class StartView implements SourceChooser {
 
   /** While the browser asks about the camera; the other sources stay within reach. */
   busy(words: string | null): void {
-    // Not `disabled`: whoever pressed it with a key would have to find it again.
-    byId("use-camera", HTMLButtonElement).ariaDisabled = String(words !== null);
+    setPressable(byId("use-camera", HTMLButtonElement), words === null);
     const note = cameraPossible() ? "The browser will ask you first" : "Needs https or localhost";
     write(byId("camera-note", HTMLElement), words ?? note);
   }

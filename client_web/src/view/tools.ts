@@ -1,7 +1,7 @@
 import type { ControlRequest } from "../messages/control";
 import { recall, remember } from "../remembered";
 import type { Stay } from "../visit/stay";
-import { byId, write } from "./dom";
+import { byId, onPress, setPressable, write } from "./dom";
 
 /** What the tools under the video ask for. */
 export interface ToolActions {
@@ -24,9 +24,9 @@ export class Tools {
   private bypassed = false;
 
   constructor(private readonly actions: ToolActions) {
-    this.undo.addEventListener("click", () => void actions.tell({ type: "undo" }));
-    this.redo.addEventListener("click", () => void actions.tell({ type: "redo" }));
-    this.bypass.addEventListener("click", () => {
+    onPress(this.undo, () => void actions.tell({ type: "undo" }));
+    onPress(this.redo, () => void actions.tell({ type: "redo" }));
+    onPress(this.bypass, () => {
       void actions.tell({ type: "bypass", bypassed: !this.bypassed });
     });
     this.freeze.addEventListener("click", () => this.toggleFrozen());
@@ -51,9 +51,9 @@ export class Tools {
     byId("freeze-icon", SVGUseElement).setAttribute("href", wanted.frozen ? "#i-play" : "#i-pause");
     this.bypassed = wanted.edits?.bypassed ?? false;
     this.bypass.setAttribute("aria-pressed", String(this.bypassed));
-    this.bypass.disabled = wanted.edits === null;
-    this.undo.disabled = wanted.edits?.can_undo !== true;
-    this.redo.disabled = wanted.edits?.can_redo !== true;
+    setPressable(this.bypass, wanted.edits !== null);
+    setPressable(this.undo, wanted.edits?.can_undo === true);
+    setPressable(this.redo, wanted.edits?.can_redo === true);
   }
 }
 

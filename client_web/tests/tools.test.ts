@@ -1,0 +1,60 @@
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import type { ControlRequest, Edits } from "../src/messages/control";
+import { Tools } from "../src/view/tools";
+import type { Stay } from "../src/visit/stay";
+import { Wanted } from "../src/visit/wanted";
+import { openPage, type Page } from "./page";
+
+const EDITS: Edits = {
+  type: "edits",
+  layers: [{ instruction_id: "i1", text: "night", strength: 1, enabled: true }],
+  can_undo: true,
+  can_redo: false,
+  bypassed: false,
+  frozen: false,
+};
+
+let page: Page;
+let wanted: Wanted;
+let tools: Tools;
+const tell = vi.fn(async (_: ControlRequest) => true);
+
+beforeEach(() => {
+  tell.mockReset().mockResolvedValue(true);
+  page = openPage();
+  wanted = new Wanted();
+  tools = new Tools({ tell, setStrength: () => {}, setFrozen: () => {} });
+  hear(EDITS);
+});
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+});
+
+/** The session tells how it stands. */
+function hear(edits: Edits): void {
+  wanted.hear(edits);
+  tools.show({ wanted } as Stay);
+}
+
+it("leaves the focus on Undo when there is nothing left to undo, and asks for nothing there", () => {
+  const undo = page.byId("undo");
+  undo.focus();
+  undo.click();
+  hear({ ...EDITS, layers: [], can_undo: false, can_redo: true });
+  expect(page.activeElement).toBe(undo);
+  expect(undo.getAttribute("aria-disabled")).toBe("true");
+
+  undo.click();
+  expect(tell.mock.calls).toEqual([[{ type: "undo" }]]);
+});
+
+it("leaves the focus on Bypass when the connection is lost, and asks for nothing there", () => {
+  const bypass = page.byId("bypass");
+  bypass.focus();
+  wanted.lose();
+  tools.show({ wanted } as Stay);
+  expect(page.activeElement).toBe(bypass);
+  bypass.click();
+  expect(tell).not.toHaveBeenCalled();
+});
