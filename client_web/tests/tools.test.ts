@@ -58,3 +58,33 @@ it("leaves the focus on Bypass when the connection is lost, and asks for nothing
   bypass.click();
   expect(tell).not.toHaveBeenCalled();
 });
+
+function askedOfBypass(): unknown[] {
+  return tell.mock.calls.map(([request]) => request.type === "bypass" && request.bypassed);
+}
+
+it("bypasses and shows the edit again where it is pressed twice before either is heard of", () => {
+  const bypass = page.byId("bypass");
+  bypass.click();
+  // Drawn anew meanwhile, with nothing heard.
+  tools.show({ wanted } as Stay);
+  bypass.click();
+  tools.show({ wanted } as Stay);
+  expect(askedOfBypass()).toEqual([true, false]);
+
+  hear({ ...EDITS, bypassed: true });
+  hear({ ...EDITS, bypassed: false });
+  // Somebody else bypasses.
+  hear({ ...EDITS, bypassed: true });
+  bypass.click();
+  expect(askedOfBypass()).toEqual([true, false, false]);
+});
+
+it("asks to bypass once more where that was refused", async () => {
+  tell.mockResolvedValue(false);
+  page.byId("bypass").click();
+  await Promise.resolve();
+  await Promise.resolve();
+  page.byId("bypass").click();
+  expect(askedOfBypass()).toEqual([true, true]);
+});

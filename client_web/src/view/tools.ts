@@ -1,4 +1,4 @@
-import type { ControlRequest } from "../messages/control";
+import type { ControlRequest, Edits } from "../messages/control";
 import { recall, remember } from "../remembered";
 import type { Stay } from "../visit/stay";
 import { byId, onPress, setPressable, write } from "./dom";
@@ -21,14 +21,14 @@ export class Tools {
   private readonly freeze = byId("freeze", HTMLButtonElement);
   private readonly strength = byId("strength", HTMLInputElement);
   private frozen = false;
-  private bypassed = false;
+  private edits: Edits | null = null;
+  /** What was asked of the bypass and is not heard of yet. */
+  private bypassAsked: boolean | null = null;
 
   constructor(private readonly actions: ToolActions) {
     onPress(this.undo, () => void actions.tell({ type: "undo" }));
     onPress(this.redo, () => void actions.tell({ type: "redo" }));
-    onPress(this.bypass, () => {
-      void actions.tell({ type: "bypass", bypassed: !this.bypassed });
-    });
+    onPress(this.bypass, () => void this.toggleBypass());
     this.freeze.addEventListener("click", () => this.toggleFrozen());
     this.strength.addEventListener("input", () => {
       actions.setStrength(Number(this.strength.value) / 100);
@@ -49,11 +49,23 @@ export class Tools {
     write(byId("strength-value", HTMLOutputElement), `${percent} %`);
     this.freeze.setAttribute("aria-pressed", String(wanted.frozen));
     byId("freeze-icon", SVGUseElement).setAttribute("href", wanted.frozen ? "#i-play" : "#i-pause");
-    this.bypassed = wanted.edits?.bypassed ?? false;
-    this.bypass.setAttribute("aria-pressed", String(this.bypassed));
+    // Also drawn while nothing is heard, which answers nothing.
+    if (this.edits !== wanted.edits) {
+      this.edits = wanted.edits;
+      if (this.edits === null || this.edits.bypassed === this.bypassAsked) this.bypassAsked = null;
+    }
+    this.bypass.setAttribute("aria-pressed", String(wanted.edits?.bypassed ?? false));
     setPressable(this.bypass, wanted.edits !== null);
     setPressable(this.undo, wanted.edits?.can_undo === true);
     setPressable(this.redo, wanted.edits?.can_redo === true);
+  }
+
+  /** Pressed again before it is heard of, it is for the opposite. */
+  private async toggleBypass(): Promise<void> {
+    const bypassed = !(this.bypassAsked ?? this.edits?.bypassed);
+    this.bypassAsked = bypassed;
+    const taken = await this.actions.tell({ type: "bypass", bypassed });
+    if (!taken && this.bypassAsked === bypassed) this.bypassAsked = null;
   }
 }
 
