@@ -1,4 +1,4 @@
-/** The page without a browser: its own elements by their ids, and as much of the DOM as views and their tests ask for. */
+/** The page without a browser: its own elements, and as much of the DOM as views and their tests ask for. */
 
 import { vi } from "vitest";
 import html from "../index.html?raw";
@@ -6,8 +6,8 @@ import html from "../index.html?raw";
 type Child = PageElement | string;
 
 export class PageElement {
-  hidden = false;
-  disabled = false;
+  hidden: boolean;
+  disabled: boolean;
   checked = false;
   open = false;
   value = "";
@@ -16,13 +16,15 @@ export class PageElement {
   readonly dataset: Record<string, string>;
   private parent: PageElement | null = null;
   private nodes: Child[] = [];
-  private readonly attributes = new Map<string, string>();
   private readonly listeners: { type: string; listen: (event: object) => void }[] = [];
 
   constructor(
     private readonly page: Page,
     private readonly tag: string,
+    private readonly attributes = new Map<string, string>(),
   ) {
+    this.hidden = attributes.has("hidden");
+    this.disabled = attributes.has("disabled");
     this.dataset = new Proxy<Record<string, string>>(
       {},
       {
@@ -75,7 +77,7 @@ export class PageElement {
   /** @param selector a tag, an attribute, or an attribute's value */
   matches(selector: string): boolean {
     const [, tag = "", name = "", value] =
-      /^(\w*)(?:\[([\w-]+)(?:=(\w+))?\])?$/.exec(selector) ?? [];
+      /^(\w*)(?:\[([\w-]+)(?:=([\w-]+))?\])?$/.exec(selector) ?? [];
     if (tag === "" && name === "") return false;
     if (tag !== "" && tag !== this.tag) return false;
     if (name === "") return true;
@@ -120,6 +122,9 @@ export class PageElement {
 
   showModal(): void {
     this.open = true;
+    this.querySelectorAll("button")
+      .find((button) => button.canHaveFocus)
+      ?.focus();
   }
 
   /** No browser leaves the focus on what is gone, hidden or disabled. */
@@ -128,7 +133,7 @@ export class PageElement {
   }
 
   private get isShown(): boolean {
-    if (this.hidden) return false;
+    if (this.hidden || (this.tag === "dialog" && !this.open)) return false;
     return this === this.page.body || (this.parent?.isShown ?? false);
   }
 }
@@ -149,25 +154,45 @@ class ClassList {
 export class Page {
   readonly body: PageElement = new PageElement(this, "body");
   focused: PageElement = this.body;
-  private readonly named = new Map<string, PageElement>();
 
-  /** One of the elements that the page was written with. */
+  constructor() {
+    const inside = [this.body];
+    for (const [, close, tag = "", attributes = "", self, words] of bodyOf(html).matchAll(TOKENS)) {
+      const parent = inside.at(-1);
+      if (words !== undefined) parent?.append(words);
+      else if (close === "/") inside.pop();
+      else {
+        const element = new PageElement(this, tag, parseAttributes(attributes));
+        parent?.append(element);
+        if (self !== "/" && !VOID.includes(tag)) inside.push(element);
+      }
+    }
+    this.byId("start").hidden = true;
+    this.byId("live").hidden = false;
+  }
+
   byId(id: string): PageElement {
-    const named = this.named.get(id);
-    if (named !== undefined) return named;
-    const [start, tag] = new RegExp(`<(\\w+)[^>]* id="${id}"[^>]*>`).exec(html) ?? [];
-    if (start === undefined || tag === undefined) throw new Error(`the page has no #${id}`);
-    const element = new PageElement(this, tag);
-    element.hidden = / hidden\b/.test(start);
-    element.disabled = / disabled\b/.test(start);
-    this.named.set(id, element);
-    this.body.append(element);
+    const element = this.body.querySelector(`[id=${id}]`);
+    if (element === null) throw new Error(`the page has no #${id}`);
     return element;
   }
 
   get activeElement(): PageElement {
     return this.focused.canHaveFocus ? this.focused : this.body;
   }
+}
+
+/** A tag with its attributes, or the words between two. */
+const TOKENS = /<(\/?)(\w+)((?:\s+[\w-]+(?:="[^"]*")?)*)\s*(\/?)>|([^<]+)/g;
+const VOID = ["br", "input"];
+
+function bodyOf(page: string): string {
+  return page.slice(page.indexOf(">", page.indexOf("<body")) + 1, page.indexOf("</body>"));
+}
+
+function parseAttributes(written: string): Map<string, string> {
+  const attributes = written.matchAll(/([\w-]+)(?:="([^"]*)")?/g);
+  return new Map([...attributes].map(([, name = "", value = ""]) => [name, value]));
 }
 
 const ELEMENTS = [
@@ -180,7 +205,7 @@ const ELEMENTS = [
   ...["Select", "Span", "UList", "Video"].map((name) => `HTML${name}Element`),
 ];
 
-/** Open the page; `vi.unstubAllGlobals` closes it. */
+/** Open the live page; `vi.unstubAllGlobals` closes it. */
 export function openPage(): Page {
   const page = new Page();
   for (const name of ELEMENTS) vi.stubGlobal(name, PageElement);

@@ -5,12 +5,19 @@ import { capital, duration, joined, size } from "./format";
 /** How long a change of the compiler is told of. */
 const TOLD_MS = 60_000;
 
+/** One compiler took over from another. */
+interface Swap {
+  readonly from: string;
+  readonly to: string;
+  readonly atMs: number;
+}
+
 /** What edits the frames: model, compiler, precision, device; the build behind them, and when it took over. */
 export class EngineView {
   private readonly build = byId("build", HTMLDivElement);
   private readonly progress = byId("build-progress", HTMLProgressElement);
   private ran: string | null = null;
-  private swap: { readonly from: string; readonly to: string; readonly atMs: number } | null = null;
+  private swap: Swap | null = null;
 
   /** @param nowMs performance.now() */
   show(stats: Stats | null, nowMs: number): void {
@@ -23,9 +30,10 @@ export class EngineView {
     const ran = (stats?.frames.edited ?? 0) > 0 ? (stats?.compiler ?? null) : null;
     this.notice(ran, nowMs);
     this.showBuild(stats?.build ?? null, ran);
-    const note = byId("swap", HTMLParagraphElement);
-    note.hidden = this.swap === null;
-    if (this.swap !== null) write(note, swapWords(this.swap, nowMs));
+    byId("swap", HTMLParagraphElement).hidden = this.swap === null;
+    // Each second's count would be read out, were it with the words.
+    write(byId("swap-words", HTMLSpanElement), this.swap === null ? "" : swapWords(this.swap));
+    write(byId("swap-age", HTMLSpanElement), this.swap === null ? "" : ageWords(this.swap, nowMs));
   }
 
   clear(): void {
@@ -84,9 +92,10 @@ function timeWords({ elapsed_s: elapsed, remaining_s: remaining }: Build): strin
   return elapsed === null || elapsed < 1 ? "" : `, for ${duration(elapsed)} now`;
 }
 
-function swapWords(
-  { from, to, atMs }: { readonly from: string; readonly to: string; readonly atMs: number },
-  nowMs: number,
-): string {
-  return `${to} took over from ${from} ${duration((nowMs - atMs) / 1000)} ago`;
+function swapWords({ from, to }: Swap): string {
+  return `${to} took over from ${from}`;
+}
+
+function ageWords({ atMs }: Swap, nowMs: number): string {
+  return ` ${duration((nowMs - atMs) / 1000)} ago`;
 }
