@@ -1,5 +1,6 @@
-import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { KeptLayer, Layer } from "../src/messages/control";
+import { Problem } from "../src/server/http";
 import type { Preset, Presets } from "../src/server/presets";
 import { PresetsView } from "../src/view/presets";
 import { openPage, type Page } from "./page";
@@ -12,6 +13,12 @@ class Kept {
 
   async all(): Promise<Preset[]> {
     return this.presets;
+  }
+
+  async find(id: string): Promise<Preset> {
+    const found = this.presets.find((one) => one.id === id);
+    if (found === undefined) throw new Problem(404, "Not Found", "there is no such preset", null);
+    return found;
   }
 
   async save(name: string, layers: readonly KeptLayer[]): Promise<void> {
@@ -85,4 +92,50 @@ it("has the focus on the menu when nothing is left to be saved by the name that 
   view.show(null);
   page.byId("preset-form").dispatch("keydown", { key: "Escape" });
   expect(page.activeElement).toBe(page.byId("preset"));
+});
+
+describe("a preset that somebody else has changed since it was listed", () => {
+  const FOG: KeptLayer = { text: "fog", strength: 0.5, enabled: false };
+
+  beforeEach(() => {
+    choose("p1");
+    kept.presets = [{ id: "p1", name: "Misty", layers: [FOG] }];
+  });
+
+  function name(typed: string): void {
+    page.byId("preset-name").value = typed;
+    page.byId("preset-form").dispatch("submit");
+  }
+
+  it("is renamed with its new instructions", async () => {
+    press("rename");
+    name("Foggy");
+    await said("Renamed to “Foggy”.");
+    expect(kept.presets).toEqual([{ id: "p1", name: "Foggy", layers: [FOG] }]);
+  });
+
+  it("keeps its new name when it is updated, and gets its new instructions back", async () => {
+    press("update");
+    await said("“Misty” is now what shows.");
+    expect(kept.presets).toMatchObject([{ name: "Misty", layers: [{ text: "night" }] }]);
+    page.byId("preset-note").querySelector("button")?.click();
+    await said("“Misty” is as it was.");
+    expect(kept.presets).toEqual([{ id: "p1", name: "Misty", layers: [FOG] }]);
+  });
+
+  it("is deleted, and comes back, as it was then", async () => {
+    press("remove");
+    await said("Deleted “Misty”.");
+    page.byId("preset-note").querySelector("button")?.click();
+    await said("“Misty” is back.");
+    expect(kept.presets).toMatchObject([{ name: "Misty", layers: [FOG] }]);
+  });
+
+  it("is not renamed where it was deleted", async () => {
+    kept.presets = [];
+    press("rename");
+    name("Foggy");
+    await said("There is no such preset.");
+    expect(kept.presets).toEqual([]);
+  });
 });

@@ -2,7 +2,7 @@
 
 import { type KeptLayer, parseLayers } from "../messages/control";
 import { fields, finite, parseJson, text } from "../messages/json";
-import { type Http, json } from "./http";
+import { type Http, json, Unreachable } from "./http";
 
 export interface Preset {
   readonly id: string;
@@ -28,6 +28,13 @@ export class Presets {
 
   all(): Promise<Preset[]> {
     return this.http.list("v1/presets", parsePreset);
+  }
+
+  /** One as it is kept now; refused with 404 where it is no longer. */
+  async find(id: string): Promise<Preset> {
+    const preset = parsePreset(await json(await this.http.call(address(id))));
+    if (preset === null) throw new Unreachable();
+    return preset;
   }
 
   /** Keep these instructions by a name; refused with 409 where it is taken. */

@@ -6,7 +6,11 @@ import { capital } from "./format";
 import { Naming } from "./naming";
 import { Note } from "./note";
 
-/** The presets' menu: follow one, keep what shows as one, change them, carry them elsewhere. */
+/**
+ * The presets' menu: follow one, keep what shows as one, change them, carry them elsewhere.
+ *
+ * They are everybody's: what is changed of one is changed as it is kept now, and not as it was listed.
+ */
 export class PresetsView {
   private readonly menu = byId("preset", HTMLSelectElement);
   private readonly file = byId("preset-file", HTMLInputElement);
@@ -81,9 +85,10 @@ export class PresetsView {
     });
   }
 
-  private update({ id, name, layers: before }: Preset): void {
+  private update({ id }: Preset): void {
     const { layers } = this;
     this.attempt(async () => {
+      const { name, layers: before } = await this.kept.find(id);
       await this.kept.change(id, name, layers);
       await this.load(name);
       this.note.say(`“${name}” is now what shows.`, {
@@ -98,16 +103,18 @@ export class PresetsView {
     });
   }
 
-  private rename({ id, layers }: Preset, name: string): void {
+  private rename({ id }: Preset, name: string): void {
     this.attempt(async () => {
+      const { layers } = await this.kept.find(id);
       await this.kept.change(id, name, layers);
       await this.load(name);
       this.note.say(`Renamed to “${name}”.`);
     });
   }
 
-  private remove({ id, name, layers }: Preset): void {
+  private remove({ id }: Preset): void {
     this.attempt(async () => {
+      const { name, layers } = await this.kept.find(id);
       await this.kept.remove(id);
       await this.load("");
       this.note.say(`Deleted “${name}”.`, {
