@@ -91,7 +91,6 @@ function steer(token: string): void {
   history.replaceState(null, "", steeringAddress(new URL(location.href), token));
   const steering = new Steering(http, api, live.edited, token, render);
   begin(steering);
-  live.setMirrored(false);
   void steering.run();
 }
 
@@ -137,7 +136,7 @@ function showView(view: "start" | "live"): void {
 
 /** @param opened the new source; null where the old one only got into or out of trouble */
 function sourceChanged(opened: Source | null): void {
-  if (opened !== null) live.setMirrored(opened.mirrored);
+  if (opened !== null) live.follow(opened);
   const own = ownVisit();
   if (own === null) return;
   const { kind, label, track } = own.source;

@@ -214,10 +214,12 @@ export function openPage(): Page {
     getElementById: (id: string) => page.byId(id),
     createElement: (tag: string) => new PageElement(page, tag),
     createElementNS: (_: string, tag: string) => new PageElement(page, tag),
+    addEventListener: () => {},
     get activeElement() {
       return page.activeElement;
     },
   });
+  vi.stubGlobal("window", { addEventListener: () => {} });
   vi.stubGlobal("matchMedia", () => ({ matches: true }));
   vi.stubGlobal("localStorage", { getItem: () => null, setItem: () => {} });
   return page;

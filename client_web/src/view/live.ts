@@ -1,5 +1,6 @@
 import type { Place } from "../messages/control";
 import type { Family } from "../server/suggestions";
+import type { Source } from "../sources/camera";
 import type { Remedy, Trouble } from "../troubles";
 import type { Stay } from "../visit/stay";
 import { Composer } from "./composer";
@@ -64,13 +65,14 @@ export class LiveView {
   /** A new visit begins: nothing of the last one stays. */
   begin(): void {
     this.telemetry.clear();
-    this.stage.compare(false);
+    this.stage.begin();
     this.composer.begin();
     this.elsewhere.begin();
   }
 
-  setMirrored(mirrored: boolean): void {
-    this.stage.setMirrored(mirrored);
+  /** The visit has another source. */
+  follow(source: Source): void {
+    this.stage.follow(source);
   }
 
   show(visit: Stay, sourceTrouble: Trouble | null): void {

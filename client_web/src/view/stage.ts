@@ -1,3 +1,4 @@
+import type { Source } from "../sources/camera";
 import type { Stay } from "../visit/stay";
 import { holdToCompare } from "./compare";
 import { byId, write } from "./dom";
@@ -10,6 +11,7 @@ export class Stage {
   private readonly compareButton = byId("compare", HTMLButtonElement);
   private comparing = false;
   private hasOriginal = false;
+  private opened: Pick<Source, "kind" | "mirrored"> | null = null;
 
   constructor(goOn: () => void) {
     holdToCompare(this.compareButton, [this.edited, this.original], (on) => this.compare(on));
@@ -20,15 +22,25 @@ export class Stage {
     this.takeShape();
   }
 
+  /** A new visit begins: nothing of the last one stays. */
+  begin(): void {
+    this.compare(false);
+    this.opened = null;
+    this.setMirrored(false);
+  }
+
+  /** Another source is open. One of the same kind, as in another size, stays as the visitor has mirrored it. */
+  follow(source: Pick<Source, "kind" | "mirrored">): void {
+    const { kind, mirrored } = this.opened ?? {};
+    this.opened = source;
+    // Of two cameras one may look at the visitor, the other away.
+    if (source.kind !== kind || source.mirrored !== mirrored) this.setMirrored(source.mirrored);
+  }
+
   show(visit: Stay): void {
     this.source(visit);
     this.veil(visit);
     byId("bypass-tag", HTMLParagraphElement).hidden = visit.wanted.edits?.bypassed !== true;
-  }
-
-  setMirrored(mirrored: boolean): void {
-    this.stage.classList.toggle("mirrored", mirrored);
-    byId("mirror", HTMLButtonElement).setAttribute("aria-pressed", String(mirrored));
   }
 
   compare(on: boolean): void {
@@ -45,6 +57,11 @@ export class Stage {
     this.stage.classList.remove("flash");
     void this.stage.offsetWidth;
     this.stage.classList.add("flash");
+  }
+
+  private setMirrored(mirrored: boolean): void {
+    this.stage.classList.toggle("mirrored", mirrored);
+    byId("mirror", HTMLButtonElement).setAttribute("aria-pressed", String(mirrored));
   }
 
   private source(visit: Stay): void {
