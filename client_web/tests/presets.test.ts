@@ -1,9 +1,12 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+// @vitest-environment happy-dom
+
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import type { KeptLayer, Layer } from "../src/messages/control";
 import { Problem } from "../src/server/http";
 import type { Preset, Presets } from "../src/server/presets";
+import { byId } from "../src/view/dom";
 import { PresetsView } from "../src/view/presets";
-import { openPage, type Page } from "./page";
+import { openPage } from "./page";
 
 const NIGHT: Layer = { instruction_id: "i1", text: "night", strength: 1, enabled: true };
 
@@ -34,64 +37,63 @@ class Kept {
   }
 }
 
-let page: Page;
 let kept: Kept;
 let view: PresetsView;
 
 beforeEach(async () => {
-  page = openPage();
+  openPage();
   kept = new Kept();
   view = new PresetsView(kept as unknown as Presets, () => {});
   view.begin();
-  await vi.waitFor(() => expect(page.byId("preset").children).toHaveLength(2));
+  await vi.waitFor(() => expect(byId("preset", HTMLSelectElement).children).toHaveLength(2));
   view.show([NIGHT]);
 });
 
-afterEach(() => {
-  vi.unstubAllGlobals();
-});
-
 function choose(id: string): void {
-  page.byId("preset").value = id;
-  page.byId("preset").dispatch("change");
+  byId("preset", HTMLSelectElement).value = id;
+  byId("preset", HTMLSelectElement).dispatchEvent(new Event("change"));
 }
 
 /** Press one of the buttons by a key. */
 function press(name: string): void {
-  page.byId(`preset-${name}`).focus();
-  page.byId(`preset-${name}`).click();
+  byId(`preset-${name}`, HTMLButtonElement).focus();
+  byId(`preset-${name}`, HTMLButtonElement).click();
 }
 
 async function said(words: string): Promise<void> {
-  await vi.waitFor(() => expect(page.byId("preset-note").textContent).toContain(words));
+  await vi.waitFor(() =>
+    expect(byId("preset-note", HTMLParagraphElement).textContent).toContain(words),
+  );
 }
 
 it("has the focus on the menu when a preset is deleted by a key, and when it is brought back", async () => {
   choose("p1");
   press("remove");
   await said("Deleted “Dark”.");
-  expect(page.activeElement).toBe(page.byId("preset"));
+  expect(document.activeElement).toBe(byId("preset", HTMLSelectElement));
 
-  const undo = page.byId("preset-note").querySelector("button");
+  const undo = byId("preset-note", HTMLParagraphElement).querySelector("button");
   undo?.focus();
   undo?.click();
   await said("“Dark” is back.");
-  expect(page.activeElement).toBe(page.byId("preset"));
+  expect(document.activeElement).toBe(byId("preset", HTMLSelectElement));
 });
 
 it("has the focus on the menu when the button that had it can be pressed no longer", () => {
   choose("p1");
-  page.byId("preset-apply").focus();
+  byId("preset-apply", HTMLButtonElement).focus();
   view.show(null);
-  expect(page.activeElement).toBe(page.byId("preset"));
+  expect(document.activeElement).toBe(byId("preset", HTMLSelectElement));
 });
 
 it("has the focus on the menu when nothing is left to be saved by the name that was asked for", () => {
   press("save");
-  expect(page.activeElement).toBe(page.byId("preset-name"));
+  expect(document.activeElement).toBe(byId("preset-name", HTMLInputElement));
   view.show(null);
-  page.byId("preset-form").dispatch("keydown", { key: "Escape" });
-  expect(page.activeElement).toBe(page.byId("preset"));
+  byId("preset-name", HTMLInputElement).dispatchEvent(
+    new KeyboardEvent("keydown", { key: "Escape", bubbles: true }),
+  );
+  expect(document.activeElement).toBe(byId("preset", HTMLSelectElement));
 });
 
 describe("a preset that somebody else has changed since it was listed", () => {
@@ -103,8 +105,8 @@ describe("a preset that somebody else has changed since it was listed", () => {
   });
 
   function name(typed: string): void {
-    page.byId("preset-name").value = typed;
-    page.byId("preset-form").dispatch("submit");
+    byId("preset-name", HTMLInputElement).value = typed;
+    byId("preset-form", HTMLFormElement).requestSubmit();
   }
 
   it("is renamed with its new instructions", async () => {
@@ -118,7 +120,7 @@ describe("a preset that somebody else has changed since it was listed", () => {
     press("update");
     await said("“Misty” is now what shows.");
     expect(kept.presets).toMatchObject([{ name: "Misty", layers: [{ text: "night" }] }]);
-    page.byId("preset-note").querySelector("button")?.click();
+    byId("preset-note", HTMLParagraphElement).querySelector("button")?.click();
     await said("“Misty” is as it was.");
     expect(kept.presets).toEqual([{ id: "p1", name: "Misty", layers: [FOG] }]);
   });
@@ -126,7 +128,7 @@ describe("a preset that somebody else has changed since it was listed", () => {
   it("is deleted, and comes back, as it was then", async () => {
     press("remove");
     await said("Deleted “Misty”.");
-    page.byId("preset-note").querySelector("button")?.click();
+    byId("preset-note", HTMLParagraphElement).querySelector("button")?.click();
     await said("“Misty” is back.");
     expect(kept.presets).toMatchObject([{ name: "Misty", layers: [FOG] }]);
   });

@@ -1,24 +1,23 @@
-import { afterEach, expect, it, vi } from "vitest";
+// @vitest-environment happy-dom
+
+import { expect, it } from "vitest";
 import type { Recording } from "../src/messages/control";
 import { Api, type SessionAddress } from "../src/server/api";
 import { Http } from "../src/server/http";
+import { byId } from "../src/view/dom";
 import { clock, RecordedView } from "../src/view/recording";
 import { Take } from "../src/visit/take";
-import { openPage, type PageElement } from "./page";
+import { openPage } from "./page";
 
 const SESSION = { token: "t" } as SessionAddress;
-
-afterEach(() => {
-  vi.unstubAllGlobals();
-});
 
 function recording(id: string, state: Recording["state"], duration_s: number): Recording {
   const reason = state === "ended" ? "stopped" : null;
   return { type: "recording", id, state, reason, duration_s, files: ["edited.mp4"] };
 }
 
-function addresses(element: PageElement): string[] {
-  return element.querySelectorAll("a").map((link) => link.getAttribute("href") ?? "");
+function addresses(element: Element): string[] {
+  return [...element.querySelectorAll("a")].map(({ href }) => href);
 }
 
 it("tells how long a recording goes on", () => {
@@ -26,10 +25,13 @@ it("tells how long a recording goes on", () => {
 });
 
 it("keeps the files of every recording in reach, also while the next is under way", () => {
-  const page = openPage();
+  openPage();
   const take = new Take(new Api(new Http(new URL("http://localhost/"), null)));
   const view = new RecordedView("recorded");
-  const [last, earlier] = [page.byId("recorded"), page.byId("recorded-earlier")];
+  const [last, earlier] = [
+    byId("recorded", HTMLParagraphElement),
+    byId("recorded-earlier", HTMLDivElement),
+  ];
   const hear = (told: Recording) => {
     take.hear(told, SESSION);
     view.show(take);

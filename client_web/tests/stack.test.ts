@@ -1,20 +1,18 @@
-import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import type { ControlRequest, Layer } from "../src/messages/control";
-import { StackView } from "../src/view/stack";
-import { openPage, type Page } from "./page";
+// @vitest-environment happy-dom
 
-let page: Page;
+import { beforeEach, expect, it, vi } from "vitest";
+import type { ControlRequest, Layer } from "../src/messages/control";
+import { byId } from "../src/view/dom";
+import { StackView } from "../src/view/stack";
+import { openPage } from "./page";
+
 let stack: StackView;
 const tell = vi.fn(async (_: ControlRequest) => true);
 
 beforeEach(() => {
   tell.mockClear();
-  page = openPage();
+  openPage();
   stack = new StackView(tell);
-});
-
-afterEach(() => {
-  vi.unstubAllGlobals();
 });
 
 /** The session has these instructions on its stack, the first applied first. */
@@ -31,17 +29,17 @@ function show(...texts: string[]): void {
 
 /** Press a part of a layer's row by a key. */
 function press(text: string, does: "up" | "remove"): void {
-  const rows = page.byId("stack").children;
-  const row = rows.find(({ dataset }) => dataset["id"] === `id of ${text}`);
-  const button = row?.querySelector(`[data-does=${does}]`);
+  const row = `[data-id="id of ${text}"]`;
+  const stack = byId("stack", HTMLOListElement);
+  const button = stack.querySelector<HTMLButtonElement>(`${row} [data-does=${does}]`);
   button?.focus();
   button?.click();
 }
 
 /** Which layer's row has the focus, and which part of it. */
 function focus(): [string | undefined, string | undefined] {
-  const { activeElement } = page;
-  return [activeElement.closest("li")?.dataset["id"], activeElement.dataset["does"]];
+  const element = document.activeElement as HTMLElement;
+  return [element.closest("li")?.dataset["id"], element.dataset["does"]];
 }
 
 it("has the focus on the next layer when one is removed by a key, at the end on the one before", () => {
@@ -60,7 +58,7 @@ it("has the focus where the next instruction is typed when the last layer is rem
   show("night");
   press("night", "remove");
   show();
-  expect(page.activeElement).toBe(page.byId("instruction"));
+  expect(document.activeElement).toBe(byId("instruction", HTMLInputElement));
 });
 
 it("has the focus on the layer that was moved to the top, where nothing moves it further", () => {
@@ -75,8 +73,8 @@ it("has the focus on the layer that was moved to the top, where nothing moves it
 
 it("takes the focus from nowhere else", () => {
   show("night");
-  page.byId("strength").focus();
+  byId("strength", HTMLInputElement).focus();
   show("night", "rain");
   show();
-  expect(page.activeElement).toBe(page.byId("strength"));
+  expect(document.activeElement).toBe(byId("strength", HTMLInputElement));
 });

@@ -1,9 +1,12 @@
-import { afterEach, beforeEach, expect, it, vi } from "vitest";
+// @vitest-environment happy-dom
+
+import { beforeEach, expect, it, vi } from "vitest";
 import type { ControlRequest, Edits } from "../src/messages/control";
+import { byId } from "../src/view/dom";
 import { Tools } from "../src/view/tools";
 import type { Stay } from "../src/visit/stay";
 import { Wanted } from "../src/visit/wanted";
-import { openPage, type Page } from "./page";
+import { openPage } from "./page";
 
 const EDITS: Edits = {
   type: "edits",
@@ -14,21 +17,16 @@ const EDITS: Edits = {
   frozen: false,
 };
 
-let page: Page;
 let wanted: Wanted;
 let tools: Tools;
 const tell = vi.fn(async (_: ControlRequest) => true);
 
 beforeEach(() => {
   tell.mockReset().mockResolvedValue(true);
-  page = openPage();
+  openPage();
   wanted = new Wanted();
   tools = new Tools({ tell, setStrength: () => {}, setFrozen: () => {} });
   hear(EDITS);
-});
-
-afterEach(() => {
-  vi.unstubAllGlobals();
 });
 
 /** The session tells how it stands. */
@@ -38,11 +36,11 @@ function hear(edits: Edits): void {
 }
 
 it("leaves the focus on Undo when there is nothing left to undo, and asks for nothing there", () => {
-  const undo = page.byId("undo");
+  const undo = byId("undo", HTMLButtonElement);
   undo.focus();
   undo.click();
   hear({ ...EDITS, layers: [], can_undo: false, can_redo: true });
-  expect(page.activeElement).toBe(undo);
+  expect(document.activeElement).toBe(undo);
   expect(undo.getAttribute("aria-disabled")).toBe("true");
 
   undo.click();
@@ -50,11 +48,11 @@ it("leaves the focus on Undo when there is nothing left to undo, and asks for no
 });
 
 it("leaves the focus on Bypass when the connection is lost, and asks for nothing there", () => {
-  const bypass = page.byId("bypass");
+  const bypass = byId("bypass", HTMLButtonElement);
   bypass.focus();
   wanted.lose();
   tools.show({ wanted } as Stay);
-  expect(page.activeElement).toBe(bypass);
+  expect(document.activeElement).toBe(bypass);
   bypass.click();
   expect(tell).not.toHaveBeenCalled();
 });
@@ -64,7 +62,7 @@ function askedOfBypass(): unknown[] {
 }
 
 it("bypasses and shows the edit again where it is pressed twice before either is heard of", () => {
-  const bypass = page.byId("bypass");
+  const bypass = byId("bypass", HTMLButtonElement);
   bypass.click();
   // Drawn anew meanwhile, with nothing heard.
   tools.show({ wanted } as Stay);
@@ -82,9 +80,9 @@ it("bypasses and shows the edit again where it is pressed twice before either is
 
 it("asks to bypass once more where that was refused", async () => {
   tell.mockResolvedValue(false);
-  page.byId("bypass").click();
+  byId("bypass", HTMLButtonElement).click();
   await Promise.resolve();
   await Promise.resolve();
-  page.byId("bypass").click();
+  byId("bypass", HTMLButtonElement).click();
   expect(askedOfBypass()).toEqual([true, true]);
 });
