@@ -45,7 +45,7 @@ const live = new LiveView({
   tell: async (request) => (await visit?.tell(request)) ?? false,
   setStrength: (strength) => visit?.setStrength(strength),
   setFrozen: (frozen) => visit?.setFrozen(frozen),
-  record: (original) => visit?.toggleRecording(original),
+  record: (original) => void visit?.toggleRecording(original),
   remedy,
 });
 const presets = new PresetsView(new Presets(http), (presetId) =>

@@ -1,7 +1,7 @@
 /** A session asked and heard over REST, by whoever has its token and not its data channels. */
 
 import { type Ack, type ControlRequest, parseAck, parseControl } from "../messages/control";
-import { fields } from "../messages/json";
+import { type Fields, fields, text } from "../messages/json";
 import type { Stats } from "../messages/stats";
 import { parseTelemetry } from "../messages/telemetry";
 import { type Asker, type ControlEvent, Refused, Unanswered } from "../rtc/control";
@@ -66,9 +66,9 @@ export class SessionCalls implements Asker {
     }
     const last: Waiting = {
       request,
-      answered: this.turn.then(() => {
+      answered: this.turn.then(async () => {
         if (this.last === last) this.last = null;
-        return this.call(last.request);
+        return parseAck(await this.call(last.request), "");
       }),
     };
     this.last = last;
@@ -94,12 +94,14 @@ export class SessionCalls implements Asker {
     this.stackTold();
   }
 
-  private async call(request: ControlRequest): Promise<Ack> {
+  /** Resolves to what the server answers; null where that is nothing, or there is nothing to ask. */
+  private async call(request: ControlRequest): Promise<Fields | null> {
     const { type, ...asked } = request;
     switch (request.type) {
       case "instruction": {
         const taken = await this.send("POST", "/instructions", asked);
-        if (taken.instruction_id !== null) await this.stacked(taken.instruction_id);
+        const id = text(taken?.["instruction_id"]);
+        if (id !== null) await this.stacked(id);
         return taken;
       }
       case "layer": {
@@ -111,7 +113,7 @@ export class SessionCalls implements Asker {
       case "strength": {
         const top = this.stack.at(-1);
         // With nothing on the stack there is nothing it could be of.
-        if (top === undefined) return parseAck(null, "");
+        if (top === undefined) return null;
         return this.send("PATCH", layer(top), { strength: request.value });
       }
       case "undo":
@@ -128,10 +130,13 @@ export class SessionCalls implements Asker {
         );
       case "preset":
         return this.send("POST", "/preset", asked);
-      case "record":
-        return this.send("POST", "/recordings", asked);
+      case "record": {
+        const begun = await this.send("POST", "/recordings", asked);
+        this.recording = text(begun?.["id"]);
+        return begun;
+      }
       case "stop_recording":
-        if (this.recording === null) return parseAck(null, "");
+        if (this.recording === null) return null;
         return this.send("POST", `v1/recordings/${encodeURIComponent(this.recording)}/stop`);
       case "ping":
         return this.send("GET", "");
@@ -151,7 +156,7 @@ export class SessionCalls implements Asker {
   }
 
   /** @param path of the session where it is empty or begins with a slash, else of the server */
-  private async send(method: string, path: string, body?: object): Promise<Ack> {
+  private async send(method: string, path: string, body?: object): Promise<Fields | null> {
     const ofSession = path === "" || path.startsWith("/");
     try {
       const response = await this.http.call(ofSession ? this.session.url.href + path : path, {
@@ -162,7 +167,7 @@ export class SessionCalls implements Asker {
         signal: this.closing.signal,
         ...(body === undefined ? {} : { type: "application/json", body: JSON.stringify(body) }),
       });
-      return parseAck(fields(response.status === 204 ? null : await json(response)), "");
+      return fields(response.status === 204 ? null : await json(response));
     } catch (error) {
       if (error instanceof Unreachable) throw new Unanswered();
       if (!(error instanceof Problem)) throw error;

@@ -43,8 +43,8 @@ export interface Stay {
   apply(text: string, place?: Place): void;
   setStrength(strength: number): void;
   setFrozen(frozen: boolean): void;
-  /** Begin to record, or end it. */
-  toggleRecording(original: boolean): void;
+  /** Begin to record, or end it; resolves once that is answered. */
+  toggleRecording(original: boolean): Promise<void>;
   /**
    * Ask for anything but an instruction; a refusal is kept for the visitor to read.
    *

@@ -83,11 +83,9 @@ export abstract class Staying implements Stay {
     this.settleState();
   }
 
-  toggleRecording(original: boolean): void {
-    if (this.take.since === null) {
-      this.take.begin(original);
-      void this.tell({ type: "record", original });
-    } else void this.tell({ type: "stop_recording" });
+  async toggleRecording(original: boolean): Promise<void> {
+    const request = this.take.toggle(original);
+    if (!(await this.tell(request))) this.take.refuse(request);
   }
 
   async tell(request: ControlRequest): Promise<boolean> {

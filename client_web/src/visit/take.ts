@@ -1,4 +1,4 @@
-import type { Recording } from "../messages/control";
+import type { ControlRequest, Recording } from "../messages/control";
 import type { Api, SessionAddress } from "../server/api";
 
 /** Written as soon as a picture has left, so not yet named when a recording begins. */
@@ -28,15 +28,27 @@ export class Take {
 
   /** Whether the recording under way was asked to keep the camera's own picture too. */
   private original = false;
+  /** Whether it was asked to record, or to stop, which is not heard of yet. */
+  private asked: boolean | null = null;
 
   constructor(private readonly api: Api) {}
 
-  begin(original: boolean): void {
+  /** Begin to record, or stop; before what was asked for last is heard of, the opposite of that. */
+  toggle(original: boolean): ControlRequest {
+    this.asked = !(this.asked ?? this.since !== null);
+    if (!this.asked) return { type: "stop_recording" };
     this.original = original;
+    return { type: "record", original };
+  }
+
+  /** That was not taken. */
+  refuse({ type }: ControlRequest): void {
+    if (this.asked === (type === "record")) this.asked = null;
   }
 
   hear(recording: Recording, session: SessionAddress | null): void {
     const isUnderWay = recording.state === "recording";
+    if (isUnderWay === this.asked) this.asked = null;
     if (recording.id !== this.recording?.id) this.makeRoomFor(recording);
     this.recording = recording;
     this.since = isUnderWay ? performance.now() - 1000 * (recording.duration_s ?? 0) : null;
@@ -63,6 +75,7 @@ export class Take {
     reason: string | null,
     session: SessionAddress | null,
   ): void {
+    this.asked = null;
     if (this.since === null || this.recording === null) return;
     const pictures = this.original ? [EDITED, ORIGINAL] : [EDITED];
     const files = [...new Set([...pictures, ...this.recording.files])];

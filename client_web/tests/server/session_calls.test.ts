@@ -116,6 +116,14 @@ it("stops the recording it has heard of, and asks nothing where there is none", 
   expect(asked[0]?.url).toBe("http://localhost/below/v1/recordings/r/stop");
 });
 
+it("stops a recording whose beginning was answered and not told of yet", async () => {
+  answer = () => Response.json({ id: "r", state: "recording" }, { status: 201 });
+  const begun = calls.ask({ type: "record", original: false });
+  const ended = calls.ask({ type: "stop_recording" });
+  await Promise.all([begun, ended]);
+  expect(asked[1]?.url).toBe("http://localhost/below/v1/recordings/r/stop");
+});
+
 it("says what an instruction was taken for", async () => {
   answer = () => Response.json({ instruction_id: "i", known: true, edits: ["night"] });
   const taken = calls.ask({ type: "instruction", text: "night", strength: 1 });

@@ -73,8 +73,24 @@ it("counts the time that a recording had run before anybody here heard of it", (
 
 it("offers the original of a recording that was left, where it was asked for", () => {
   const taken = take();
-  taken.begin(true);
+  taken.toggle(true);
   taken.hear(BEGUN, SESSION);
   taken.leave(SESSION);
   expect(taken.files.map(({ name }) => name)).toContain("original.mp4");
+});
+
+it("asks for the opposite of what was asked last, until that is heard of or cannot be any more", () => {
+  const taken = take();
+  const asked = () => taken.toggle(false).type;
+  expect([asked(), asked()]).toEqual(["record", "stop_recording"]);
+  taken.hear(BEGUN, SESSION);
+  taken.hear({ ...BEGUN, state: "ended" }, SESSION);
+  expect(asked()).toBe("record");
+  taken.hear(BEGUN, SESSION);
+  expect(asked()).toBe("stop_recording");
+
+  taken.lose(SESSION);
+  expect(asked()).toBe("record");
+  taken.lose(SESSION);
+  expect(asked()).toBe("record");
 });

@@ -65,6 +65,29 @@ function peerWith(control: Wire): Peer {
   } as unknown as Peer;
 }
 
+it("records and stops where it is pressed twice before the server answers", async () => {
+  const visit = visiting();
+  const told: string[] = [];
+  linked(visit, ({ type }) => {
+    told.push(type);
+    return new Promise(() => {});
+  });
+  for (let pressed = 1; pressed <= 3; pressed += 1) void visit.toggleRecording(false);
+  expect(told).toEqual(["record", "stop_recording", "record"]);
+});
+
+it("asks to record once more where that was refused", async () => {
+  const visit = visiting();
+  const told: string[] = [];
+  linked(visit, ({ type }) => {
+    told.push(type);
+    return Promise.reject(new Refused("no_space", "the disk is full"));
+  });
+  await visit.toggleRecording(false);
+  await visit.toggleRecording(false);
+  expect(told).toEqual(["record", "record"]);
+});
+
 it("says a refusal only until the next instruction", async () => {
   const visit = visiting();
   linked(visit, ({ type }) =>
@@ -72,7 +95,7 @@ it("says a refusal only until the next instruction", async () => {
       ? Promise.reject(new Refused("no_space", "the disk is full"))
       : Promise.resolve({ instruction_id: "i1" }),
   );
-  visit.toggleRecording(false);
+  void visit.toggleRecording(false);
   await vi.waitFor(() => expect(visit.refusal).toBe("The disk is full."));
 
   visit.apply("make it night");
@@ -160,7 +183,7 @@ it("says what became of a request however late the answer comes, as long as ther
   const stay = visit.run();
   await vi.advanceTimersByTimeAsync(0);
   visit.apply("make it night");
-  visit.toggleRecording(false);
+  void visit.toggleRecording(false);
   const [instruction, record] = wire.sent;
 
   await vi.advanceTimersByTimeAsync(30_000);
