@@ -1,7 +1,7 @@
 /** A session asked and heard over REST, by whoever has its token and not its data channels. */
 
 import { type Ack, type ControlRequest, parseAck, parseControl } from "../messages/control";
-import { type Fields, fields, text } from "../messages/json";
+import { type Fields, fields, listed, text } from "../messages/json";
 import type { Stats } from "../messages/stats";
 import { parseTelemetry } from "../messages/telemetry";
 import { type Asker, type ControlEvent, Refused, Unanswered } from "../rtc/control";
@@ -10,7 +10,7 @@ import { type Http, json, Problem, Unreachable } from "./http";
 
 const EVENTS = ["state", "edits", "receipt", "warning", "recording"];
 
-/** The events may be slower than the answers; longer, and the instruction has been taken off again meanwhile. */
+/** The events may be slower than the answers; longer, and somebody else has changed the stack again meanwhile. */
 const STACK_TOLD_MS = 1_000;
 
 interface Waiting {
@@ -68,7 +68,9 @@ export class SessionCalls implements Asker {
       request,
       answered: this.turn.then(async () => {
         if (this.last === last) this.last = null;
-        return parseAck(await this.call(last.request), "");
+        const taken = await this.call(last.request);
+        await this.stackIsTold(taken);
+        return parseAck(taken, "");
       }),
     };
     this.last = last;
@@ -98,12 +100,8 @@ export class SessionCalls implements Asker {
   private async call(request: ControlRequest): Promise<Fields | null> {
     const { type, ...asked } = request;
     switch (request.type) {
-      case "instruction": {
-        const taken = await this.send("POST", "/instructions", asked);
-        const id = text(taken?.["instruction_id"]);
-        if (id !== null) await this.stacked(id);
-        return taken;
-      }
+      case "instruction":
+        return this.send("POST", "/instructions", asked);
       case "layer": {
         const { instruction_id, type: _, ...change } = request;
         return this.send("PATCH", layer(instruction_id), change);
@@ -143,13 +141,20 @@ export class SessionCalls implements Asker {
     }
   }
 
-  /** Until the events tell of it, what is said of the stack, and asked of its top, is without an instruction. */
-  private async stacked(instructionId: string): Promise<void> {
+  /** Until the events tell of it, what is said of the stack, and asked of its top, is without what was taken. */
+  private async stackIsTold(taken: Fields | null): Promise<void> {
+    // Either the one that is on it now, or all of it.
+    const added = text(taken?.["instruction_id"]);
+    const layers = taken?.["layers"];
+    if (added === null && !Array.isArray(layers)) return;
+    const whole = listed(layers, (layer) => text(fields(layer)?.["instruction_id"]));
+    const isTold = () =>
+      added === null ? String(this.stack) === String(whole) : this.stack.includes(added);
+    if (isTold()) return;
     await new Promise<void>((resolve) => {
       this.stackTold = () => {
-        if (this.stack.includes(instructionId)) resolve();
+        if (isTold()) resolve();
       };
-      this.stackTold();
       setTimeout(resolve, STACK_TOLD_MS);
       this.closing.signal.addEventListener("abort", () => resolve(), { once: true });
     });

@@ -148,6 +148,31 @@ it("moves the strength of the instruction given last, however late the events te
   expect(await asked[1]?.json()).toEqual({ strength: 0.4 });
 });
 
+it.each<ControlRequest>([
+  { type: "undo" },
+  { type: "redo" },
+  { type: "preset", preset_id: "p", transition_ms: 600 },
+  { type: "remove", instruction_id: "i2" },
+])(
+  "moves the strength of what is at the top after %o, however late the events tell",
+  async (request) => {
+    const top = { ...layer, instruction_id: "i2", text: "rain" };
+    say({ type: "edits", layers: [layer, top] });
+    answer = () => Response.json({ layers: [layer] });
+    const changed = calls.ask(request);
+    const moved = calls.ask({ type: "strength", value: 0.4 });
+    await vi.waitFor(() => expect(asked).toHaveLength(1));
+    // Of a change before.
+    say({ type: "edits", layers: [layer, { ...top, strength: 0.5 }] });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(asked).toHaveLength(1);
+
+    say({ type: "edits", layers: [layer] });
+    await Promise.all([changed, moved]);
+    expect(asked[1]?.url).toMatch(/\/instructions\/i%2F1$/);
+  },
+);
+
 it("waits a second at most for the events to tell of an instruction", async () => {
   vi.useFakeTimers();
   answer = () => Response.json({ instruction_id: "i2", known: true });
