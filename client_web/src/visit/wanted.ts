@@ -22,8 +22,8 @@ export class Wanted {
   toFreeze = false;
   /** The stack that the next session is told, the first applied first. */
   kept: readonly KeptLayer[] = [];
-  /** The stack that the session last confirmed: where all that was asked for since is refused, it is still wanted. */
-  private confirmed: readonly KeptLayer[] = [];
+  /** What was wanted before each that was given alone since the session last told of its stack, the newest last. */
+  private replaced: readonly (readonly KeptLayer[])[] = [];
   private bypassed = false;
   /** What was told and is not answered yet: what the session says of itself is without it. */
   private unanswered = 0;
@@ -44,16 +44,14 @@ export class Wanted {
       if (this.edits !== null) this.hear(this.edits);
     }, STRENGTH_SETTLES_MS + 1);
     const last = this.kept.length - 1;
-    const nothingAskedSince = this.kept === this.confirmed;
     this.kept = this.kept.map((layer, index) => (index === last ? { ...layer, strength } : layer));
-    if (nothingAskedSince) this.confirmed = this.kept;
   }
 
   hear(edits: Edits): void {
     this.edits = edits;
     if (this.unanswered > 0) return;
     this.kept = edits.layers;
-    this.confirmed = edits.layers;
+    this.replaced = [];
     this.bypassed = edits.bypassed;
     if (!this.toFreeze) this.frozen = edits.frozen;
     const top = edits.layers.at(-1);
@@ -65,8 +63,8 @@ export class Wanted {
   /** An instruction is given, with or without a session to tell it to. */
   keep(text: string, place: Place, strength: number): void {
     const layer = { text, strength, enabled: true };
-    const below = this.kept.filter((kept) => kept.text !== text);
-    this.kept = place === "alone" ? [layer] : [...below, layer];
+    if (place === "alone") this.replaced = [...this.replaced, this.kept];
+    this.kept = place === "alone" ? [layer] : onTop(this.kept, [layer]);
   }
 
   /** How much of a new instruction shows: the slider is for what is alone. */
@@ -108,24 +106,44 @@ export class Wanted {
   }
 
   private async restoreStack(session: Teller, entryOf: (text: string) => Entry): Promise<void> {
-    const sayKept = () =>
+    const sayKept = (first: Place) =>
       // All at once, so that what the visitor asks for meanwhile comes after them.
       Promise.all(
-        this.kept.map(async ({ text, strength, enabled }) => {
-          const id = await session.send(entryOf(text), "top", strength);
+        this.kept.map(async ({ text, strength, enabled }, index) => {
+          const place = index === 0 ? first : "top";
+          const id = await session.send(entryOf(text), place, strength);
           if (id === null || enabled || !this.isOff(text)) return;
           await session.tell({ type: "layer", instruction_id: id, enabled: false });
         }),
       );
-    await sayKept();
-    // The last session would have refused all of it as well, and gone on with its stack.
-    if (!this.kept.every(({ text }) => entryOf(text).status === "refused")) return;
-    this.kept = this.confirmed;
-    await sayKept();
+    await sayKept("top");
+    // In the place of what was taken of it, which comes on top.
+    while (this.fallBack(({ text }) => entryOf(text).status === "refused")) await sayKept("alone");
+  }
+
+  /**
+   * The last session would have refused what was given alone as well, and gone on with what showed before.
+   *
+   * @returns whether there is another stack to tell now
+   */
+  private fallBack(isRefused: (layer: KeptLayer) => boolean): boolean {
+    const [lowest] = this.kept;
+    const before = this.replaced.at(-1);
+    if (lowest === undefined || before === undefined || !isRefused(lowest)) return false;
+    this.replaced = this.replaced.slice(0, -1);
+    const taken = this.kept.filter((layer) => !isRefused(layer));
+    this.kept = onTop(before, taken);
+    return this.kept.length > 0;
   }
 
   /** Whether an instruction is still wanted, switched off. */
   private isOff(text: string): boolean {
     return this.kept.some((layer) => layer.text === text && !layer.enabled);
   }
+}
+
+/** Some layers on top of others, each text once. */
+function onTop(below: readonly KeptLayer[], layers: readonly KeptLayer[]): KeptLayer[] {
+  const others = below.filter(({ text }) => !layers.some((layer) => layer.text === text));
+  return [...others, ...layers];
 }

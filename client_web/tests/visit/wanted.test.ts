@@ -199,9 +199,44 @@ it("goes on with the last session's stack where all that was asked for since is 
 
   expect(session.told).toEqual([
     ["gibberish", "top", 1],
-    ["night", "top", 1],
+    ["night", "alone", 1],
     ["fog", "top", 0.7],
     { type: "layer", instruction_id: "id of fog", enabled: false },
+  ]);
+});
+
+it("has what was asked for on top of a refused instruction on top of what that was to replace", async () => {
+  wanted.hear({ ...NOTHING, layers: [layer("night"), layer("fog", 0.5)] });
+  wanted.lose();
+  wanted.keep("gibberish", "alone", 1);
+  wanted.keep("rain", "top", 0.8);
+  session.refuses = "gibberish";
+
+  const told = wanted.restore(session, entryOf);
+  wanted.hear(NOTHING);
+  await told;
+
+  expect(session.told).toEqual([
+    ["gibberish", "top", 1],
+    ["rain", "top", 0.8],
+    ["night", "alone", 1],
+    ["fog", "top", 0.5],
+    ["rain", "top", 0.8],
+  ]);
+});
+
+it("goes on with what was asked for before a refused instruction, though no session has told of that", async () => {
+  wanted.hear({ ...NOTHING, layers: [layer("night")] });
+  wanted.lose();
+  wanted.keep("sepia", "alone", 1);
+  wanted.keep("rain", "top", 1);
+  wanted.keep("gibberish", "alone", 1);
+  session.refuses = "gibberish";
+  await wanted.restore(session, entryOf);
+  expect(session.told).toEqual([
+    ["gibberish", "top", 1],
+    ["sepia", "alone", 1],
+    ["rain", "top", 1],
   ]);
 });
 
