@@ -1,6 +1,6 @@
 // @vitest-environment happy-dom
 
-import { expect, it } from "vitest";
+import { beforeEach, expect, it } from "vitest";
 import type { Recording } from "../src/messages/control";
 import { Api, type SessionAddress } from "../src/server/api";
 import { Http } from "../src/server/http";
@@ -9,11 +9,31 @@ import { clock, RecordedView } from "../src/view/recording";
 import { Take } from "../src/visit/take";
 import { openPage } from "./page";
 
+const API = new Api(new Http(new URL("http://localhost/"), null));
 const SESSION = { token: "t" } as SessionAddress;
+
+let take: Take;
+let view: RecordedView;
+let last: HTMLElement;
+let earlier: HTMLElement;
+
+beforeEach(() => {
+  openPage();
+  take = new Take(API);
+  view = new RecordedView("recorded", byId("record", HTMLButtonElement));
+  last = byId("recorded", HTMLParagraphElement);
+  earlier = byId("recorded-earlier", HTMLDivElement);
+});
 
 function recording(id: string, state: Recording["state"], duration_s: number): Recording {
   const reason = state === "ended" ? "stopped" : null;
   return { type: "recording", id, state, reason, duration_s, files: ["edited.mp4"] };
+}
+
+/** The session tells of a recording. */
+function hear(told: Recording): void {
+  take.hear(told, SESSION);
+  view.show(take);
 }
 
 function addresses(element: Element): string[] {
@@ -25,17 +45,6 @@ it("tells how long a recording goes on", () => {
 });
 
 it("keeps the files of every recording in reach, also while the next is under way", () => {
-  openPage();
-  const take = new Take(new Api(new Http(new URL("http://localhost/"), null)));
-  const view = new RecordedView("recorded");
-  const [last, earlier] = [
-    byId("recorded", HTMLParagraphElement),
-    byId("recorded-earlier", HTMLDivElement),
-  ];
-  const hear = (told: Recording) => {
-    take.hear(told, SESSION);
-    view.show(take);
-  };
   hear(recording("r1", "recording", 0));
   hear(recording("r1", "ended", 2.5));
   expect(last.textContent).toContain("Recorded 2.5 s.");
@@ -57,4 +66,24 @@ it("keeps the files of every recording in reach, also while the next is under wa
   hear(recording("r2", "ended", 4));
   expect(addresses(last)).toEqual([file("r2")]);
   expect(addresses(earlier)).toEqual([file("r3"), file("r1")]);
+});
+
+it("leaves the focus on a recording's file when the next recording begins", () => {
+  hear(recording("r1", "recording", 0));
+  hear(recording("r1", "ended", 2.5));
+  last.querySelector("a")?.focus();
+  hear(recording("r2", "recording", 0));
+  expect(document.activeElement).toBe(earlier.querySelector("a"));
+
+  hear(recording("r2", "ended", 4));
+  expect(document.activeElement).toBe(earlier.querySelector("a"));
+});
+
+it("has the focus on Record where a recording is under way once more whose file had it", () => {
+  hear(recording("r1", "recording", 0));
+  take.cutOff(SESSION);
+  view.show(take);
+  last.querySelector("a")?.focus();
+  hear(recording("r1", "recording", 3));
+  expect(document.activeElement).toBe(byId("record", HTMLButtonElement));
 });

@@ -13,7 +13,7 @@ const NAMES: Readonly<Record<string, string>> = {
 export class RecordingView {
   private readonly button = byId("record", HTMLButtonElement);
   private readonly original = byId("record-original", HTMLInputElement);
-  private readonly recorded = new RecordedView("recorded");
+  private readonly recorded = new RecordedView("recorded", this.button);
 
   constructor(toggle: (original: boolean) => void) {
     onPress(this.button, () => toggle(this.original.checked));
@@ -39,13 +39,31 @@ export class RecordedView {
   private lastShown = "";
   private earlierShown: readonly Recorded[] = [];
 
-  /** @param name the line's id; that of those before is this and "-earlier" */
-  constructor(name: string) {
+  /**
+   * @param name the line's id; that of those before is this and "-earlier"
+   * @param neighbour takes the focus where the link that has it goes
+   */
+  constructor(
+    name: string,
+    private readonly neighbour: HTMLElement,
+  ) {
     this.last = byId(name, HTMLParagraphElement);
     this.earlier = byId(`${name}-earlier`, HTMLDivElement);
   }
 
-  show({ since, recording, files, earlier }: Take): void {
+  show(take: Take): void {
+    const focused = this.links.find((link) => link === document.activeElement);
+    this.draw(take);
+    if (focused === undefined || focused.isConnected) return;
+    // The last recording's files are among those before it once there is another.
+    (this.links.find(({ href }) => href === focused.href) ?? this.neighbour).focus();
+  }
+
+  private get links(): HTMLAnchorElement[] {
+    return [this.last, this.earlier].flatMap((part) => [...part.querySelectorAll("a")]);
+  }
+
+  private draw({ since, recording, files, earlier }: Take): void {
     const last = since === null ? recording : null;
     const key = last === null ? "" : last.id + last.state;
     if (key !== this.lastShown) {

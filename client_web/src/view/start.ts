@@ -18,7 +18,10 @@ export interface StartActions {
 export class StartView implements SourceChooser {
   private readonly box: InstructionBox;
   private readonly trouble: TroubleBox;
-  private readonly recorded = new RecordedView("last-recording");
+  private readonly recorded = new RecordedView(
+    "last-recording",
+    byId("first-instruction", HTMLInputElement),
+  );
   private readonly model = byId("start-model", HTMLSelectElement);
 
   constructor(actions: StartActions) {
