@@ -20,6 +20,7 @@ import { SteerDialog } from "./view/steer";
 import { TokenDialog } from "./view/token";
 import type { Stay } from "./visit/stay";
 import { Steering } from "./visit/steering";
+import type { Take } from "./visit/take";
 import { Visit } from "./visit/visit";
 import { readAddress, steeringAddress, withoutToken } from "./wishes";
 
@@ -39,6 +40,8 @@ const http = new Http(
 );
 const api = new Api(http);
 let visit: Stay | null = null;
+/** What was recorded stays in reach when the visit has ended. */
+let lastTake: Take | null = null;
 
 const live = new LiveView({
   apply: (text, place) => visit?.apply(text, place),
@@ -96,6 +99,8 @@ function steer(token: string): void {
 
 function begin(stay: Stay): void {
   visit?.end();
+  if (lastTake !== null) stay.take.follow(lastTake);
+  lastTake = stay.take;
   visit = stay;
   const [sender, leaveWord] = stay.source === null ? ["other", "Leave"] : ["page", "Stop"];
   document.body.dataset["sender"] = sender;

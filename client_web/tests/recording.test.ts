@@ -68,6 +68,27 @@ it("keeps the files of every recording in reach, also while the next is under wa
   expect(addresses(earlier)).toEqual([file("r3"), file("r1")]);
 });
 
+it("keeps the files of an earlier visit in reach, whether or not the later one records", () => {
+  hear(recording("r1", "recording", 0));
+  hear(recording("r1", "ended", 2.5));
+  const first = take;
+  take = new Take(API);
+  take.follow(first);
+  view.show(take);
+  expect(last.hidden).toBe(true);
+  expect(addresses(earlier)).toHaveLength(1);
+
+  hear(recording("r2", "recording", 0));
+  take.leave(SESSION);
+  view.show(take);
+  expect(last.textContent).toContain("Recorded.");
+  const third = new Take(API);
+  third.follow(take);
+  view.show(third);
+  expect(earlier.textContent).toContain("Recorded 2.5 s.");
+  expect(addresses(earlier)).toHaveLength(2);
+});
+
 it("leaves the focus on a recording's file when the next recording begins", () => {
   hear(recording("r1", "recording", 0));
   hear(recording("r1", "ended", 2.5));

@@ -84,7 +84,7 @@ export class StartView implements SourceChooser {
     }
   }
 
-  /** The last visit's recordings stay within reach. */
+  /** The visits' recordings stay within reach. */
   showRecorded(take: Take): void {
     this.recorded.show(take);
   }

@@ -23,7 +23,7 @@ export class Take {
   since: number | null = null;
   /** Of the last recording, where it has ended or nobody here will hear of its end. */
   files: readonly RecordedFile[] = [];
-  /** Those before it, the newest first. */
+  /** Those before it, also of stays before, the newest first. */
   earlier: readonly Recorded[] = [];
 
   /** Whether the recording under way was asked to keep the camera's own picture too. */
@@ -32,6 +32,11 @@ export class Take {
   private asked: boolean | null = null;
 
   constructor(private readonly api: Api) {}
+
+  /** The recordings of the stay before are in reach of this one. */
+  follow(before: Take): void {
+    this.earlier = before.ended;
+  }
 
   /** Begin to record, or stop; before what was asked for last is heard of, the opposite of that. */
   toggle(original: boolean): ControlRequest {
@@ -84,11 +89,15 @@ export class Take {
     this.files = this.filesOf(this.recording, session);
   }
 
+  /** What has files to download, the newest first. */
+  private get ended(): readonly Recorded[] {
+    const { recording, files, earlier } = this;
+    return recording === null || files.length === 0 ? earlier : [{ recording, files }, ...earlier];
+  }
+
   /** The recording before stays in reach; an earlier session's may be told of once more. */
   private makeRoomFor({ id }: Recording): void {
-    const { recording, files } = this;
-    const before = recording === null || files.length === 0 ? [] : [{ recording, files }];
-    this.earlier = [...before, ...this.earlier].filter((one) => one.recording.id !== id);
+    this.earlier = this.ended.filter((one) => one.recording.id !== id);
   }
 
   private filesOf({ id, files }: Recording, session: SessionAddress | null): RecordedFile[] {
