@@ -308,7 +308,7 @@ def load_editor(
         program,
         chosen_device,
         lambda: load_ranges(denoiser_folder(find_model(model))),
-        EngineStore(engines or default_folder()),
+        EngineStore(engines or default_folder(), counted_on=engines is not None),
         precision=precision,
         sizes=served_sizes(parts, cameras, short_side),
     )

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal
@@ -112,12 +113,23 @@ def module_digest(module: nn.Module, constants: object = ()) -> str:
         digest.update(f"{name}{tuple(value.shape)}{value.dtype}".encode())
         # As bytes: NumPy has no bfloat16.
         digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-    structure = [repr(getattr(part, "config", "")) for part in module.modules()]
+    structure = [_configuration(part) for part in module.modules()]
     digest.update(repr((module, structure, constants)).encode())
     for pattern in _SOURCES:
         for path in sorted(_ROOM.glob(pattern)):
             digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+def _configuration(part: nn.Module) -> str:
+    """What a network of a library was configured as, without what that library notes for itself.
+
+    diffusers keeps there where the network was loaded from, and a set whose order is another in every process.
+    """
+    config = getattr(part, "config", "")
+    if isinstance(config, Mapping):
+        config = sorted((name, value) for name, value in config.items() if not name.startswith("_"))
+    return repr(config)
 
 
 def program_digest(program: FrameProgram) -> str:

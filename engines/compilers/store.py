@@ -40,10 +40,14 @@ class EngineStore:
 
     An engine is used only if its manifest equals the one asked for and its files are whole; anything else is built
     anew. What is in the store is never needed: it saves time.
+
+    Args:
+        folder: Where engines are kept.
+        counted_on: Whether somebody has chosen the folder for what is in it: that nothing fits is a warning then.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, counted_on: bool = False) -> None:
+        self.folder, self._counted_on = folder, counted_on
 
     def obtain(self, manifest: EngineManifest, build: Callable[[Path], None]) -> Path:
         """The folder with an engine's files: those kept, or those that ``build`` writes into the folder it is given.
@@ -154,9 +158,10 @@ class EngineStore:
         ]
         if alike:
             nearest = min(alike, key=len)
-            logger.info(
-                "no kept %s engine fits: the nearest is for another %s", manifest.part, ", ".join(nearest)
-            )
+            # Another camera's size is nothing to warn of.
+            level = logging.WARNING if self._counted_on and nearest != ("shapes",) else logging.INFO
+            said = "no kept %s engine fits, one is built: the nearest is for another %s"
+            logger.log(level, said, manifest.part, ", ".join(nearest))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -1,5 +1,8 @@
 """Encoder, denoiser and decoder of every backbone as ONNX, against PyTorch by ONNX Runtime."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +23,7 @@ from engines.compilers.verify import LIMIT, relative_error
 from engines.model import ModelError
 from engines.program import FrameProgram, ThreeBranch
 from tests.engines.compilers.subjects import BACKBONES, subject
+from tests.engines.stock import unet
 
 # Neither is the shape that the export was traced with.
 SHAPES = [FrameShape(1, 64, 64), FrameShape(3, 96, 64)]
@@ -133,6 +137,27 @@ def test_a_guided_frame_takes_its_silence_and_engines_of_another_silence_serve(t
     assert (
         len({part_digest(parts_of(program, torch.float32)[1], program) for program in (first, second)}) == 1
     )
+
+
+def test_an_engine_is_found_by_another_process_and_wherever_the_model_lies(tmp_path: Path) -> None:
+    """diffusers keeps a set, and the folder it loaded from, among a network's configuration."""
+    program = "\n".join(
+        (
+            "import sys",
+            "from diffusers import UNet2DConditionModel",
+            "from engines.compilers.manifest import module_digest",
+            "print(module_digest(UNet2DConditionModel.from_pretrained(sys.argv[1])))",
+        )
+    )
+    digests = set[str]()
+    for seed, name in enumerate(("here", "there", "elsewhere")):
+        torch.manual_seed(0)
+        unet(12).save_pretrained(tmp_path / name)
+        command = [sys.executable, "-c", program, str(tmp_path / name)]
+        environment = {**os.environ, "PYTHONHASHSEED": str(seed)}
+        run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        digests.add(run.stdout)
+    assert len(digests) == 1
 
 
 def test_weights_lie_in_a_file_beside_the_network_each_once(tmp_path: Path) -> None:
