@@ -150,7 +150,7 @@ def _program(setting: Setting, name: CompilerName, device: torch.device) -> Fram
 
 def _dtypes(device: torch.device) -> tuple[torch.dtype, ...]:
     if device.type == "cuda":
-        return (torch.bfloat16,)
+        return (torch.float16, torch.bfloat16)
     return (torch.float32, torch.bfloat16) if has_bfloat16(cpu_flags()) else (torch.float32,)
 
 

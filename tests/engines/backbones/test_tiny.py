@@ -1,11 +1,20 @@
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+from skimage import data
 from torch import Tensor
 
 from engines.backbones.tiny import Figure, NormalisedConv2d, TinyConfig, TinyDenoiser
 from engines.codecs import PatchCodec
+from engines.compilers.eager import EagerCompiler
+from engines.compilers.interface import FrameShape
+from engines.compilers.parts import program_inputs
+from engines.compilers.verify import relative_error
 from engines.conditioning import CODE_LENGTH, instruction_code
 from engines.families import FAMILIES, NOISE_DRIFT, PEOPLE
+from engines.model import load_parts
+from engines.program import frame_program
 from tests.engines.streams import SMALL
 
 
@@ -164,3 +173,28 @@ def test_it_runs_in_one_type_throughout(dtype: torch.dtype) -> None:
     noisy, source, memory, sigma, code = (value.to(dtype) for value in inputs())
 
     assert denoiser(noisy, source, memory, sigma.float(), code).dtype == dtype
+
+
+@pytest.mark.parametrize("text", ["stained glass", "make it a pencil sketch", "a plain green background"])
+def test_the_shipped_model_holds_in_float16(text: str) -> None:
+    """As GPUs compute it: its trunks grow to values whose squares float16 does not hold."""
+    parts = load_parts("rfdm-tiny")
+    program = frame_program(parts)
+    shape = FrameShape(1, 128, 160)
+    _, memory, noise, _, strength = program_inputs(program, shape, torch.Generator().manual_seed(0))
+    portrait: NDArray[np.uint8] = data.astronaut()  # type: ignore[no-untyped-call]
+    picture = torch.from_numpy(np.ascontiguousarray(portrait[None, :128, 160:320]))
+    inputs = (
+        picture,
+        torch.zeros_like(memory),
+        noise,
+        parts.instruction_encoder.encode(text).code[None],
+        strength,
+    )
+    exact, half = (
+        EagerCompiler(program, torch.device("cpu"), dtype).compile(shape)(*inputs)
+        for dtype in (torch.float32, torch.float16)
+    )
+
+    assert relative_error(half[1].float(), exact[1]) < 0.003
+    assert int((half[0].int() - exact[0].int()).abs().max()) <= 4

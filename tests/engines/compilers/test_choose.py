@@ -121,14 +121,12 @@ def test_torch_tensorrt_asks_for_no_onnx(monkeypatch: pytest.MonkeyPatch) -> Non
         choose_compiler("torch-tensorrt", program(), CPU, never_calibrated, STORE)
 
 
-def test_a_gpu_that_only_emulates_bfloat16_computes_in_float16(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_computes_in_the_same_type_before_an_engine_takes_over_and_after() -> None:
     gpu = torch.device("cuda")
-    homes = []
-    for capability in ((7, 5), (8, 0), (12, 0)):
-        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda capability=capability: capability)
-        homes.append(home_of("inductor", "auto", gpu))
+    named: tuple[CompilerName, ...] = ("eager", "inductor", "tensorrt", "tensorrt-rtx", "torch-tensorrt")
 
-    assert homes == [(gpu, torch.float16), (gpu, torch.bfloat16), (gpu, torch.bfloat16)]
+    assert {home_of(name, "auto", gpu)[1] for name in named} == {torch.float16}
+    assert home_of("inductor", "bfloat16", gpu) == (gpu, torch.bfloat16)
 
 
 def test_engines_are_made_of_weights_in_main_memory_in_their_own_type() -> None:
