@@ -17,7 +17,7 @@ from diffusers import (
 )
 
 from engines.backbones.sd15 import UnetDenoiser
-from engines.backbones.sd35 import TransformerDenoiser
+from engines.backbones.sd35 import TransformerDenoiser, crop_positions
 from engines.backbones.tiny import TinyConfig, TinyDenoiser
 from engines.codecs import AutoencoderCodec, Codec, PatchCodec
 from engines.prediction import PredictionType
@@ -216,6 +216,8 @@ def _random_parts(
     learned = AutoencoderCodec(autoencoder(subject, codec, device, dtype))
     if subject.family == "unet":
         return UnetDenoiser(made, subject.tokens), learned, "epsilon"
+    # As a checkpoint is loaded.
+    crop_positions(made)
     return TransformerDenoiser(made, subject.tokens), learned, "flow_velocity"
 
 

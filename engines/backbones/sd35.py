@@ -54,6 +54,28 @@ class TransformerDenoiser(nn.Module):
         return predicted
 
 
+MOST_PATCHES = 256
+"""On a side: pictures of 4096 pixels, the largest that can be asked for."""
+
+
+def crop_positions(transformer: SD3Transformer2DModel) -> None:
+    """Forget what the table of positions has beyond `MOST_PATCHES`, in place and for inference alone.
+
+    The network takes the middle of a table for 6144 pixels a side; in float16 that table weighs 453 MB, and what is
+    kept of it 201.
+    """
+    embedding = transformer.pos_embed
+    largest = embedding.pos_embed_max_size
+    if largest is None or largest <= MOST_PATCHES:
+        return
+    # So that the middle stays the middle.
+    kept = MOST_PATCHES + (largest - MOST_PATCHES) % 2
+    edge = (largest - kept) // 2
+    table = embedding.pos_embed.reshape(largest, largest, -1)[edge : edge + kept, edge : edge + kept]
+    embedding.pos_embed = table.reshape(1, kept * kept, -1).clone()
+    embedding.pos_embed_max_size = kept
+
+
 def expand_transformer(
     transformer: SD3Transformer2DModel, scales: Sequence[float] = ()
 ) -> SD3Transformer2DModel:

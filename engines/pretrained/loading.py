@@ -123,12 +123,17 @@ def _parts(
     silence: Tensor | None,
 ) -> ModelParts:
     schedule, prediction = load_schedule(checkpoint.folder / "scheduler")
+    denoiser = load_denoiser(checkpoint, index, dtype)
+    if checkpoint.kind is not SD15:
+        from engines.backbones.sd35 import crop_positions
+
+        crop_positions(denoiser.transformer)
     codec = load_autoencoder(checkpoint.folder / "vae", dtype, checkpoint.components["vae"].variant)
     return ModelParts(
         name=index.name,
         version=index.version,
         key_frame_interval=index.key_frame_interval if "memory" in index.trained_inputs else None,
-        denoiser=load_denoiser(checkpoint, index, dtype).to(home),
+        denoiser=denoiser.to(home),
         codec=codec.to(home),
         instruction_encoder=encoder,
         schedule=schedule,

@@ -1,5 +1,6 @@
 """rfdm3.5 against what diffusers itself computes."""
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,8 @@ import torch
 from diffusers import SD3Transformer2DModel, StableDiffusion3Pipeline
 from torch import Tensor
 
-from engines.backbones.sd35 import TransformerDenoiser, expand_transformer
+from engines.backbones import sd35
+from engines.backbones.sd35 import TransformerDenoiser, crop_positions, expand_transformer
 from engines.model import load_parts
 from engines.program import frame_program
 from tests.engines.stock import save_sd35, text_to_image, transformer
@@ -43,6 +45,22 @@ def test_the_expanded_network_is_saved_and_read_as_diffusers_does(tmp_path: Path
 
     assert (read.config.in_channels, read.out_channels) == (48, 16)
     assert torch.equal(read.pos_embed.proj.weight, expanded.pos_embed.proj.weight)
+
+
+@pytest.mark.parametrize("most", [8, 9, 24, 30])
+def test_a_cropped_table_of_positions_changes_nothing(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sd35, "MOST_PATCHES", most)
+    torch.manual_seed(0)
+    whole = transformer().eval()
+    cropped = copy.deepcopy(whole)
+    crop_positions(cropped)
+    assert cropped.pos_embed.pos_embed.shape[1] == min(24, most + most % 2) ** 2
+    text, pooled, timestep = normal(1, TOKENS, WIDTH), normal(1, POOLED), torch.tensor([500.0])
+    for size in ((16, 16), (10, 14), (2, 16)):
+        noisy = normal(1, 16, *size)
+        with torch.inference_mode():
+            expected, given = (each(noisy, text, pooled, timestep).sample for each in (whole, cropped))
+        assert torch.equal(given, expected)
 
 
 @pytest.mark.parametrize("with_t5", [True, False])
