@@ -28,11 +28,11 @@ class Interval(EditState):
 
     own_interval: int | None = 3
 
-    def remember(self, latent: Tensor, interval: int | None) -> bool:
+    def remember(self, latent: Tensor, interval: int | None, magnitude: float | None = None) -> bool:
         """As the base, with the state's own interval."""
         if self.own_interval is None:
             return False
-        return super().remember(latent, self.own_interval)
+        return super().remember(latent, self.own_interval, magnitude)
 
 
 class NoCuts(EditState):
@@ -68,12 +68,12 @@ class Reanchored(EditState):
         elif self._key is not None and self.memory is not None and left <= self.fade:
             self.memory = self._key * (left / (self.fade + 1))
 
-    def remember(self, latent: Tensor, interval: int | None) -> bool:
+    def remember(self, latent: Tensor, interval: int | None, magnitude: float | None = None) -> bool:
         """As the base; a fading memory is not replaced."""
         if self._key is not None and self.every - self.frames_since_anchor <= self.fade:
             self.frames_since_anchor += 1
             return False
-        key_frame = super().remember(latent, interval)
+        key_frame = super().remember(latent, interval, magnitude)
         if key_frame:
             self._key = latent
         return key_frame
@@ -104,9 +104,9 @@ class Compensated(EditState):
         elif self._key is not None and self._key_luma is not None:
             self.memory = moved(self._key, self.flow(self._key_luma, self._now))
 
-    def remember(self, latent: Tensor, interval: int | None) -> bool:
+    def remember(self, latent: Tensor, interval: int | None, magnitude: float | None = None) -> bool:
         """As the base; keeps the key frame unmoved."""
-        key_frame = super().remember(latent, interval)
+        key_frame = super().remember(latent, interval, magnitude)
         if key_frame:
             self._key, self._key_luma = latent, self._now
         return key_frame

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 LEARN_FRAMES = 10
 """Frames after an anchor that teach the map."""
 
-_EVERY = 8
+_SAMPLED_ROWS = 32
+"""Of a picture, or of its columns where there are fewer: a mean over some thousand samples is good to a level."""
 _SMOOTHING_FRAMES = 30
 _RIDGE = 1e-5
 
@@ -77,4 +78,5 @@ class DriftMeter:
 
 def _colours(picture: NDArray[np.uint8]) -> Floats:
     """(N, 3) samples in [0, 1], spread over the picture."""
-    return picture[_EVERY // 2 :: _EVERY, _EVERY // 2 :: _EVERY].reshape(-1, 3) / np.float64(255)
+    every = max(8, min(picture.shape[:2]) // _SAMPLED_ROWS)
+    return picture[every // 2 :: every, every // 2 :: every].reshape(-1, 3) / np.float64(255)

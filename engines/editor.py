@@ -1,5 +1,6 @@
 """The causal editor: one frame of each stream in, the edited frame out, the stream's memory carried along."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -20,9 +21,10 @@ from engines.compilers.store import EngineStore, default_folder
 from engines.conditioning import Conditioning, InstructionEncoder
 from engines.device_codes import DeviceCodes
 from engines.edit_size import edit_size
-from engines.memory import EditState, has_numbers
+from engines.memory import EditState, is_key_frame, magnitudes
 from engines.model import ModelDescription, ModelError, ModelParts, find_model, load_parts
 from engines.program import FrameProgram, frame_program
+from engines.staging import Staging
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +94,7 @@ class Editor:
         self._codec, self._interval = parts.codec, parts.key_frame_interval
         self._largest_batch = compiler.batches[-1]
         self._codes = DeviceCodes(torch.device(device))
+        self._staging = Staging(torch.device(device))
         self._programs = Programs(
             compiler, lambda: eager_compiler(program, torch.device(device), stands_in=True)
         )
@@ -198,17 +201,19 @@ class Editor:
                 request.state.move_noise(drift, self._codec)
         states = [request.state for request in requests]
         edited, latents = program(
-            torch.from_numpy(_stack([request.picture for request in requests])),
+            self._staging.together([request.picture for request in requests]),
             _batch([_memory(state, latent_shape) for state in states]),
             _batch([_noise(state) for state in states]),
             _batch([self._codes.there(request.conditioning.code) for request in requests]),
             torch.tensor([request.strength for request in requests]),
         )
-        for state, latent in zip(states, latents, strict=True):
-            if state.memory is None and not has_numbers(latent):
+        sizes = self._magnitudes(states, latents)
+        for state, size in zip(states, sizes, strict=True):
+            if state.memory is None and not math.isfinite(size):
                 raise ModelError(_NO_NUMBERS)
         key_frames = [
-            state.remember(latent, self._interval) for state, latent in zip(states, latents, strict=True)
+            state.remember(latent, self._interval, size)
+            for state, latent, size in zip(states, latents, sizes, strict=True)
         ]
         return [
             EditResult(
@@ -220,6 +225,15 @@ class Editor:
             )
             for request, picture, key_frame in zip(requests, edited.numpy(), key_frames, strict=True)
         ]
+
+    def _magnitudes(self, states: Sequence[EditState], latents: Tensor) -> list[float]:
+        """Of the latents, if any of them has to be looked at."""
+        if any(
+            state.memory is None or is_key_frame(state.frames_since_anchor, self._interval)
+            for state in states
+        ):
+            return magnitudes(latents)
+        return [0.0] * len(states)
 
 
 _NO_NUMBERS = (
@@ -240,14 +254,6 @@ def _mixed(request: EditRequest, edited: NDArray[np.uint8]) -> NDArray[np.uint8]
     source = request.picture.astype(np.float32)
     mixed = source + request.strength * (edited.astype(np.float32) - source)
     return np.asarray(mixed.round(), np.uint8)
-
-
-def _stack(pictures: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    # A single picture is not copied, unless it cannot be shared (a crop, a frame that must not be written).
-    single = pictures[0]
-    if len(pictures) == 1 and single.flags.c_contiguous and single.flags.writeable:
-        return single[None]
-    return np.stack(pictures)
 
 
 def _batch(tensors: list[Tensor]) -> Tensor:
@@ -297,6 +303,8 @@ def load_editor(
         ModelError: The model, compiler or device cannot be used; one line says why.
     """
     chosen_device = choose_device(device)
+    # Shapes stay as they are: the quickest of cuDNN's algorithms is found once for each.
+    torch.backends.cudnn.benchmark = chosen_device.type == "cuda"
     name = usual_compiler(chosen_device) if compiler == "auto" else compiler
     parts = load_parts(model, *home_of(name, precision, chosen_device), runs_on=chosen_device)
     try:

@@ -129,32 +129,37 @@ class EditState:
             generator = torch.Generator().manual_seed(((self.seed << 32) + self.moves) % (1 << 64))
             self.noise = drifted(self.noise, drift, codec, generator)
 
-    def remember(self, latent: Tensor, interval: int | None) -> bool:
+    def remember(self, latent: Tensor, interval: int | None, magnitude: float | None = None) -> bool:
         """Take in the frame's output latent (C, h, w); returns whether it became the memory.
 
         What has run away would spoil every later frame, so the edit begins anew.
+
+        Args:
+            latent: The output.
+            interval: See :func:`is_key_frame`.
+            magnitude: Of the latent, as :func:`magnitudes` has it, where it is known already.
         """
         key_frame = is_key_frame(self.frames_since_anchor, interval)
-        if key_frame and _has_run_away(latent):
+        if not key_frame:
+            self.frames_since_anchor += 1
+            return False
+        if magnitude is None:
+            (magnitude,) = magnitudes(latent[None])
+        # Written so that what is no number fails as well.
+        if not magnitude <= RUNAWAY:
             self.anchor()
             return False
-        if key_frame:
-            self.memory = latent
+        self.memory = latent
         self.frames_since_anchor += 1
-        return key_frame
+        return True
 
 
-def has_numbers(latent: Tensor) -> bool:
-    """Whether none of a latent's values is NaN or infinite."""
-    return bool(np.isfinite(_values(latent)).all())
-
-
-def _has_run_away(latent: Tensor) -> bool:
-    values = _values(latent)
-    # Written so that what is no number fails as well.
-    return not (values.min() >= -RUNAWAY and values.max() <= RUNAWAY)
-
-
-def _values(latent: Tensor) -> NDArray[np.float32]:
+def magnitudes(latents: Tensor) -> list[float]:
+    """The largest absolute value of each latent of a batch (B, C, h, w); NaN where one holds a NaN."""
+    if latents.device.type != "cpu":
+        # One small download for all: each makes the processor wait for the device.
+        found: list[float] = latents.abs().flatten(1).amax(1).tolist()
+        return found
     # In NumPy: PyTorch's threads would wait for the cores that a compiled program's own still hold.
-    return np.asarray(latent.to("cpu", torch.float32).numpy())
+    values = latents.to(torch.float32).numpy().reshape(len(latents), -1)
+    return [max(-float(low), float(high)) for low, high in zip(values.min(1), values.max(1), strict=True)]

@@ -65,7 +65,8 @@ class TextTower:
             visit(self.model, device)
         if device.type == "cuda":
             # Frames wait for whatever the default stream was given.
-            self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+            # Of frames' priority: on another it might be the one that a program is being recorded on.
+            self._stream = torch.cuda.Stream(device, priority=-1)  # type: ignore[no-untyped-call]
 
     def stay(self, device: torch.device) -> None:
         """Keep the weights on a device, for whoever encodes all the time; only for a tower made for the CPU."""

@@ -48,25 +48,29 @@ class GraphedProgram:
                 torch.cuda.graph(self._graph, stream=recording, capture_error_mode="thread_local"),
             ):
                 self._edited, self._latent = run(*self._inputs)
-        except torch.cuda.OutOfMemoryError as error:
+        except RuntimeError as error:
+            # A recording that is broken off fails at its end as well, in the place of what broke it off.
+            if not any(isinstance(each, torch.cuda.OutOfMemoryError) for each in (error, error.__context__)):
+                raise
             raise ModelError("the GPU has no memory left for this size and batch") from error
         # Its own pool's: what all of PyTorch has reserved changes with whatever else goes on meanwhile.
         segments = torch.cuda.memory_snapshot(self._graph.pool())  # type: ignore[no-untyped-call]
         self.workspace_bytes = sum(segment["total_size"] for segment in segments)
-        self._shown = torch.empty(self._edited.shape, dtype=torch.uint8, pin_memory=True)
 
     @torch.inference_mode()
     def __call__(
         self, pictures: Tensor, memory: Tensor, noise: Tensor, code: Tensor, strength: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Edit one frame of each stream; pictures on the CPU come back on the CPU, the latent stays on the device."""
+        # Page-locked memory that nobody keeps any more is given again, which costs less than a copy out of one place.
+        shown = torch.empty(self._edited.shape, dtype=torch.uint8, pin_memory=True)
         with torch.cuda.stream(self._stream):
             self._stream.wait_stream(torch.cuda.default_stream())
             for kept, given in zip(self._inputs, (pictures, memory, noise, code, strength), strict=True):
                 kept.copy_(given, non_blocking=True)
             self._graph.replay()
-            self._shown.copy_(self._edited, non_blocking=True)
+            shown.copy_(self._edited, non_blocking=True)
             # The next replay overwrites it, and a stream's memory outlives many.
             latent = self._latent.clone()
         self._stream.synchronize()
-        return self._shown.clone(), latent
+        return shown, latent

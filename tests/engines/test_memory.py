@@ -3,7 +3,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from engines.memory import EditState, is_key_frame
+from engines.memory import EditState, is_key_frame, magnitudes
 
 LATENT = (48, 16, 16)
 
@@ -33,6 +33,16 @@ def test_frames_between_key_frames_see_the_same_memory() -> None:
         state.remember(torch.full(LATENT, float(index)), interval=3)
 
     assert seen == [None, 0, 0, 0, 3, 3, 3]
+
+
+def test_the_largest_value_of_each_latent_is_told_and_what_is_no_number() -> None:
+    latents = torch.zeros(4, 2, 3, 3, dtype=torch.float16)
+    latents[0, 1, 2, 0], latents[1, 0, 0, 0] = -7.5, 3.0
+    latents[2, 1, 1, 1], latents[3, 0, 1, 1] = float("nan"), -float("inf")
+
+    small, smaller, nothing, endless = magnitudes(latents)
+    assert (small, smaller, endless) == (7.5, 3.0, float("inf"))
+    assert nothing != nothing
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -2000.0])

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from engines.compilers.cuda_graph import GraphedProgram
+from engines.model import ModelError
 
 _STREAMS = 32
 """Of a priority; PyTorch hands them out in turn."""
@@ -76,3 +77,29 @@ def test_no_frame_is_enqueued_where_another_program_is_recorded(streams: Streams
     assert len(streams.recorded_on) == len(streams.replayed_on) == _STREAMS + 1
     assert set(streams.recorded_on).isdisjoint(streams.replayed_on)
     assert graphed.workspace_bytes == 5
+
+
+def test_every_frame_has_a_picture_of_its_own(streams: Streams) -> None:
+    example = (torch.zeros(1, 2, 2, 3, dtype=torch.uint8), *torch.zeros(4, 1))
+    graphed = GraphedProgram(lambda pictures, *others: (pictures, others[0]), example)
+    first, second = (graphed(torch.full_like(example[0], level), *example[1:])[0] for level in (3, 9))
+    assert (int(first.max()), int(second.min())) == (3, 9)
+
+
+def test_too_little_memory_is_told_though_the_recordings_own_end_fails_too(
+    streams: Streams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def graph(*_: object, **__: object) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            raise RuntimeError("operation failed due to a previous error during capture")
+
+    def edit(*_: Tensor) -> tuple[Tensor, Tensor]:
+        raise torch.cuda.OutOfMemoryError("tried to allocate 20 GiB")
+
+    monkeypatch.setattr(torch.cuda, "graph", graph)
+    monkeypatch.setattr("engines.compilers.cuda_graph._WARM_UP_RUNS", 0)
+    with pytest.raises(ModelError, match="the GPU has no memory left for this size and batch"):
+        GraphedProgram(edit, tuple(torch.zeros(5, 1)))
