@@ -18,7 +18,9 @@ import numpy as np
 import psutil
 import torch
 from numpy.typing import NDArray
+from rich import box
 from rich.console import Console
+from rich.table import Table
 
 from benchmarks.fidelity import psnr_db
 from benchmarks.reels import EXACT, Reel, asked, load_reels, targets
@@ -196,6 +198,38 @@ def _change(picture: NDArray[np.uint8], before: NDArray[np.uint8]) -> float:
     return float(np.abs(picture.astype(np.int16) - before).mean())
 
 
+def table(measured: Endurance) -> Table:
+    """The figures for a person to read; those of every minute are in the JSON."""
+    shown = Table(box=box.MARKDOWN)
+    shown.add_column("")
+    shown.add_column("", justify="right")
+
+    def times(ratio: float | None) -> str:
+        return "" if ratio is None else f"{ratio:.2f}"
+
+    def share(drift: float | None) -> str:
+        return "" if drift is None else f"{drift:.4f}"
+
+    for name, figure in (
+        ("frames", str(measured.frames)),
+        ("first minute, PSNR dB", f"{measured.first_minute_psnr_db:.3f}"),
+        ("last minute, PSNR dB", f"{measured.last_minute_psnr_db:.3f}"),
+        ("cuts", str(measured.cuts)),
+        ("worst change at a cut, of the target's own", times(measured.worst_pop_at_cuts)),
+        ("memory emptied in the middle of a clip", str(measured.reanchored)),
+        ("worst change there, of the target's own", times(measured.worst_pop)),
+        ("worst change there, of the unbroken stream's own", times(measured.worst_pop_against_unbroken)),
+        ("worst change elsewhere, of the target's own", times(measured.worst_change_elsewhere)),
+        ("drift, first minute", share(measured.drift_first_minute)),
+        ("drift, last minute", share(measured.drift_last_minute)),
+        ("processor time of a frame, ms", f"{measured.cpu_ms:.1f}"),
+        ("growth of the process, MiB", f"{measured.grown_mib:+.1f}"),
+        ("wall time, s", f"{measured.wall_s:.0f}"),
+    ):
+        shown.add_row(name, figure)
+    return shown
+
+
 def main(arguments: list[str]) -> int:
     """Run the benchmark and print it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.endurance", description=__doc__)
@@ -230,7 +264,7 @@ def main(arguments: list[str]) -> int:
     except (ModelError, OSError, ValueError) as error:
         print(f"benchmarks.endurance: {error}", file=sys.stderr)
         return 2
-    figures = asdict(endure(editor, minute, instruction, options.minutes, options.reanchor_every, stderr))
+    measured = endure(editor, minute, instruction, options.minutes, options.reanchor_every, stderr)
     conditions = {
         "clips": len(reels),
         "size": options.size,
@@ -238,11 +272,15 @@ def main(arguments: list[str]) -> int:
         "model": asdict(replace(editor.description, families=())),
     }
     if options.json:
-        print(json.dumps({"conditions": conditions, "figures": figures}, indent=2))
+        print(json.dumps({"conditions": conditions, "figures": asdict(measured)}, indent=2))
     else:
         console = Console()
-        console.print(conditions)
-        console.print(figures)
+        made = editor.description
+        console.print(
+            f"{made.name} {made.version}, {made.compiler} {made.precision}: {len(reels)} clips at {options.size}"
+            f" pixels, {options.family}, {options.minutes} minutes of {options.frames} frames"
+        )
+        console.print(table(measured))
     return 0
 
 

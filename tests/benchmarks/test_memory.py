@@ -1,3 +1,5 @@
+import io
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +10,7 @@ from rich.console import Console
 
 from benchmarks.endurance import endure, minute_of
 from benchmarks.endurance import main as endurance
+from benchmarks.endurance import table as endurance_table
 from benchmarks.memory import Figures, pops_at, rules, table
 from benchmarks.memory import main as memory
 from benchmarks.memory_rules import (
@@ -213,6 +216,11 @@ def test_a_stream_that_is_not_emptied_has_no_pops() -> None:
 
     assert figures.reanchored == 0
     assert figures.worst_pop is figures.worst_pop_against_unbroken is None
+    console = Console(width=120, file=io.StringIO())
+    console.print(endurance_table(figures))
+    written = console.file.getvalue()  # type: ignore[attr-defined]
+    assert re.search(r"^\| frames +\| +12 \|$", written, re.MULTILINE)
+    assert "None" not in written
 
 
 @pytest.mark.parametrize("program", [memory, endurance])
