@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from engines.backbones.tiny_folder import load_denoiser
 from engines.codecs import Codec, PatchCodec
 from engines.conditioning import InstructionEncoder
 from engines.families import EXAMPLES, FAMILIES, LABELS
+from engines.fields import Fields
 from engines.guidance import GuidanceScales
 from engines.prediction import PredictionType
 from engines.schedules import PlainFlow, Schedule
@@ -178,8 +180,8 @@ def load_parts(
         ModelError: It does not exist, is of another format or version, or its weights do not fit.
     """
     folder = find_model(name)
-    index, embedded = _read_index(folder)
-    if embedded:
+    index = read_index(folder)
+    if is_embedded(index):
         return _load_embedded(folder, index)
     from engines.pretrained.loading import load_large
 
@@ -198,39 +200,87 @@ def load_networks(name: str | Path, dtype: torch.dtype) -> ModelParts:
         ModelError: As for :func:`load_parts`.
     """
     folder = find_model(name)
-    index, embedded = _read_index(folder)
-    if embedded:
+    index = read_index(folder)
+    if is_embedded(index):
         return _load_embedded(folder, index)
     from engines.pretrained.loading import load_large_networks
 
     return load_large_networks(folder, str(name), dtype)
 
 
-def _read_index(folder: Path) -> tuple[dict[str, Any], bool]:
-    """``model_index.json``, and whether it is the embedded model's."""
+def read_index(folder: Path) -> dict[str, Any]:
+    """A model folder's ``model_index.json``.
+
+    Raises:
+        ModelError: It cannot be read, or is no model's.
+    """
+    path = folder / "model_index.json"
     try:
-        index = json.loads((folder / "model_index.json").read_text())
-        return index, index["_class_name"] == "RFDMEditor" and "backbone" not in index
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{folder} cannot be loaded: {_first_line(error)}") from error
+        index = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} cannot be read: {_first_line(error)}") from error
+    if not isinstance(index, dict) or not isinstance(index.get("_class_name"), str):
+        raise ModelError(f"{path} is no model's: it holds no object with a _class_name")
+    return index
 
 
-def _load_embedded(folder: Path, index: dict[str, Any]) -> ModelParts:
-    # Imported here: the encoder reads this module's ModelError.
-    from engines.instructions import load_instruction_encoder
+def is_embedded(index: Mapping[str, Any]) -> bool:
+    """Whether an index is that of a model like rfdm-tiny, not of a Stable Diffusion backbone."""
+    return index["_class_name"] == "RFDMEditor" and "backbone" not in index
 
+
+@dataclass(frozen=True)
+class EmbeddedIndex:
+    """What the folder of a model like rfdm-tiny says of itself.
+
+    Attributes:
+        name: What the model is called.
+        version: Of its weights.
+        key_frame_interval: Frames between two key frames.
+        halvings: Of the codec.
+    """
+
+    name: str
+    version: str
+    key_frame_interval: int
+    halvings: int
+
+
+def embedded_index(folder: Path, index: Mapping[str, Any]) -> EmbeddedIndex:
+    """The fields of an embedded model's index.
+
+    Raises:
+        ModelError: It is of another format, or a field is missing or wrong.
+    """
     if index.get("_format_version") != FORMAT_VERSION:
         raise ModelError(
             f"{folder} is RFDMEditor format {index.get('_format_version')},"
             f" this version reads RFDMEditor format {FORMAT_VERSION}"
         )
+    fields = Fields(folder / "model_index.json", index)
+    try:
+        return EmbeddedIndex(
+            name=fields.text("name"),
+            version=fields.text("version"),
+            key_frame_interval=fields.whole("key_frame_interval", least=0),
+            halvings=fields.whole("halvings", least=0),
+        )
+    except ValueError as error:
+        raise ModelError(str(error)) from error
+
+
+def _load_embedded(folder: Path, index: Mapping[str, Any]) -> ModelParts:
+    # Imported here: the encoder reads this module's ModelError.
+    from engines.instructions import load_instruction_encoder
+
+    says = embedded_index(folder, index)
     try:
         return ModelParts(
-            name=index["name"],
-            version=index["version"],
-            key_frame_interval=index["key_frame_interval"],
+            name=says.name,
+            version=says.version,
+            key_frame_interval=says.key_frame_interval,
             denoiser=load_denoiser(folder / "denoiser"),
-            codec=PatchCodec(index["halvings"]),
+            codec=PatchCodec(says.halvings),
             instruction_encoder=load_instruction_encoder(folder / "instruction_encoder"),
         )
     except (OSError, ValueError, KeyError, RuntimeError) as error:

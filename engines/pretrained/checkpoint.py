@@ -203,7 +203,12 @@ def _weight_files(folder: Path, stem: str, variant: str | None) -> tuple[Path, .
     if whole.is_file():
         return (whole,)
     if listed.is_file():
-        return tuple(folder / name for name in sorted(set(_read_json(listed)["weight_map"].values())))
+        shards = _read_json(listed).get("weight_map")
+        if not isinstance(shards, dict) or not all(isinstance(name, str) for name in shards.values()):
+            raise ModelError(
+                f"{listed} does not tell in which files the weights are: its weight_map is wrong"
+            )
+        return tuple(folder / name for name in sorted(set(shards.values())))
     return ()
 
 
@@ -239,7 +244,7 @@ def _inputs(
             )
     channels = components["vae"].config.get("latent_channels")
     taken = config.get("in_channels")
-    if not isinstance(taken, int) or not isinstance(channels, int):
+    if not isinstance(taken, int) or not isinstance(channels, int) or min(taken, channels) < 1:
         raise ModelError(
             f"{folder}: the configurations do not tell the network's and the autoencoder's channels"
         )

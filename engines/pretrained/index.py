@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from engines.backbones.expansion import INPUTS
+from engines.fields import Fields
 from engines.guidance import GuidanceScales
 from engines.model import FORMAT_VERSION, ModelError
 from engines.pretrained.checkpoint import SD35, BackboneName, Checkpoint
@@ -75,7 +77,7 @@ def index_of(checkpoint: Checkpoint, name: str) -> RfdmIndex:
         name: What a stock checkpoint is called.
 
     Raises:
-        ModelError: The index of an RFDM folder is of another format or incomplete.
+        ModelError: The index of an RFDM folder is of another format, or a field is missing or wrong.
     """
     index = checkpoint.index
     if not checkpoint.is_rfdm:
@@ -93,19 +95,22 @@ def index_of(checkpoint: Checkpoint, name: str) -> RfdmIndex:
             f"{checkpoint.folder} is RFDMEditor format {index.get('_format_version')},"
             f" this version reads format {FORMAT_VERSION}"
         )
+    fields = Fields(checkpoint.folder / "model_index.json", index)
     try:
-        scales = index["guidance"]
+        scales = fields.fields_or_none("guidance")
         return RfdmIndex(
-            name=index["name"],
-            version=index["version"],
+            name=fields.text("name"),
+            version=fields.text("version"),
             backbone=checkpoint.kind.name,
-            trained_inputs=tuple(index["trained_inputs"]),
-            key_frame_interval=index["key_frame_interval"],
-            steps=index["steps"],
-            guidance=None if scales is None else GuidanceScales(scales["source"], scales["instruction"]),
-            short_side=index["short_side"],
-            t5_tokens=index["t5_tokens"],
-            made_from=index["made_from"],
+            trained_inputs=fields.some_of("trained_inputs", INPUTS),
+            key_frame_interval=fields.whole("key_frame_interval", least=0),
+            steps=fields.whole("steps", least=1),
+            guidance=None
+            if scales is None
+            else GuidanceScales(scales.number("source"), scales.number("instruction")),
+            short_side=fields.whole("short_side", least=1),
+            t5_tokens=fields.whole("t5_tokens", least=0),
+            made_from=fields.text("made_from"),
         )
-    except (KeyError, TypeError) as error:
-        raise ModelError(f"{checkpoint.folder / 'model_index.json'} is incomplete: {error}") from error
+    except ValueError as error:
+        raise ModelError(str(error)) from error

@@ -1,6 +1,5 @@
 """Which models are on this machine: shipped, installed by name, given by folder, downloaded from the hub."""
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -8,7 +7,14 @@ from pathlib import Path
 
 import torch
 
-from engines.model import SHIPPED_MODELS, ModelError, models_folder
+from engines.model import (
+    SHIPPED_MODELS,
+    ModelError,
+    embedded_index,
+    is_embedded,
+    models_folder,
+    read_index,
+)
 from engines.pretrained.checkpoint import read_checkpoint
 from engines.pretrained.index import index_of
 from engines.pretrained.needs import Needs, Room, needs_of
@@ -77,17 +83,18 @@ def _models_in(place: Path) -> list[Path]:
 def _describe(folder: Path, name: str, device: torch.device, dtype: torch.dtype) -> InstalledModel:
     stored = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     try:
-        index = json.loads((folder / "model_index.json").read_text())
-        if index.get("_class_name") == "RFDMEditor" and "backbone" not in index:
+        index = read_index(folder)
+        if is_embedded(index):
             needs = Needs(device=0, host=_EMBEDDED_COPIES * stored)
             inputs = ("noisy", "source", "memory")
-            return InstalledModel(name, index["version"], "embedded", folder, stored, needs, inputs)
+            version = embedded_index(folder, index).version
+            return InstalledModel(name, version, "embedded", folder, stored, needs, inputs)
         checkpoint = read_checkpoint(folder)
         settings = index_of(checkpoint, name)
-    except (ModelError, OSError, ValueError, KeyError) as error:
+        needs = needs_of(checkpoint, dtype, device, settings.short_side)
+    except (ModelError, OSError) as error:
         return InstalledModel(name, "", "", folder, stored, None, (), str(error).splitlines()[0])
     kind = checkpoint.kind.model_name if checkpoint.is_rfdm else f"stock, {checkpoint.kind.model_name}"
-    needs = needs_of(checkpoint, dtype, device, settings.short_side)
     return InstalledModel(name, settings.version, kind, folder, stored, needs, settings.trained_inputs)
 
 

@@ -6,7 +6,7 @@ import psutil
 import torch
 
 from engines.model import ModelError
-from engines.pretrained.checkpoint import Checkpoint
+from engines.pretrained.checkpoint import Checkpoint, Component
 
 _LAYERS_ALIVE = 4
 """Picture-sized layers of the decoder that are alive at once: a residual block's input, two inside, its output."""
@@ -59,16 +59,29 @@ def needs_of(
         device: Where it runs.
         short_side: Of the picture, in pixels.
         home: Where those weights are loaded; the device where it is None. Engines hold them on the device as well.
+
+    Raises:
+        ModelError: The autoencoder's configuration does not tell how wide its layers are.
     """
     text = checkpoint.text_parameters * text_dtype(device).itemsize
     rest = networks_bytes(checkpoint, dtype)
-    codec = checkpoint.components["vae"].config
-    widths = codec.get("block_out_channels") or codec.get("decoder_block_out_channels") or [128]
-    working = _LAYERS_ALIVE * 2 * widths[0] * short_side**2 * dtype.itemsize
+    working = _LAYERS_ALIVE * 2 * _widest(checkpoint.components["vae"]) * short_side**2 * dtype.itemsize
     if device.type == "cpu":
         return Needs(device=0, host=text + rest + working)
     kept = rest if home is not None and home.type == "cpu" else 0
     return Needs(device=rest + working, host=text + kept)
+
+
+def _widest(codec: Component) -> int:
+    """Channels of an autoencoder's layers of a picture's own size."""
+    for name in ("block_out_channels", "decoder_block_out_channels"):
+        widths = codec.config.get(name)
+        if widths is None:
+            continue
+        if not isinstance(widths, list) or not widths or not all(isinstance(width, int) for width in widths):
+            raise ModelError(f"{codec.folder / 'config.json'}: {name} is no list of whole numbers")
+        return int(widths[0])
+    return 128
 
 
 def room_on(device: torch.device) -> Room:

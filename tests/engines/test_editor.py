@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from engines.edit_size import USUAL_CAMERAS
 from engines.editor import Editor, EditRequest, choose_device, furthest, load_editor, served_sizes
 from engines.families import FAMILIES, NOISE_DRIFT
 from engines.flow import flow_levels
-from engines.model import ModelError, ModelParts
+from engines.model import SHIPPED_MODELS, ModelError, ModelParts
 from engines.program import Direct, FrameProgram
 from tests.engines.streams import WordEncoder, picture, request, small_parts
 
@@ -178,8 +179,31 @@ def test_a_stream_whose_memory_is_spoilt_begins_anew() -> None:
 def test_a_model_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no model 'absent'"):
         load_editor("absent")
-    (tmp_path / "model_index.json").write_text("{")
-    with pytest.raises(ModelError, match="cannot be loaded"):
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("{", r"model_index\.json cannot be read: "),
+        ("{}", r"model_index\.json is no model's: it holds no object with a _class_name"),
+        ("[]", r"model_index\.json is no model's"),
+        ('{"_class_name": 1}', r"model_index\.json is no model's"),
+    ],
+)
+def test_an_index_that_is_none_is_one_clear_line(tmp_path: Path, text: str, line: str) -> None:
+    (tmp_path / "model_index.json").write_text(text)
+    with pytest.raises(ModelError, match=line) as raised:
+        load_editor(tmp_path)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("value", ["x", -1, 1.5, None, True])
+def test_a_wrong_field_of_the_embedded_models_index_is_named(tmp_path: Path, value: object) -> None:
+    index = json.loads((SHIPPED_MODELS / "rfdm-tiny" / "model_index.json").read_text())
+    (tmp_path / "model_index.json").write_text(json.dumps({**index, "key_frame_interval": value}))
+    with pytest.raises(
+        ModelError, match=r"model_index\.json: key_frame_interval is .*, not a whole number of at least 0"
+    ):
         load_editor(tmp_path)
 
 
