@@ -89,7 +89,7 @@ def train_backbone(options: argparse.Namespace, console: Console) -> None:
             index,
             name=options.out.name,
             version="1",
-            trained_inputs=INPUTS,
+            trained_inputs=learned_inputs(index, options.frames),
             steps=steps,
             guidance=guidance,
         )
@@ -113,6 +113,12 @@ def _read(options: argparse.Namespace) -> tuple[Checkpoint, RfdmIndex]:
     if options.distil and untrained:
         raise TrainingError(f"{options.init} cannot teach: it was never trained to use the {untrained[0]}")
     return checkpoint, index
+
+
+def learned_inputs(began_as: RfdmIndex, frames: int) -> tuple[str, ...]:
+    """Which inputs weights know after a training on clips of so many frames: a single one never has a memory."""
+    met = INPUTS if frames > 1 else ("noisy", "source")
+    return tuple(name for name in INPUTS if name in met or name in began_as.trained_inputs)
 
 
 def _claim(run: Path, options: argparse.Namespace, console: Console) -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import combinations
 from pathlib import Path
@@ -26,7 +27,7 @@ from engines.pretrained.needs import Room
 from engines.training import backbone_checks, backbone_train
 from engines.training.backbone import BackboneTrainer
 from engines.training.backbone_sheet import UNGUIDED, write_sheet
-from engines.training.backbone_train import draw_batch
+from engines.training.backbone_train import draw_batch, learned_inputs
 from engines.training.loop import TrainingError
 from engines.training.pairs import PairedBatch, PairedCrop, PairSampler, find_pairs
 from engines.training.train import main
@@ -71,6 +72,21 @@ def test_a_checkpoint_becomes_an_rfdm_and_then_teaches_a_live_one(
     parts = load_parts(live)
     assert (parts.steps, parts.guidance, parts.key_frame_interval) == (1, None, 3)
     assert bool(torch.stack([weight.isfinite().all() for weight in parts.denoiser.parameters()]).all())
+
+
+def test_a_memory_that_training_never_met_is_not_claimed(tmp_path: Path, stock: Path, pairs: Path) -> None:
+    trained = tmp_path / "trained"
+    assert main(command(stock, pairs, trained, "--lora", "2", "--frames", "1")) == 0
+
+    index = index_of(read_checkpoint(trained), "")
+    assert index.trained_inputs == ("noisy", "source")
+    assert load_parts(trained).key_frame_interval is None
+    assert learned_inputs(index, 2) == ("noisy", "source", "memory")
+    assert learned_inputs(replace(index, trained_inputs=("noisy", "memory")), 1) == (
+        "noisy",
+        "source",
+        "memory",
+    )
 
 
 def test_a_training_told_to_end_goes_on_where_it_was(
