@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from engines.fields import Fields
+
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL, AutoencoderTiny
 
@@ -142,12 +144,32 @@ def load_autoencoder(folder: Path, dtype: torch.dtype, variant: str | None = Non
         OSError: A file is missing.
         ValueError: It holds another kind of autoencoder, or a weight is missing.
     """
-    from diffusers import AutoencoderKL, AutoencoderTiny
-
     from engines.pretrained.weights import load_whole
 
-    kinds = {kind.__name__: kind for kind in (AutoencoderKL, AutoencoderTiny)}
+    kind = _autoencoder_kind(folder)
+    return AutoencoderCodec(load_whole(kind, folder, torch_dtype=dtype, variant=variant).eval())
+
+
+def outline_autoencoder(folder: Path, variant: str | None = None) -> AutoencoderCodec:
+    """What :func:`load_autoencoder` would give, on the "meta" device and without a weight read.
+
+    Raises:
+        OSError: A file is missing.
+        ValueError: It holds another kind of autoencoder, or configuration and weights do not fit.
+    """
+    from engines.pretrained.weights import outline_whole
+
+    outlined = outline_whole(_autoencoder_kind(folder), folder, variant)
+    Fields(folder / "config.json", outlined.config).positive("scaling_factor")
+    return AutoencoderCodec(outlined)
+
+
+def _autoencoder_kind(folder: Path) -> "type[AutoencoderKL | AutoencoderTiny]":
+    from diffusers import AutoencoderKL, AutoencoderTiny
+
     name = AutoencoderKL.load_config(folder).get("_class_name")
-    if name not in kinds:
-        raise ValueError(f"{name} is not an autoencoder that can be used: {' or '.join(kinds)}")
-    return AutoencoderCodec(load_whole(kinds[name], folder, torch_dtype=dtype, variant=variant).eval())
+    kinds: tuple[type[AutoencoderKL | AutoencoderTiny], ...] = (AutoencoderKL, AutoencoderTiny)
+    for kind in kinds:
+        if name == kind.__name__:
+            return kind
+    raise ValueError(f"{name} is not an autoencoder that can be used: AutoencoderKL or AutoencoderTiny")

@@ -39,12 +39,30 @@ class Fields:
             raise self._fault(name, value, f"a whole number of at least {least}")
         return value
 
+    def wholes(self, name: str) -> tuple[int, ...]:
+        """A list of whole numbers of at least 1, not empty."""
+        value = self._value(name)
+        if (
+            not isinstance(value, list)
+            or not value
+            or not all(type(each) is int and each > 0 for each in value)
+        ):
+            raise self._fault(name, value, "a list of whole numbers")
+        return tuple(value)
+
     def number(self, name: str) -> float:
         """A finite number."""
         value = self._value(name)
         if not isinstance(value, (int, float)) or isinstance(value, bool) or not isfinite(value):
             raise self._fault(name, value, "a number")
         return float(value)
+
+    def positive(self, name: str) -> float:
+        """A finite number above 0."""
+        value = self.number(name)
+        if value <= 0:
+            raise self._fault(name, value, "a number above 0")
+        return value
 
     def some_of(self, name: str, known: Collection[str]) -> tuple[str, ...]:
         """A list of known names, each at most once."""

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from engines.fields import Fields
 from engines.flow import NoiseLevels, flow_levels, variance_preserving_levels
 from engines.prediction import PredictionType, prediction_type
 
@@ -123,21 +124,38 @@ def load_schedule(folder: Path) -> tuple[Schedule, PredictionType]:
 
     Raises:
         OSError: There is none.
-        ValueError: It is of a kind that is not known here.
+        ValueError: It is of a kind that is not known here, or a value in it is wrong.
     """
-    config: Mapping[str, Any] = json.loads((folder / "scheduler_config.json").read_text())
+    path = folder / "scheduler_config.json"
+    config: Mapping[str, Any] = json.loads(path.read_text())
     kind = prediction_type(config)
+    fields = Fields(path, config)
+    steps = fields.whole("num_train_timesteps", least=1) if "num_train_timesteps" in config else 1000
     if kind == "flow_velocity":
         if config.get("use_dynamic_shifting"):
             raise ValueError("a flow schedule that shifts with the picture's size is not supported")
-        return ShiftedFlow(config.get("shift", 1.0), config.get("num_train_timesteps", 1000)), kind
-    # Imported here: the embedded model needs nothing of it.
-    from diffusers import DDIMScheduler
-
-    known = {"num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas"}
-    known |= {"rescale_betas_zero_snr"}
-    betas = DDIMScheduler(**{name: value for name, value in config.items() if name in known})
-    alphas_cumprod: Tensor = betas.alphas_cumprod
+        shift = fields.positive("shift") if "shift" in config else 1.0
+        return ShiftedFlow(shift, steps), kind
+    alphas_cumprod = _alphas_cumprod(fields, config, path)
     if kind == "epsilon" and float(alphas_cumprod[-1]) <= 0:
         raise ValueError("a network that predicts the noise cannot start at pure noise (zero terminal SNR)")
     return VariancePreserving(alphas_cumprod), kind
+
+
+def _alphas_cumprod(fields: Fields, config: Mapping[str, Any], path: Path) -> Tensor:
+    # Imported here: the embedded model needs nothing of it.
+    from diffusers import DDIMScheduler
+
+    for name in ("beta_start", "beta_end"):
+        if name in config:
+            fields.number(name)
+    known = {"num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas"}
+    known |= {"rescale_betas_zero_snr"}
+    try:
+        betas = DDIMScheduler(**{name: value for name, value in config.items() if name in known})
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{path} describes no noise levels: {error}") from error
+    alphas_cumprod: Tensor = betas.alphas_cumprod
+    if not bool(((alphas_cumprod >= 0) & (alphas_cumprod <= 1)).all()):
+        raise ValueError(f"{path} describes no noise levels: a beta of it is not between 0 and 1")
+    return alphas_cumprod

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from engines.conditioning import Conditioning, InstructionError
 from engines.instructions import MAX_CHARACTERS
-from engines.pretrained.checkpoint import Component
-from engines.pretrained.weights import load_whole
+from engines.pretrained.checkpoint import BackboneName, Component
+from engines.pretrained.weights import load_whole, outline_whole
 from engines.visiting import visit
 
 if TYPE_CHECKING:
@@ -225,6 +225,30 @@ def load_t5(
 
     model = load_whole(T5EncoderModel, encoder.folder, dtype=dtype, variant=encoder.variant)
     return TextTower(_load_tokenizer(T5TokenizerFast, tokenizer), model, tokens, device)
+
+
+def outline_text_encoder(backbone: BackboneName, encoder: Component, tokenizer: Path) -> None:
+    """See that one of a backbone's text encoders can be loaded, without reading its weights.
+
+    Raises:
+        OSError: A file is missing.
+        ValueError: Configuration and weights do not fit, or the tokenizer cannot be read.
+    """
+    from transformers import (
+        CLIPTextModel,
+        CLIPTextModelWithProjection,
+        CLIPTokenizer,
+        T5EncoderModel,
+        T5TokenizerFast,
+    )
+
+    if encoder.folder.name == "text_encoder_3":
+        outline_whole(T5EncoderModel, encoder.folder, encoder.variant)
+        _load_tokenizer(T5TokenizerFast, tokenizer)
+        return
+    kind = CLIPTextModel if backbone == "sd15" else CLIPTextModelWithProjection
+    outline_whole(kind, encoder.folder, encoder.variant)
+    _load_tokenizer(CLIPTokenizer, tokenizer)
 
 
 def _load_tokenizer(kind: "type[PreTrainedTokenizerBase]", folder: Path) -> "PreTrainedTokenizerBase":

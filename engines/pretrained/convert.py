@@ -28,7 +28,7 @@ from engines.pretrained.checkpoint import (
 )
 from engines.pretrained.folder import Told, untold, write_folder, write_json
 from engines.pretrained.index import index_of
-from engines.pretrained.loading import input_scales
+from engines.pretrained.loading import check_loadable, input_scales
 from engines.pretrained.needs import gigabytes
 from engines.unfinished import remove_abandoned
 
@@ -93,6 +93,7 @@ def convert(conversion: Conversion, told: Told = untold) -> Checkpoint:
             raise ModelError(f"{becomes} has no T5 that could be left out")
         index, left_out = replace(index, t5_tokens=0), T5
     _check_target(conversion.target, checkpoint, codec, conversion.dtype, left_out)
+    check_loadable(checkpoint, codec, left_out)
 
     def write_denoiser(folder: Path) -> None:
         _write_denoiser(checkpoint, folder, conversion)

@@ -1,7 +1,7 @@
 """A checkpoint folder, stock or RFDM, as the parts of an editor."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from engines.codecs import load_autoencoder
+from engines.codecs import load_autoencoder, outline_autoencoder
 from engines.conditioning import Conditioning, InstructionEncoder, InstructionError
+from engines.fields import Fields
 from engines.install import install_extra
 from engines.model import ModelError, ModelParts
-from engines.pretrained.checkpoint import SD15, Checkpoint, read_checkpoint
+from engines.pretrained.checkpoint import SD15, Checkpoint, Component, read_checkpoint
 from engines.pretrained.index import RfdmIndex, index_of
 from engines.pretrained.needs import Needs, check_room, needs_of, networks_bytes, room_on, text_dtype
-from engines.pretrained.weights import load_whole
+from engines.pretrained.weights import load_whole, outline_whole
 from engines.schedules import load_schedule
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def load_large(
     index = index_of(checkpoint, name)
     check_room(index.name, needs_of(checkpoint, dtype, device, index.short_side, home), room_on(device))
     with _one_line(folder):
+        _outline(checkpoint, checkpoint.components["vae"], checkpoint.components.keys())
         # Imported here: transformers takes seconds, which the embedded model does not wait for.
         from engines.text_encoders import FreeInstructionEncoder
 
@@ -74,7 +76,50 @@ def load_large_networks(folder: Path, name: str, dtype: torch.dtype) -> ModelPar
     cpu = torch.device("cpu")
     check_room(index.name, Needs(device=0, host=networks_bytes(checkpoint, dtype)), room_on(cpu))
     with _one_line(folder):
+        _outline(checkpoint, checkpoint.components["vae"], frozenset())
         return _parts(checkpoint, index, cpu, dtype, _NoEncoder(index.name), None)
+
+
+def check_loadable(
+    checkpoint: Checkpoint, codec: Component | None = None, left_out: Set[str] = frozenset()
+) -> None:
+    """See that a checkpoint's parts can be loaded, by its configurations and headers: no weight is read.
+
+    Args:
+        checkpoint: Whose parts.
+        codec: The autoencoder that will take the place of its own.
+        left_out: Parts that nobody will load.
+
+    Raises:
+        ModelError: One cannot be, or a library is missing.
+    """
+    require_libraries()
+    with _one_line(checkpoint.folder):
+        _outline(checkpoint, codec or checkpoint.components["vae"], checkpoint.components.keys() - left_out)
+
+
+def _outline(checkpoint: Checkpoint, codec: Component, text: Set[str]) -> None:
+    """See that schedule, network, autoencoder and the text encoders of these names can be loaded.
+
+    Raises:
+        OSError: A file is missing.
+        ValueError: A configuration is wrong, or is not of its weights.
+    """
+    # Imported here: both take seconds.
+    import diffusers
+
+    from engines.text_encoders import outline_text_encoder
+
+    folder, kind = checkpoint.folder, checkpoint.kind
+    load_schedule(folder / "scheduler")
+    denoiser = checkpoint.denoiser
+    outline_whole(getattr(diffusers, kind.denoiser_class), denoiser.folder, denoiser.variant)
+    size_multiple(checkpoint, outline_autoencoder(codec.folder, codec.variant).downscale)
+    input_scales(checkpoint)
+    _text_tokens(checkpoint)
+    for encoder, tokenizer in zip(kind.text, kind.tokenizers, strict=True):
+        if encoder in text and encoder in checkpoint.components:
+            outline_text_encoder(kind.name, checkpoint.components[encoder], folder / tokenizer)
 
 
 class _NoEncoder:
@@ -149,11 +194,15 @@ def _parts(
 
 
 def size_multiple(checkpoint: Checkpoint, downscale: int) -> int:
-    """What both sides of a picture must be multiples of, in pixels: whole latents at the network's coarsest level."""
-    config = checkpoint.denoiser.config
+    """What both sides of a picture must be multiples of, in pixels: whole latents at the network's coarsest level.
+
+    Raises:
+        ValueError: The network's configuration does not tell.
+    """
+    fields = Fields(checkpoint.denoiser.folder / "config.json", checkpoint.denoiser.config)
     if checkpoint.kind is SD15:
-        return int(downscale * 2 ** (len(config["block_out_channels"]) - 1))
-    return int(downscale * config["patch_size"])
+        return int(downscale * 2 ** (len(fields.wholes("block_out_channels")) - 1))
+    return downscale * fields.whole("patch_size", least=1)
 
 
 def load_denoiser(checkpoint: Checkpoint, index: RfdmIndex, dtype: torch.dtype) -> nn.Module:
@@ -166,10 +215,7 @@ def load_denoiser(checkpoint: Checkpoint, index: RfdmIndex, dtype: torch.dtype) 
     import diffusers
 
     component, kind = checkpoint.denoiser, checkpoint.kind
-    scales, tokens = (
-        input_scales(checkpoint),
-        checkpoint.components["text_encoder"].config["max_position_embeddings"],
-    )
+    scales, tokens = input_scales(checkpoint), _text_tokens(checkpoint)
     network = load_whole(
         getattr(diffusers, kind.denoiser_class),
         component.folder,
@@ -185,14 +231,24 @@ def load_denoiser(checkpoint: Checkpoint, index: RfdmIndex, dtype: torch.dtype) 
     return TransformerDenoiser(expand_transformer(network, scales), tokens + index.t5_tokens)
 
 
+def _text_tokens(checkpoint: Checkpoint) -> int:
+    """Of CLIP's text; what T5 reads comes after them."""
+    clip = checkpoint.components["text_encoder"]
+    return Fields(clip.folder / "config.json", clip.config).whole("max_position_embeddings", least=1)
+
+
 def input_scales(checkpoint: Checkpoint) -> tuple[float, ...]:
     """Factors that let a stock network's input weights take normalised latents.
 
     InstructPix2Pix was trained on a source latent as the autoencoder gives it, not multiplied by the scaling factor.
+
+    Raises:
+        ValueError: The autoencoder's configuration does not tell that factor.
     """
     if checkpoint.is_rfdm or len(checkpoint.inputs) < 2:
         return ()
-    return (1.0, 1.0 / float(checkpoint.components["vae"].config["scaling_factor"]))
+    vae = checkpoint.components["vae"]
+    return (1.0, 1.0 / Fields(vae.folder / "config.json", vae.config).positive("scaling_factor"))
 
 
 def load_embedder(

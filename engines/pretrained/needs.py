@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import psutil
 import torch
 
+from engines.fields import Fields
 from engines.model import ModelError
 from engines.pretrained.checkpoint import Checkpoint, Component
 
@@ -74,13 +75,13 @@ def needs_of(
 
 def _widest(codec: Component) -> int:
     """Channels of an autoencoder's layers of a picture's own size."""
-    for name in ("block_out_channels", "decoder_block_out_channels"):
-        widths = codec.config.get(name)
-        if widths is None:
-            continue
-        if not isinstance(widths, list) or not widths or not all(isinstance(width, int) for width in widths):
-            raise ModelError(f"{codec.folder / 'config.json'}: {name} is no list of whole numbers")
-        return int(widths[0])
+    fields = Fields(codec.folder / "config.json", codec.config)
+    try:
+        for name in ("block_out_channels", "decoder_block_out_channels"):
+            if codec.config.get(name) is not None:
+                return fields.wholes(name)[0]
+    except ValueError as error:
+        raise ModelError(str(error)) from error
     return 128
 
 

@@ -26,7 +26,7 @@ from engines.model import ModelError, find_model
 from engines.pretrained.checkpoint import KINDS, Checkpoint, read_checkpoint
 from engines.pretrained.folder import write_folder
 from engines.pretrained.index import PAPER_GUIDANCE, PAPER_STEPS, RfdmIndex, index_of
-from engines.pretrained.loading import load_denoiser, load_embedder, require_libraries
+from engines.pretrained.loading import check_loadable, load_denoiser, load_embedder, require_libraries
 from engines.pretrained.needs import gigabytes
 from engines.schedules import load_schedule
 from engines.training.backbone_checks import check_crop, check_memory, check_shared_memory, check_target
@@ -108,6 +108,7 @@ def _read(options: argparse.Namespace) -> tuple[Checkpoint, RfdmIndex]:
             f"{options.init} is a {checkpoint.kind.name} checkpoint, asked for is {options.backbone}"
         )
     check_target(options.out)
+    check_loadable(checkpoint)
     index = index_of(checkpoint, options.init)
     untrained = [name for name in INPUTS if name not in index.trained_inputs]
     if options.distil and untrained:

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -124,6 +125,22 @@ def test_too_little_memory_is_told_before_a_weight_is_read(
     monkeypatch.setattr(loading, "load_denoiser", never)
     with pytest.raises(ModelError, match=r"needs about .* of main memory, 1\.0 MB are free"):
         load_parts(stock)
+
+
+def test_no_weight_is_read_of_what_could_not_be_loaded_to_the_end(
+    tmp_path: Path, stock: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("a weight was read")
+
+    shutil.copytree(stock, tmp_path / "spoilt")
+    edit_json(tmp_path / "spoilt" / "scheduler" / "scheduler_config.json", beta_start="x")
+    monkeypatch.setattr("engines.text_encoders.load_whole", never)
+    monkeypatch.setattr("engines.pretrained.weights.load_whole", never)
+    monkeypatch.setattr(loading, "load_whole", never)
+    for load in (load_parts, partial(load_networks, dtype=torch.float32)):
+        with pytest.raises(ModelError, match=r'scheduler_config\.json: beta_start is "x", not a number'):
+            load(tmp_path / "spoilt")
 
 
 def test_a_missing_library_is_told(stock: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,5 @@
 import json
+import re
 import resource
 import shutil
 import signal
@@ -97,6 +98,153 @@ def test_t5_may_be_left_out(tmp_path: Path, stock: dict[str, Path]) -> None:
     assert "text_encoder_3" not in written.components
     assert (index["t5_tokens"], "tokenizer_3" in index) == (0, False)
     assert load_parts(tmp_path / "light").denoiser.tokens == 24
+
+
+def spoil(path: Path, **values: object) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+SPOILT: dict[str, tuple[str, str, dict[str, object], str]] = {
+    "network of other widths": (
+        "sd15",
+        "unet/config.json",
+        {"block_out_channels": [24, 32]},
+        r"unet/config\.json is not of these weights: by it conv_in\.bias is of 24, stored is one of 16",
+    ),
+    "network of no widths": (
+        "sd15",
+        "unet/config.json",
+        {"block_out_channels": "wide"},
+        r"unet/config\.json describes no UNet2DConditionModel: ",
+    ),
+    "transformer of more layers": (
+        "sd35",
+        "transformer/config.json",
+        {"num_layers": 3},
+        r"transformer/config\.json is not of these weights|transformer lacks \d+ weights",
+    ),
+    "transformer of no patches": (
+        "sd35",
+        "transformer/config.json",
+        {"patch_size": 0},
+        r"transformer/config\.json",
+    ),
+    "autoencoder of other widths": (
+        "sd35",
+        "vae/config.json",
+        {"block_out_channels": [8, 8, 8, 16]},
+        r"vae/config\.json is not of these weights: by it ",
+    ),
+    "autoencoder without scale": (
+        "sd15",
+        "vae/config.json",
+        {"scaling_factor": None},
+        r"vae/config\.json: scaling_factor is null, not a number",
+    ),
+    "source without scale": (
+        "pix2pix",
+        "vae/config.json",
+        {"scaling_factor": 0},
+        r"vae/config\.json: scaling_factor is 0\.0, not a number above 0",
+    ),
+    "text encoder of other widths": (
+        "sd15",
+        "text_encoder/config.json",
+        {"intermediate_size": 20},
+        r"text_encoder/config\.json is not of these weights: by it \S*fc1\.bias is of 20, stored is one of 32",
+    ),
+    "text encoder of no layers": (
+        "sd35",
+        "text_encoder_2/config.json",
+        {"num_hidden_layers": "x"},
+        r"text_encoder_2/config\.json describes no CLIPTextModelWithProjection: .*num_hidden_layers",
+    ),
+    "text encoder of no length": (
+        "sd15",
+        "text_encoder/config.json",
+        {"max_position_embeddings": None},
+        "text_encoder/config.json",
+    ),
+    "T5 of other widths": (
+        "sd35",
+        "text_encoder_3/config.json",
+        {"d_ff": 20},
+        r"text_encoder_3/config\.json is not of these weights",
+    ),
+    "tokenizer": (
+        "sd15",
+        "tokenizer/tokenizer.json",
+        {"model": 3},
+        "tokenizer holds no tokenizer that can be",
+    ),
+    "second tokenizer": (
+        "sd35",
+        "tokenizer_2/tokenizer.json",
+        {"model": 3},
+        "tokenizer_2 holds no tokenizer that can be read",
+    ),
+    "noise that is no number": (
+        "sd15",
+        "scheduler/scheduler_config.json",
+        {"beta_start": "x"},
+        r'scheduler_config\.json: beta_start is "x", not a number',
+    ),
+    "noise out of range": (
+        "sd15",
+        "scheduler/scheduler_config.json",
+        {"beta_end": 7.0},
+        r"scheduler_config\.json describes no noise levels: a beta of it is not between 0 and 1",
+    ),
+    "noise of another kind": (
+        "sd15",
+        "scheduler/scheduler_config.json",
+        {"beta_schedule": "riddle"},
+        r"scheduler_config\.json describes no noise levels: .*riddle",
+    ),
+    "noise of no steps": (
+        "sd35",
+        "scheduler/scheduler_config.json",
+        {"num_train_timesteps": 0},
+        "num_train_timesteps is 0, not a whole number of at least 1",
+    ),
+    "noise without shift": (
+        "sd35",
+        "scheduler/scheduler_config.json",
+        {"shift": None},
+        "shift is null, not a",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", SPOILT)
+def test_what_could_never_be_loaded_is_told_before_anything_is_written(
+    tmp_path: Path, stock: dict[str, Path], capfd: pytest.CaptureFixture[str], what: str
+) -> None:
+    kind, name, values, line = SPOILT[what]
+    shutil.copytree(stock[kind], tmp_path / "spoilt")
+    spoil(tmp_path / "spoilt" / name, **values)
+    capfd.readouterr()
+
+    assert main([str(tmp_path / "spoilt"), str(tmp_path / "x")]) == 2
+    told = capfd.readouterr().err
+    assert re.search(line, told)
+    assert told.startswith("afterimage convert: ")
+    assert told.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["spoilt"]
+
+
+def test_what_is_left_out_or_replaced_may_be_spoilt(tmp_path: Path, stock: dict[str, Path]) -> None:
+    shutil.copytree(stock["sd35"], tmp_path / "spoilt")
+    spoil(tmp_path / "spoilt" / "text_encoder_3" / "config.json", d_ff=20)
+    spoil(tmp_path / "spoilt" / "vae" / "config.json", block_out_channels=[8, 8, 8, 16])
+    codec = stock["sd35"] / "vae"
+    source, target = tmp_path / "spoilt", tmp_path / "light"
+    convert(Conversion(source, target, made_from="", codec=codec, without_t5=True))
+
+    assert load_parts(target).denoiser.tokens == 24
+    spoil(tmp_path / "light" / "vae" / "config.json", block_out_channels=[8, 8, 8, 16])
+    with pytest.raises(ModelError, match=r"vae/config\.json is not of these weights"):
+        convert(Conversion(stock["sd35"], tmp_path / "x", made_from="", codec=tmp_path / "light" / "vae"))
 
 
 @pytest.mark.parametrize("limit", [10_000, 400_000])

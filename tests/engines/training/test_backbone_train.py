@@ -299,6 +299,9 @@ def test_what_cannot_be_trained_is_one_line(
 ) -> None:
     (tmp_path / "empty").mkdir()
     other = save_sd35(tmp_path / "sd35", with_t5=False)
+    narrow = shutil.copytree(stock, tmp_path / "narrow")
+    config = narrow / "unet" / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "block_out_channels": [24, 32]}))
     out = tmp_path / "out"
     capsys.readouterr()
     for arguments, line in (
@@ -306,6 +309,7 @@ def test_what_cannot_be_trained_is_one_line(
         (command(stock, tmp_path / "empty", out), "no pairs in"),
         (command(tmp_path / "nobody", pairs, out), "no model"),
         (command(other, pairs, out), "is a sd35 checkpoint, asked for is sd15"),
+        (command(narrow, pairs, out), "unet/config.json is not of these weights"),
         (command(stock, pairs, stock), "exists already"),
         (command(stock, pairs, other / "model_index.json" / "out"), "cannot be written: File exists"),
         (command(stock, pairs, out, "--crop", "40"), "--crop must be a multiple of 16"),
