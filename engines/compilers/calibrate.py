@@ -17,7 +17,7 @@ from torch import Tensor
 from engines.compilers.placement import CPU
 from engines.compilers.quantisation import RANGES_FILE, denoiser_folder, measure_ranges, save_ranges
 from engines.compilers.sensitivity import EightBits, ranges_within
-from engines.conditioning import NO_COLOUR, instruction_code
+from engines.conditioning import NO_COLOUR, InstructionError, instruction_code
 from engines.editor import choose_device
 from engines.families import FAMILIES, TAKES_RGB, TAKES_RGB_OF
 from engines.flow import flow_levels
@@ -97,6 +97,7 @@ def calibrate(
 
     Raises:
         ModelError: The model cannot be loaded.
+        InstructionError: It reads fewer tokens than the instructions that it is measured under have.
         OSError: The ranges cannot be written.
     """
     parts = load_parts(folder, device)
@@ -141,7 +142,7 @@ def main(arguments: list[str]) -> int:
         files = files[:: -(-len(files) // _MOST_FILES) or 1]
         scenes = load_media(options.media, files, max_frames=1).scenes
         layers = calibrate(folder, scenes, options.precision, device)
-    except (ModelError, OSError) as error:
+    except (InstructionError, ModelError, OSError) as error:
         print(f"calibrate: {error}", file=sys.stderr)
         return 2
     print(f"wrote {denoiser_folder(folder) / RANGES_FILE}: {layers} layers")

@@ -57,6 +57,20 @@ def test_a_large_model_keeps_the_layers_that_hold_the_error(
     assert f"transformer/{RANGES_FILE}: {len(ranges)} layers" in capsys.readouterr().out
 
 
+def test_instructions_too_long_for_a_model_are_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, media = save_sd35(tmp_path / "model", with_t5=False), tmp_path / "media"
+    media.mkdir()
+    Image.fromarray(picture(0, 256, 320)).save(media / "noise.png")
+    capsys.readouterr()
+    assert main(["--model", str(model), "--media", str(media)]) == 2
+
+    line = capsys.readouterr().err
+    assert line.startswith("calibrate: an instruction has at most 24 tokens for this model")
+    assert line.count("\n") == 1
+
+
 def test_a_large_model_is_measured_where_it_is_told_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
