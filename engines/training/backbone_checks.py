@@ -5,10 +5,14 @@ import tempfile
 from pathlib import Path
 
 import torch
+from torch import nn
 
+from engines.backbones.expansion import INPUTS
 from engines.pretrained.checkpoint import Checkpoint
 from engines.pretrained.loading import size_multiple
 from engines.pretrained.needs import gigabytes, room_on
+from engines.pretrained.weights import outline_whole
+from engines.training.adapters import largest_rank, trained_parameters
 from engines.training.loop import TrainingError
 
 _TRAINED_BYTES = 20
@@ -35,7 +39,7 @@ def check_target(target: Path) -> None:
 
 
 def check_memory(
-    checkpoint: Checkpoint, device: torch.device, half: torch.dtype, *, adapters: bool, teacher: bool
+    checkpoint: Checkpoint, device: torch.device, half: torch.dtype, *, lora_rank: int, teacher: bool
 ) -> None:
     """See that the weights fit; what a batch takes beside them, nobody knows before it is run.
 
@@ -43,23 +47,51 @@ def check_memory(
         checkpoint: What is trained.
         device: Where.
         half: Of the parts that are not.
-        adapters: Only those are trained.
+        lora_rank: Of the adapters, if only those are trained; 0 where every weight is.
         teacher: A frozen copy of the network is kept beside it.
 
     Raises:
         TrainingError: They do not fit.
     """
     still = checkpoint.text_parameters + checkpoint.components["vae"].parameters
-    each = (half.itemsize if adapters else _TRAINED_BYTES) + (half.itemsize if teacher else 0)
-    needed = still * half.itemsize + checkpoint.denoiser.parameters * each
+    stored = checkpoint.denoiser.parameters
+    frozen = stored * ((1 if lora_rank else 0) + (1 if teacher else 0))
+    trained = stored
+    if lora_rank:
+        trained = trained_parameters(_outline(checkpoint), lora_rank, len(INPUTS) * checkpoint.channels)
+    needed = (still + frozen) * half.itemsize + trained * _TRAINED_BYTES
     room = room_on(device)
     free, where = (room.host, "of main memory") if device.type == "cpu" else (room.device, "on the GPU")
     if needed > free:
-        instead = "" if adapters else "; --lora RANK trains less"
+        instead = "; a lower --lora takes less" if lora_rank else "; --lora RANK trains less"
         raise TrainingError(
             f"training {checkpoint.folder} takes {gigabytes(needed)} {where} before any picture,"
             f" {gigabytes(free)} are free{instead}"
         )
+
+
+def check_rank(checkpoint: Checkpoint, rank: int) -> None:
+    """See that adapters of a rank are smaller than the layers they are on, somewhere at least.
+
+    Raises:
+        TrainingError: They are not.
+    """
+    largest = largest_rank(_outline(checkpoint))
+    if rank > largest:
+        raise TrainingError(
+            f"--lora {rank} is more than the widest layers of {checkpoint.folder} can use: {largest}"
+        )
+
+
+def _outline(checkpoint: Checkpoint) -> nn.Module:
+    """The network without weights."""
+    # Imported here: it takes seconds, which a wrong folder need not wait for.
+    import diffusers
+
+    component = checkpoint.denoiser
+    kind = getattr(diffusers, checkpoint.kind.denoiser_class)
+    network: nn.Module = outline_whole(kind, component.folder, component.variant)
+    return network
 
 
 def check_crop(crop: int, checkpoint: Checkpoint, downscale: int) -> None:

@@ -29,7 +29,13 @@ from engines.pretrained.index import PAPER_GUIDANCE, PAPER_STEPS, RfdmIndex, ind
 from engines.pretrained.loading import check_loadable, load_denoiser, load_embedder, require_libraries
 from engines.pretrained.needs import gigabytes
 from engines.schedules import load_schedule
-from engines.training.backbone_checks import check_crop, check_memory, check_shared_memory, check_target
+from engines.training.backbone_checks import (
+    check_crop,
+    check_memory,
+    check_rank,
+    check_shared_memory,
+    check_target,
+)
 from engines.training.backbone_run import RunOf, claim_run
 from engines.training.backbone_sheet import UNGUIDED, write_sheet
 from engines.training.batches import batches_from, generator_at
@@ -68,6 +74,7 @@ def train_backbone(options: argparse.Namespace, console: Console) -> None:
 
     process = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
     run = options.run or Path("runs") / options.out.name
+    _check_room(options, checkpoint, process.device)
     if process.is_main_process:
         _claim(run, options, console)
     # One GPU for each process: "cuda" alone is the first of them until the trainer is made.
@@ -109,6 +116,8 @@ def _read(options: argparse.Namespace) -> tuple[Checkpoint, RfdmIndex]:
         )
     check_target(options.out)
     check_loadable(checkpoint)
+    if options.lora:
+        check_rank(checkpoint, options.lora)
     index = index_of(checkpoint, options.init)
     untrained = [name for name in INPUTS if name not in index.trained_inputs]
     if options.distil and untrained:
@@ -120,6 +129,12 @@ def learned_inputs(began_as: RfdmIndex, frames: int) -> tuple[str, ...]:
     """Which inputs weights know after a training on clips of so many frames: a single one never has a memory."""
     met = INPUTS if frames > 1 else ("noisy", "source")
     return tuple(name for name in INPUTS if name in met or name in began_as.trained_inputs)
+
+
+def _check_room(options: argparse.Namespace, checkpoint: Checkpoint, device: torch.device) -> None:
+    """See that there is memory for it, before the run folder is taken for what could never run."""
+    check_shared_memory(_workers(device, options), options.batch, options.frames, options.crop)
+    check_memory(checkpoint, device, _half(device), lora_rank=options.lora, teacher=bool(options.distil))
 
 
 def _claim(run: Path, options: argparse.Namespace, console: Console) -> None:
@@ -139,9 +154,7 @@ def _trainer(
     from engines.training.backbone import BackboneSettings, BackboneTrainer, FrozenParts
     from engines.training.backbone_forcing import DrawLevels, FirstLevel, Teach, truth
 
-    check_shared_memory(_workers(device, options), options.batch, options.frames, options.crop)
     half = _half(device)
-    check_memory(checkpoint, device, half, adapters=bool(options.lora), teacher=bool(options.distil))
     schedule, prediction = load_schedule(checkpoint.folder / "scheduler")
     codec = load_autoencoder(checkpoint.folder / "vae", half, checkpoint.components["vae"].variant)
     check_crop(options.crop, checkpoint, codec.downscale)
@@ -284,7 +297,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--crop", type=_positive, default=512, help="side of the crops in pixels (%(default)s)")
     made.add_argument("--learning-rate", type=float, default=1e-4, help="(%(default)s)")
     made.add_argument("--warmup", type=int, default=500, help="steps (%(default)s)")
-    made.add_argument("--ema", type=float, default=0.9999, help="decay of the averaged weights (%(default)s)")
+    made.add_argument(
+        "--ema", type=_decay, default=0.9999, help="decay of the averaged weights (%(default)s)"
+    )
     made.add_argument(
         "--loss", choices=("clean", "velocity"), default="clean", help="(%(default)s, the paper's)"
     )
@@ -322,6 +337,16 @@ def _whole(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
     return int(text)
+
+
+def _decay(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to below 1")
+    return value
 
 
 def main(arguments: list[str]) -> int:

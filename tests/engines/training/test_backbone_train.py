@@ -23,8 +23,10 @@ from torch import Tensor
 from engines.model import load_parts
 from engines.pretrained.checkpoint import read_checkpoint
 from engines.pretrained.index import index_of
+from engines.pretrained.loading import load_denoiser
 from engines.pretrained.needs import Room
 from engines.training import backbone_checks, backbone_train
+from engines.training.adapters import trained_parameters, with_adapters
 from engines.training.backbone import BackboneTrainer
 from engines.training.backbone_sheet import UNGUIDED, write_sheet
 from engines.training.backbone_train import draw_batch, learned_inputs
@@ -292,6 +294,53 @@ def test_too_little_memory_is_told_before_a_weight_is_read(
     error = capsys.readouterr().err
     assert "of main memory before any picture, 3.0 MB are free; --lora RANK trains less" in error
     assert error.count("\n") == 1
+
+
+def test_adapters_are_counted_as_what_is_trained(tmp_path: Path) -> None:
+    for stock, inputs in (
+        (save_instruct_pix2pix(tmp_path / "pix2pix"), 12),
+        (save_sd35(tmp_path / "sd35", with_t5=False), 48),
+    ):
+        checkpoint = read_checkpoint(stock)
+        denoiser = load_denoiser(checkpoint, index_of(checkpoint, ""), torch.float32)
+        network = denoiser.get_submodule(checkpoint.kind.denoiser)
+        counted = trained_parameters(network, 3, inputs)
+        adapted = with_adapters(network, 3)
+
+        assert counted == sum(weight.numel() for weight in adapted.parameters() if weight.requires_grad)
+
+
+def test_adapters_that_do_not_fit_are_told_before_a_weight_is_read(
+    tmp_path: Path,
+    stock: Path,
+    pairs: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("a weight was read")
+
+    monkeypatch.setattr(backbone_train, "load_autoencoder", never)
+    arguments = command(stock, pairs, tmp_path / "out", "--lora")
+    frozen = 4 * sum(component.parameters for component in read_checkpoint(stock).components.values())
+    monkeypatch.setattr(backbone_checks, "room_on", lambda _: Room(device=0, host=frozen + 100_000))
+    assert main([*arguments, "32"]) == 2
+    told = capsys.readouterr().err
+    assert "MB are free; a lower --lora takes less" in told
+    assert told.count("\n") == 1
+    assert main([*arguments, "33"]) == 2
+    assert f"--lora 33 is more than the widest layers of {stock} can use: 32" in capsys.readouterr().err
+    # The next try is of another rank, which the run folder of this one would refuse.
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("decay", ["1", "2", "-0.1", "nan", "slow"])
+def test_an_average_that_would_never_follow_is_refused(
+    tmp_path: Path, stock: Path, pairs: Path, capsys: pytest.CaptureFixture[str], decay: str
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(command(stock, pairs, tmp_path / "out", f"--ema={decay}"))
+    assert f"argument --ema: {decay!r} is not a number from 0 to below 1" in capsys.readouterr().err
 
 
 def test_what_cannot_be_trained_is_one_line(
