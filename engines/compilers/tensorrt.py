@@ -259,7 +259,7 @@ def engine_target(library: TensorRtLibrary, asked: str | None) -> str:
     target = asked.lower() if asked else present
     if target is None:
         ways = (
-            f": name one with --target ({', '.join(known)})"
+            f"; for one elsewhere afterimage compile --target makes engines ({', '.join(known)})"
             if known
             else ", and builds on the GPU it runs on"
         )

@@ -184,7 +184,9 @@ def test_an_unknown_target_is_one_clear_line(tmp_path: Path) -> None:
 
 @without_gpu
 def test_no_target_without_a_gpu_is_one_clear_line(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="needs an NVIDIA GPU: name one with --target"):
+    with pytest.raises(
+        ModelError, match="needs an NVIDIA GPU; for one elsewhere afterimage compile --target makes"
+    ):
         TensorRtCompiler(subject("tiny"), TENSORRT_RTX, "float16", EngineStore(tmp_path))
 
 
