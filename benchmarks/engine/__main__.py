@@ -23,6 +23,7 @@ from rich.console import Console
 from engines.compilers.availability import compilers_here, version
 from engines.compilers.cpu import cpu_flags, cpu_name, has_bfloat16
 from engines.compilers.interface import CompilerName
+from engines.edit_size import SIZE_MULTIPLE
 from engines.editor import choose_device
 from engines.install import install_extra
 from engines.model import ModelError
@@ -49,6 +50,9 @@ def main(arguments: list[str]) -> int:
         for path in (options.out, options.chart):
             if path is not None and not path.absolute().parent.is_dir():
                 raise ModelError(f"{path} cannot be written: there is no folder {path.absolute().parent}")
+        settings = _settings(options, device)
+        if not settings:
+            raise ModelError("nothing to time: none of these models has one of these codecs")
     except ModelError as error:
         print(f"benchmarks.engine: {error}", file=sys.stderr)
         return 2
@@ -66,7 +70,7 @@ def main(arguments: list[str]) -> int:
     frames = options.frames or (_FRAMES if device.type == "cuda" else _CPU_FRAMES)
     rows: list[Row] = []
     figures = _figures(device, peaks, rows)
-    for setting in _settings(options, device):
+    for setting in settings:
         if options.minutes is not None and time.monotonic() - began_s > 60 * options.minutes:
             print(f"{options.minutes:g} minutes are over: the rest is left out", file=sys.stderr)
             break
@@ -137,15 +141,27 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--chart", type=Path, metavar="FILE", help="draw a PNG")
     parser.add_argument("--device", default="auto", help="cpu, cuda or auto")
     parser.add_argument("--models", nargs="+", choices=MODELS)
-    parser.add_argument("--resolutions", nargs="+", type=int, metavar="N")
-    parser.add_argument("--batches", nargs="+", type=int, metavar="N")
+    parser.add_argument("--resolutions", nargs="+", type=_side, metavar="N")
+    parser.add_argument("--batches", nargs="+", type=_positive, metavar="N")
     parser.add_argument("--evaluations", nargs="+", type=int, choices=EVALUATIONS)
     parser.add_argument("--codecs", nargs="+", choices=("tiny", "kl", "patch"))
     parser.add_argument("--compilers", nargs="+", choices=get_args(CompilerName))
     parser.add_argument(
-        "--frames", type=int, metavar="N", help=f"steps of each ({_FRAMES}, on a CPU {_CPU_FRAMES})"
+        "--frames", type=_positive, metavar="N", help=f"steps of each ({_FRAMES}, on a CPU {_CPU_FRAMES})"
     )
     return parser
+
+
+def _side(text: str) -> int:
+    if not text.isdecimal() or int(text) < 64 or int(text) % SIZE_MULTIPLE:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a multiple of {SIZE_MULTIPLE} of at least 64")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
 
 
 def _settings(options: argparse.Namespace, device: torch.device) -> "list[Setting]":

@@ -145,6 +145,29 @@ def test_a_place_that_is_not_there_is_told_before_anything_is_measured(
     assert "there is no folder" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("--resolutions", "100", "'100' is not a multiple of 16 of at least 64"),
+        ("--resolutions", "0", "'0' is not a multiple of 16 of at least 64"),
+        ("--batches", "0", "'0' is not a whole number of at least 1"),
+        ("--batches", "-1", "'-1' is not a whole number of at least 1"),
+        ("--frames", "0", "'0' is not a whole number of at least 1"),
+    ],
+)
+def test_what_cannot_be_timed_is_refused(
+    option: str, value: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["--device", "cpu", "--quick", f"{option}={value}"])
+    assert f"argument {option}: {says}" in capsys.readouterr().err
+
+
+def test_models_without_such_a_codec_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--device", "cpu", "--models", "rfdm-tiny", "--codecs", "kl"]) == 2
+    assert "nothing to time: none of these models has one of these codecs" in capsys.readouterr().err
+
+
 @pytest.mark.usefixtures("_smallest")
 def test_a_cell_that_breaks_costs_no_other_what_was_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
