@@ -1,5 +1,6 @@
 """The causal editor: one frame of each stream in, the edited frame out, the stream's memory carried along."""
 
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -302,6 +303,7 @@ def load_editor(
     Raises:
         ModelError: The model, compiler or device cannot be used; one line says why.
     """
+    store = _engines_in(engines)
     chosen_device = choose_device(device)
     # Shapes stay as they are: the quickest of cuDNN's algorithms is found once for each.
     torch.backends.cudnn.benchmark = chosen_device.type == "cuda"
@@ -316,11 +318,19 @@ def load_editor(
         program,
         chosen_device,
         lambda: load_ranges(denoiser_folder(find_model(model))),
-        EngineStore(engines or default_folder(), counted_on=engines is not None),
+        store,
         precision=precision,
         sizes=served_sizes(parts, cameras, short_side),
     )
     return Editor(parts, program, chosen, str(chosen_device))
+
+
+def _engines_in(folder: Path | None) -> EngineStore:
+    if folder is None:
+        return EngineStore(default_folder())
+    if folder.exists() and not folder.is_dir():
+        raise ModelError(f"{folder} is a file, not a folder of engines")
+    return EngineStore(folder, told_at=logging.WARNING)
 
 
 def served_sizes(

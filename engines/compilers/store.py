@@ -42,12 +42,14 @@ class EngineStore:
     anew. What is in the store is never needed: it saves time.
 
     Args:
-        folder: Where engines are kept.
-        counted_on: Whether somebody has chosen the folder for what is in it: that nothing fits is a warning then.
+        folder: Need not exist.
+        told_at: Level of the log's line for the first engine that is built since none fits: higher where somebody
+            named the folder for the engines in it.
     """
 
-    def __init__(self, folder: Path, counted_on: bool = False) -> None:
-        self.folder, self._counted_on = folder, counted_on
+    def __init__(self, folder: Path, told_at: int = logging.INFO) -> None:
+        self.folder = folder
+        self._told_at: int | None = told_at
 
     def obtain(self, manifest: EngineManifest, build: Callable[[Path], None]) -> Path:
         """The folder with an engine's files: those kept, or those that ``build`` writes into the folder it is given.
@@ -58,6 +60,9 @@ class EngineStore:
         kept = self.find(manifest)
         if kept is not None:
             return kept
+        if self._told_at is not None:
+            logger.log(self._told_at, "no engine in %s fits: they are built now, and kept there", self.folder)
+            self._told_at = None
         began_s = time.monotonic()
         with self._scratch() as scratch:
             try:
@@ -158,10 +163,9 @@ class EngineStore:
         ]
         if alike:
             nearest = min(alike, key=len)
-            # Another camera's size is nothing to warn of.
-            level = logging.WARNING if self._counted_on and nearest != ("shapes",) else logging.INFO
-            said = "no kept %s engine fits, one is built: the nearest is for another %s"
-            logger.log(level, said, manifest.part, ", ".join(nearest))
+            logger.info(
+                "no kept %s engine fits: the nearest is for another %s", manifest.part, ", ".join(nearest)
+            )
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -1,5 +1,6 @@
 """`afterimage edit` on files that are as they should be, and on files that are not."""
 
+import logging
 import os
 import pty
 import re
@@ -475,8 +476,40 @@ def test_a_model_that_cannot_be_used_is_refused_in_one_line(
     assert capsys.readouterr().err == "afterimage edit: no model 'other'\n"
 
 
+def test_a_folder_without_an_engine_that_fits_is_told_of_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source, model, engines = make_clip(tmp_path / "in.mp4", count=2), tmp_path / "small", tmp_path / "engines"
+    write_small_model(model)
+    how = [
+        "--compiler",
+        "onnxruntime",
+        "--model",
+        str(model),
+        "--engines",
+        str(engines),
+        "--short-side",
+        "64",
+    ]
+    assert main([str(source), str(tmp_path / "out.mp4"), "--instruction", "sepia", "--quiet", *how]) == 0
+
+    told = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert told == [f"no engine in {engines} fits: they are built now, and kept there"]
+    assert len(list(engines.iterdir())) == 3
+
+
+def test_a_file_in_the_place_of_engines_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = make_clip(tmp_path / "in.mp4", count=2)
+
+    assert main([str(source), str(tmp_path / "out.mp4"), *NEGATIVE, "--engines", str(source)]) == 2
+
+    assert capsys.readouterr().err == f"afterimage edit: {source} is a file, not a folder of engines\n"
+
+
 def test_engines_made_ahead_are_taken_from_their_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     model, engines = write_small_model(tmp_path / "small"), tmp_path / "engines"
@@ -488,6 +521,7 @@ def test_engines_made_ahead_are_taken_from_their_folder(
     where = ["--model", str(model), "--engines", str(engines), "--short-side", "64"]
     assert main([str(source), str(target), "--instruction", "sepia", "--quiet", *how, *where]) == 0
 
+    assert "no engine in" not in caplog.text
     assert made
     assert {path: path.stat().st_mtime_ns for path in engines.rglob("*") if path.is_file()} == made
     assert not (tmp_path / "cache" / "afterimage" / "engines").exists()

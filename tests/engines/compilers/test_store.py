@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from subprocess import PIPE, Popen
-from typing import Any
 
 import pytest
 
@@ -159,25 +158,6 @@ def test_why_nothing_fits_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFix
         store.find(replace(MANIFEST, library="tensorrt-rtx 1.8", device="sm120"))
 
     assert "the nearest is for another library, device" in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("counted_on", "change", "level"),
-    [
-        (True, {"device": "sm120"}, logging.WARNING),
-        (True, {"shapes": (FrameShape(1, 96, 96),)}, logging.INFO),
-        (False, {"device": "sm120"}, logging.INFO),
-    ],
-)
-def test_whoever_counts_on_engines_is_warned_that_none_fits(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, counted_on: bool, change: dict[str, Any], level: int
-) -> None:
-    store = EngineStore(tmp_path, counted_on)
-    store.obtain(MANIFEST, Builder())
-    with caplog.at_level(logging.INFO):
-        store.find(replace(MANIFEST, **change))
-
-    assert [record.levelno for record in caplog.records] == [level]
 
 
 def test_the_last_build_of_its_kind_is_the_estimate(tmp_path: Path) -> None:
