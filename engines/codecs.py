@@ -165,7 +165,9 @@ def outline_autoencoder(folder: Path, variant: str | None = None) -> Autoencoder
 
 
 def _autoencoder_kind(folder: Path) -> "type[AutoencoderKL | AutoencoderTiny]":
-    from diffusers import AutoencoderKL, AutoencoderTiny
+    from diffusers import AutoencoderKL
+
+    from engines.pretrained.tiny_autoencoder import AutoencoderTiny
 
     name = AutoencoderKL.load_config(folder).get("_class_name")
     kinds: tuple[type[AutoencoderKL | AutoencoderTiny], ...] = (AutoencoderKL, AutoencoderTiny)

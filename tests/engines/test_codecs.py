@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,19 @@ def test_planes_without_torch_are_what_decoding_gives(halvings: int) -> None:
 
     assert torch.equal(torch.from_numpy(planes), codec.decode(latent[None])[0])
     assert torch.equal(torch.from_numpy(codec.squares(planes)), latent)
+
+
+def test_a_codec_that_diffusers_saved_is_read_without_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    taesd().save_pretrained(tmp_path)
+    assert "block_out_channels" in json.loads((tmp_path / "config.json").read_text())
+
+    read = load_autoencoder(tmp_path, torch.float32)
+    assert caplog.text == ""
+    assert (read.downscale, read.autoencoder.config["block_out_channels"]) == (8, [8, 8, 8, 8])
+
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "riddle": 1}))
+    load_autoencoder(tmp_path, torch.float32)
+    assert "{'riddle': 1} were passed to AutoencoderTiny" in caplog.text
