@@ -77,7 +77,8 @@ async def start_server() -> AsyncIterator[StartServer]:
         return RunningServer(service, f"http://127.0.0.1:{listening.getsockname()[1]}", used)
 
     yield start
-    for server, task in running:
+    # The last first: each gives the signals back to whoever had them before it.
+    for server, task in reversed(running):
         server.should_exit = True
         await task
 

@@ -150,7 +150,7 @@ def test_an_engine_is_found_by_another_process_and_wherever_the_model_lies(tmp_p
         )
     )
     digests = set[str]()
-    for seed, name in enumerate(("here", "there", "elsewhere")):
+    for seed, name in enumerate(("here", "elsewhere")):
         torch.manual_seed(0)
         unet(12).save_pretrained(tmp_path / name)
         command = [sys.executable, "-c", program, str(tmp_path / name)]

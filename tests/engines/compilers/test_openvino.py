@@ -29,7 +29,7 @@ from tests.engines.streams import SMALL
 
 PLAIN = replace(SMALL, hue_families=(), defocus_families=())
 """Without shortcuts, which take as long to compile as the rest of a narrow network."""
-SIZES = [(256, 256), (336, 256), (256, 336), (272, 480)]
+SIZES = [(256, 336), (272, 480)]
 Inputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 
 
@@ -169,9 +169,8 @@ def test_several_steps_compile(tmp_path: Path) -> None:
     assert relative_error(compiler("float32", tmp_path, subject).compile(shape)(*shown), reference)[0] < 1e-4
 
 
-@pytest.mark.parametrize("steps", [2, 4])
-def test_the_shipped_model_takes_several_steps(steps: int) -> None:
-    editor = load_editor("rfdm-tiny", steps=steps)
+def test_the_shipped_model_takes_several_steps() -> None:
+    editor = load_editor("rfdm-tiny", steps=2)
     assert editor.description.precision == "int8"
     picture = np.full((64, 96, 3), 90, np.uint8)
     (result,) = editor.step([EditRequest(picture, editor.encode("make it brighter"), editor.open())])
