@@ -15,7 +15,7 @@ LEARN_FRAMES = 10
 """Frames after an anchor that teach the map."""
 
 _SAMPLED_ROWS = 32
-"""Of a picture, or of its columns where there are fewer: a mean over some thousand samples is good to a level."""
+"""Of a picture, or of its columns where there are fewer: a larger one is sampled no more often than one of 256."""
 _SMOOTHING_FRAMES = 30
 _RIDGE = 1e-5
 

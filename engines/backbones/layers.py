@@ -88,7 +88,7 @@ def closed_gate(condition_width: int, width: int) -> nn.Linear:
 
 def pixel_norm(x: Tensor) -> Tensor:
     """Every pixel's channels brought to unit mean square (EDM2, Eq. 30): a trunk cannot grow from block to block."""
-    # In float32: trunks grow to some thousands, whose squares float16 does not hold.
+    # In float32: trunks grow to values whose squares float16 does not hold.
     return x * torch.rsqrt(x.float().square().mean(1, keepdim=True) + 1e-4).to(x.dtype)
 
 
