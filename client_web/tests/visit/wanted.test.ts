@@ -51,6 +51,13 @@ beforeEach(() => {
   entries.clear();
 });
 
+/** A new session is told all that is wanted, and tells of itself, still empty, meanwhile. */
+async function restored(): Promise<void> {
+  const told = wanted.restore(session, entryOf);
+  wanted.hear(NOTHING);
+  await told;
+}
+
 it("tells the next session the whole stack, switches and bypass", async () => {
   const layers = [layer("night", 0.5), layer("fog", 1, false), layer("rain", 0.8)];
   wanted.hear({ ...NOTHING, layers, bypassed: true, frozen: true });
@@ -193,9 +200,7 @@ it("goes on with the last session's stack where all that was asked for since is 
   wanted.keep("gibberish", "alone", 1);
   session.refuses = "gibberish";
 
-  const told = wanted.restore(session, entryOf);
-  wanted.hear(NOTHING);
-  await told;
+  await restored();
 
   expect(session.told).toEqual([
     ["gibberish", "top", 1],
@@ -212,9 +217,7 @@ it("has what was asked for on top of a refused instruction on top of what that w
   wanted.keep("rain", "top", 0.8);
   session.refuses = "gibberish";
 
-  const told = wanted.restore(session, entryOf);
-  wanted.hear(NOTHING);
-  await told;
+  await restored();
 
   expect(session.told).toEqual([
     ["gibberish", "top", 1],
